@@ -30,13 +30,9 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
     // A batch asks once, and a call that must not ask does not.
     at.server.reset();
     let paths: Vec<String> = (0..5).map(|nth| path_of(&at.server, 1, nth).0).collect();
-    let paths = paths.iter().map(String::as_str).chain([new]).map(str::as_bytes);
-    let paths: Vec<&[u8]> = paths.collect();
-    index
-        .match_paths_with(&checked(&library), &paths, |answer| {
-            assert_eq!(answer.status, Status::Ok);
-        })
-        .expect("answers");
+    let paths: Vec<&str> = paths.iter().map(String::as_str).chain([new]).collect();
+    let answers = index.ask_batch(&checked(&library), &paths);
+    assert!(answers.iter().all(|answer| answer.status == Status::Ok));
     assert_eq!(requests(&at.server)[5], 1);
     let query = checked(&library).offline();
     assert_eq!(index.ask(&query, new).status, Status::Ok);
@@ -59,20 +55,12 @@ fn told(answer: &Match) -> (Status, Reason, bool) {
 
 /// The statuses, reasons and staleness of a batch's answers.
 fn batch(index: &Index, library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
-    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     // However busy the machine is.
     let patient = QueryOptions {
         deadline: crate::support::index::Deadline::None,
         ..library.query()
     };
-    let mut answers = Vec::new();
-    index
-        .match_paths_with(&patient, &paths, |answer| {
-            answers.push((answer.status, answer.reason, answer.stale));
-        })
-        .expect("answers");
-    // After a change, all answers came twice.
-    answers.split_off(answers.len() - paths.len())
+    index.ask_batch(&patient, paths).iter().map(told).collect()
 }
 
 const FOUND: (Status, Reason, bool) = (Status::Ok, Reason::None, false);

@@ -2,7 +2,7 @@
 //! search has merged, and the trash.
 
 use crate::support::index::{Index, Library, Match};
-use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
+use crate::support::{Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, Kind, MediaSpec, Standin};
@@ -161,50 +161,6 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
 }
 
 #[test]
-fn files_that_change_places_are_listed_again_and_stale_until_then() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let [one, other] = [1_000, 5_000].map(|nth| path_of(&at.server, 1, nth));
-    let ask = || library.ask(&one.0);
-    assert_eq!(key_of(&ask()), one.1);
-    // Both films swap their files; only the library's counter moves.
-    set_file(&at.server, &one.1, &other.0, false);
-    set_file(&at.server, &other.1, &one.0, false);
-    at.clock.advance_ms(HOUR_MS);
-    at.server.reset();
-    assert_eq!(check(&index, &library), Status::NotYet);
-    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
-    let answer = ask();
-    assert!(answer.stale, "{}", answer.message);
-    // Seven pages are listed every 105 minutes at most, and then it is known.
-    at.clock.advance_ms(44 * MINUTE_MS);
-    assert_eq!((key_of(&ask()), ask().stale), (one.1, true));
-    assert_eq!(requests(&at.server)[5], 3, "nothing is asked meanwhile");
-    at.clock.advance_ms(MINUTE_MS);
-    index.refresh(&library.query(), false).expect("listed");
-    let answer = ask();
-    assert_eq!((key_of(&answer), answer.stale), (other.1, false));
-    assert_eq!(index.counts().listings, 2);
-}
-
-#[test]
-fn a_scan_alone_means_nothing() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let (path, key) = path_of(&at.server, 1, 1_000);
-    library.match_path(path.as_bytes()).expect("listed");
-    at.server.reset();
-    for hour in 1..=23 {
-        at.server.scan(1);
-        at.clock.advance_ms(HOUR_MS);
-        let answer = library.ask(&path);
-        assert_eq!((key_of(&answer), answer.stale), (key.clone(), false), "{hour}");
-        assert_eq!(requests(&at.server)[5], 3 * hour);
-    }
-    assert_eq!(index.counts().listings, 1);
-}
-
-#[test]
 fn two_items_with_one_file_are_settled_with_one_request() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
@@ -233,21 +189,6 @@ fn two_items_with_one_file_are_settled_with_one_request() {
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
 }
 
-#[test]
-fn a_verified_item_says_who_has_its_file_now() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let [one, other] = [1_000, 5_000].map(|nth| path_of(&at.server, 1, nth));
-    library.match_path(one.0.as_bytes()).expect("listed");
-    set_file(&at.server, &one.1, &other.0, false);
-    set_file(&at.server, &other.1, &one.0, false);
-    library.invalidate_item(&one.1).expect("invalidated");
-    at.server.reset();
-    library.ask(&one.0);
-    let ask = |path: &str| key_of(&index.ask(&offline(&library), path));
-    assert_eq!((ask(&one.0), ask(&other.0)), (other.1, one.1));
-}
-
 /// Some proxies send a 404 while they do not reach Plex.
 #[test]
 fn a_404_that_is_not_from_plex_says_nothing_about_an_item() {
@@ -273,37 +214,4 @@ fn a_404_that_is_not_from_plex_says_nothing_about_an_item() {
     assert_eq!(ask(Some(of_proxy)), (Some(key.clone()), true));
     assert_eq!(ask(None), (Some(key.clone()), false));
     assert_eq!(ask(Some(Action::status(404))).0, None);
-}
-
-#[test]
-fn an_empty_list_of_libraries_needs_a_second_one() {
-    let at = Scene::movies(300);
-    let (index, library) = at.opened();
-    let (path, key) = path_of(&at.server, 1, 5);
-    let ask = || library.match_path(path.as_bytes());
-    let none = || {
-        let body = r#"{"MediaContainer":{"size":0}}"#;
-        let body = Action::body("application/json", body);
-        at.server.fault(Fault::new(body).on(Kind::Sections).times(0));
-    };
-    ask().expect("listed");
-    // The server has none for a moment: the answer is marked, and nothing more is asked for a minute.
-    none();
-    at.clock.advance_ms(HOUR_MS);
-    let found = ask().expect("an answer");
-    assert_eq!((key_of(&found), found.stale), (key.clone(), true));
-    at.server.reset();
-    assert!(ask().expect("an answer").stale);
-    assert_eq!(requests(&at.server)[5], 0);
-    at.server.clear_faults();
-    at.clock.advance_ms(MINUTE_MS);
-    let found = ask().expect("an answer");
-    assert_eq!((key_of(&found), found.stale), (key, false));
-    // It says so again, a minute after the first time: they are gone.
-    none();
-    at.clock.advance_ms(HOUR_MS);
-    assert!(ask().expect("an answer").stale);
-    at.clock.advance_ms(MINUTE_MS);
-    assert_eq!(ask().expect_err("gone").status, Status::LibraryNotFound);
-    drop(index);
 }

@@ -13,10 +13,6 @@ fn expired(items: u32) -> Scene {
     at
 }
 
-fn hurry(library: &Library, ms: u64) -> QueryOptions<'_> {
-    library.query().within(Duration::from_millis(ms))
-}
-
 #[test]
 fn a_dripping_server_delays_a_listed_file_by_two_seconds() {
     let at = expired(300);
@@ -82,7 +78,7 @@ fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
         let index = at.open();
         let library = index.movies();
         let path = b"/data/movies/New (2020)/New (2020).mkv";
-        let answer = index.ask(&hurry(&library, 30_000), path);
+        let answer = index.ask(&library.query().within(Duration::from_secs(30)), path);
         assert_eq!(answer.status, Status::Ok, "round {round}: {}", answer.message);
         assert!(index.counts().failures == 0, "round {round}: no outage");
     }
@@ -101,9 +97,7 @@ fn answers(index: &Index, query: &QueryOptions<'_>, library: &Library, paths: [&
     ];
     let of_folder = index.ask_folder(query, folder.as_bytes()).expect("an answer");
     answers.push(crate::support::index::Match::from(of_folder.answer));
-    let both = paths.map(str::as_bytes);
-    let batch = index.match_paths_with(query, &both, |answer| answers.push(answer.into()));
-    batch.expect("answers");
+    answers.extend(index.ask_batch(query, &paths));
     answers
         .into_iter()
         .map(|answer| (answer.status, answer.stale))

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::index::QueryOptions;
-use crate::support::{self, Scene, clock, films, movies, open, options, path_of, requests};
+use crate::support::{Scene, clock, films, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, Options};
@@ -51,13 +51,12 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
 
 #[test]
 fn short_pages_without_a_total_are_not_the_end() {
-    let server = movies(2_500);
-    server.config(|config| config.max_page = Some(700));
-    server.fault(Fault::new(Action::omit(&["X-Plex-Container-Total-Size"])).times(0));
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.movies();
-    let (path, _) = path_of(&server, 1, 2_400);
+    let at = Scene::movies(2_500);
+    at.server.config(|config| config.max_page = Some(700));
+    at.server
+        .fault(Fault::new(Action::omit(&["X-Plex-Container-Total-Size"])).times(0));
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 2_400);
     assert_eq!(library.ask(path).status, Status::Ok);
     assert_eq!(index.counts().items, 2_500);
 }
@@ -76,13 +75,8 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     index.libraries(&QueryOptions::default()).expect("libraries");
     at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
-    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let begun = Instant::now();
-    let mut answers = 0;
-    index
-        .match_paths_with(&hurried, &paths, |_| answers += 1)
-        .expect("answers");
-    assert_eq!(answers, 50);
+    index.ask_batch(&hurried, &paths);
     // 50 deadlines would be five seconds; one is a tenth of one.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
@@ -105,8 +99,8 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
     let shows = (LibrarySpec::shows(80), ["season", "show"]);
     for (library, words) in [shows, (LibrarySpec::music(100), ["album", "artist"])] {
         let server = Standin::builder().library(library.plain()).serve();
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = open(options(&server, folder.path()), &clock());
+        let at = Scene::of(server);
+        let index = at.open();
         let library = index.library("1").expect("a handle");
         index.refresh(&library.query(), false).expect("listed");
         let (_, item) = index.items(&library, 0, 1).expect("read").remove(0);
@@ -221,72 +215,21 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
     }
 }
 
-/// Each page of an iteration found what others had written since the page before: it went on as long as they did.
 #[test]
-fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
-    let at = Scene::movies(10);
-    let (index, library) = at.listed();
-    let all = QueryOptions::default();
-    let mut token = index.changes(&all, "", false, 1).expect("a cursor").cursor;
-    let come = |name: &str| {
-        let path = format!("/data/movies/{name}.mkv");
-        support::add(&at.server, std::slice::from_ref(&path));
-        assert_eq!(library.ask(path).status, Status::Ok);
-    };
-    for first in ["a", "b", "c"] {
-        at.clock.advance_ms(31_000);
-        come(first);
-    }
-    for (round, expected) in [(0, 3), (1, 3), (2, 0)] {
-        let mut heard = 0;
-        loop {
-            let page = index.changes(&all, &token, false, 1).expect("a page");
-            heard += page.changes.len();
-            token = page.cursor;
-            assert!(heard <= expected, "{round}");
-            if round == 0 && !page.changes.is_empty() {
-                at.clock.advance_ms(31_000);
-                come(&format!("more {heard}"));
-            }
-            if !page.more {
-                break;
-            }
-        }
-        assert_eq!(heard, expected, "{round}");
-    }
-}
-
-/// Paths that need no request, in a number that takes longer than a tenth of a second.
-fn many_paths() -> Vec<String> {
-    (0..200_000).map(|number| format!("/nowhere/{number}.mkv")).collect()
-}
-
-#[test]
-fn a_batch_of_stored_answers_ends_with_its_deadline() {
+fn a_batch_of_stored_answers_ends_with_its_deadline_or_when_it_is_stopped() {
     let at = Scene::movies(30);
     let (index, library) = at.listed();
-    let paths = many_paths();
-    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    let ask = |time, paths: &[&[u8]]| {
-        let query = library.query().within(time);
-        let mut statuses = Vec::new();
-        let answered = index.match_paths_with(&query, paths, |answer| statuses.push(answer.status));
-        answered.expect("answers");
-        statuses
+    // They need no request, and take longer than a tenth of a second.
+    let paths: Vec<String> = (0..200_000).map(|number| format!("/nowhere/{number}.mkv")).collect();
+    let ask = |time, paths: &[String]| {
+        let answers = index.ask_batch(&library.query().within(time), paths).into_iter();
+        answers.map(|answer| answer.status).collect::<Vec<Status>>()
     };
     let statuses = ask(Duration::from_millis(100), &paths);
-    assert_eq!(statuses.len(), paths.len());
     assert_eq!(statuses.first(), Some(&Status::NotFound));
     assert_eq!(statuses.last(), Some(&Status::NotYet));
     // Without time for a request the store answers.
     assert_eq!(ask(Duration::ZERO, &paths[..2]), [Status::NotFound; 2]);
-}
-
-#[test]
-fn a_batch_of_stored_answers_can_be_stopped() {
-    let at = Scene::movies(30);
-    let (index, library) = at.listed();
-    let paths = many_paths();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let query = library.query().progress(&|_| false);
     let error = index.match_paths_with(&query, &paths, |_| ()).expect_err("stopped");

@@ -57,18 +57,6 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
     let found = library.ask(known);
     assert_eq!(found.status, Status::Ok, "this one needs no server");
     assert!(!found.stale, "this one needs no server");
-    // It answers again, and a listing says what there is.
-    at.server.clear_faults();
-    at.clock.advance_ms(1_000);
-    other.refresh(&same.query(), true).expect("listed");
-    let path = b"/data/movies/New3 (2020)/New3.mkv";
-    let answer = same.ask(path);
-    assert_eq!(answer.reason, Reason::NotListed, "{}", answer.message);
-    assert!(!answer.stale, "{}", answer.message);
-    at.clock.advance_ms(31_000);
-    let answer = library.ask(path);
-    assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
-    assert!(!answer.stale);
 }
 
 #[test]
@@ -276,9 +264,7 @@ fn a_miss_writes_few_transactions() {
 #[test]
 fn a_miss_needs_no_write() {
     let at = Scene::movies(300);
-    let index = at.open();
-    listed(&at.server, &index);
-    let library = index.movies();
+    let (index, library) = at.listed();
     let other = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let requests = || index.counts().all_requests();
@@ -300,11 +286,9 @@ fn a_question_whose_search_was_killed_is_asked_again() {
     // The process dies within the search.
     at.server
         .fault(Fault::new(Action::Status { status: 404 }).on(Kind::Search).times(0));
-    let hook: hooked::Hook = Arc::new(|request, _| assert_ne!(request, "path"));
-    let killed = hooked::open(at.options.clone(), &at.clock, hook);
-    let killed_library = killed.library("Movies").expect("a handle");
-    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| killed_library.ask(HIDDEN)));
-    assert!(died.is_err());
+    let killed = hooked::interrupted(&at, "path", || panic!("killed"));
+    let ask = std::panic::AssertUnwindSafe(|| killed.movies().ask(HIDDEN));
+    std::panic::catch_unwind(ask).expect_err("killed");
     at.server.clear_faults();
     at.clock.advance_ms(1_000);
     assert_eq!(library.ask(HIDDEN).status, Status::Ok);
@@ -322,6 +306,13 @@ fn a_batch_that_takes_longer_than_the_pause_answers_no_later_query() {
     assert_eq!(library.ask(HIDDEN).status, Status::Ok);
 }
 
+/// Asks for so many paths that no search is left for a minute.
+fn spend_searches(library: &Library) {
+    for number in 0..17 {
+        library.ask(format!("/data/movies/absent{number}.mkv"));
+    }
+}
+
 #[test]
 fn a_batch_closes_no_question_that_another_handle_opened_later() {
     let at = Scene::movies(300);
@@ -337,9 +328,7 @@ fn a_batch_closes_no_question_that_another_handle_opened_later() {
             at.clock.advance_ms(1_000);
             let other = at.open();
             let library = other.movies();
-            for number in 0..17 {
-                library.ask(format!("/data/movies/absent{number}.mkv"));
-            }
+            spend_searches(&library);
             hide_in_change(&at, HIDDEN);
             assert_eq!(library.ask(HIDDEN).reason, Reason::NotAsked);
         })
@@ -355,9 +344,7 @@ fn a_question_whose_search_the_budget_refused_stays_open() {
     for is_in_batch in [false, true] {
         let at = Scene::movies(300);
         let (index, library) = at.listed();
-        for number in 0..17 {
-            library.ask(format!("/data/movies/absent{number}.mkv"));
-        }
+        spend_searches(&library);
         hide_in_change(&at, HIDDEN);
         if is_in_batch {
             // The process dies before the batch ends.
@@ -448,9 +435,7 @@ fn a_batch_counts_only_searches_that_succeeded() {
         let (index, library) = at.listed();
         let mut paths = ["/data/movies/Hidden (2020)/absent.mkv", HIDDEN];
         if is_refused {
-            for number in 0..17 {
-                library.ask(format!("/data/movies/absent{number}.mkv"));
-            }
+            spend_searches(&library);
         } else {
             // The second path has a pause.
             paths[0] = "/data/movies/Other (2020)/absent.mkv";
@@ -458,14 +443,9 @@ fn a_batch_counts_only_searches_that_succeeded() {
             at.clock.advance_ms(10_000);
         }
         hide_in_change(&at, HIDDEN);
-        let mut last = None;
-        index
-            .match_paths_with(&library.query(), &paths.map(str::as_bytes), |answer| {
-                last = Some((answer.status, answer.stale));
-            })
-            .expect("answers");
+        let last = index.ask_batch(&library.query(), &paths).remove(1);
         let expected = if is_refused { Status::NotFound } else { Status::Ok };
-        assert_eq!(last, Some((expected, is_refused)));
+        assert_eq!((last.status, last.stale), (expected, is_refused));
     }
 }
 
@@ -485,14 +465,9 @@ fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
             "/data/movies/One (2020)/absent.mkv",
             "/data/movies/Other (2020)/absent.mkv",
         ];
-        let paths = [&known, one, HIDDEN, other].map(str::as_bytes);
-        let mut statuses = Vec::new();
-        index
-            .match_paths_with(&library.query(), &paths, |answer| statuses.push(answer.status))
-            .expect("answers");
-        // What the search found changed an item, so all answers came twice.
-        let last = &statuses[statuses.len() - paths.len()..];
-        assert_eq!(last, [Status::Ok, Status::NotFound, Status::Ok, Status::NotFound]);
+        let answers = index.ask_batch(&library.query(), &[&known, one, HIDDEN, other]);
+        let statuses: Vec<Status> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [Status::Ok, Status::NotFound, Status::Ok, Status::NotFound]);
         assert_eq!(requests(&at.server)[3], searches, "{after_ms}");
     }
 }
@@ -503,25 +478,23 @@ fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
     const NEW: &str = "/data/movies/Newer (2020)/Newer (2020).mkv";
     for (request, is_listing) in [("items", false), ("items", true), ("hit", false), ("hit", true)] {
         let at = Arc::new(Scene::movies(300));
-        let other = Arc::new(at.listed().0);
+        let other = at.listed().0;
         let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
-        let hook: hooked::Hook = {
-            let (at, other, is_first) = (Arc::clone(&at), Arc::clone(&other), Mutex::new(true));
-            Arc::new(move |called, _| {
-                if called == request && std::mem::take(&mut *is_first.lock().expect("unpoisoned")) {
-                    replace(&at.server, number, NEW);
-                    let library = other.movies();
-                    let stored = if is_listing {
-                        other.refresh(&library.query(), true)
-                    } else {
-                        other.check(&library.query())
-                    };
-                    stored.expect("stored");
-                }
-            })
+        let newer = {
+            let at = Arc::clone(&at);
+            move || {
+                replace(&at.server, number, NEW);
+                let library = other.movies();
+                let stored = if is_listing {
+                    other.refresh(&library.query(), true)
+                } else {
+                    other.check(&library.query())
+                };
+                stored.expect("stored");
+            }
         };
-        let index = hooked::open(at.options.clone(), &at.clock, hook);
-        let library = index.library("Movies").expect("a handle");
+        let index = hooked::interrupted(&at, request, newer);
+        let library = index.movies();
         let asked = if request == "items" {
             library.invalidate_item(&key).expect("invalidated");
             known.as_str()

@@ -9,7 +9,7 @@ use crate::support::hooked;
 use crate::support::index::{Index, Library, QueryOptions};
 use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
-use plexindex::model::{MatchKind, Reason, Token};
+use plexindex::model::{Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
 
@@ -31,11 +31,6 @@ const HIDDEN: &str = "/data/movies/Hidden (2020)/Hidden (2020).mkv";
 
 fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
     library.query().within(Duration::from_millis(ms))
-}
-
-fn listed(server: &Standin, index: &Index) {
-    index.list();
-    server.reset();
 }
 
 #[test]
@@ -173,42 +168,6 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
     }
 }
 
-#[test]
-fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
-    let at = Scene::movies(4_500);
-    let (index, library) = at.listed();
-    let (_, key) = path_of(&at.server, 1, 3);
-    let record = |path: &str| {
-        library.record(path, &key);
-    };
-    let match_kinds = |path: &str| {
-        [&index, &at.open()].map(|index| {
-            let library = index.movies();
-            index.ask(&offline(&library), path).match_kind
-        })
-    };
-    let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
-    record(early);
-    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
-    // An item comes that has the path, with so many others that all are put into a new segment.
-    let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
-    let many: Vec<String> = others.chain([early.to_owned()]).collect();
-    add(&at.server, &many);
-    at.clock.advance_ms(HOUR_MS);
-    index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(match_kinds(early), [MatchKind::Exact; 2]);
-    // The host knows better of one that came before.
-    add(&at.server, &[late.to_owned()]);
-    at.clock.advance_ms(HOUR_MS);
-    index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(match_kinds(late), [MatchKind::Exact; 2]);
-    record(late);
-    assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
-    assert_eq!(match_kinds(early), [MatchKind::Exact; 2]);
-    record(early);
-    assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
-}
-
 /// An option with an invalid value is refused before the folder is made.
 #[test]
 fn wrong_options_leave_nothing_behind() {
@@ -241,82 +200,30 @@ fn wrong_options_leave_nothing_behind() {
     }
 }
 
-/// Between a hit and its use, another handle stores a reply to an older request.
-#[test]
-fn a_path_whose_hit_was_overtaken_by_an_older_reply_is_asked_about_again() {
-    const BETWEEN: &str = "/data/movies/Between (2020)/Between (2020).mkv";
-    let at = Scene::movies(300);
-    at.listed();
-    let ((known, key), number) = (path_of(&at.server, 1, 7), at.server.paths(1)[7].0);
-    // Each hook says that its reply has arrived, and waits for the other handle.
-    let hook = |request: &'static str, arrived: mpsc::Sender<()>, go_on: mpsc::Receiver<()>| -> hooked::Hook {
-        let once = Mutex::new(Some((arrived, go_on)));
-        Arc::new(move |called, _| {
-            let waits = (called == request).then(|| once.lock().expect("unpoisoned").take());
-            if let Some((arrived, go_on)) = waits.flatten() {
-                arrived.send(()).expect("sent");
-                go_on.recv().expect("received");
-            }
-        })
-    };
-    let [
-        (older_sent, older),
-        (hit_sent, hit),
-        (store_older, older_goes_on),
-        (store_hit, hit_goes_on),
-    ] = std::array::from_fn(|_| mpsc::channel());
-    let other = hooked::open(at.options.clone(), &at.clock, hook("items", older_sent, older_goes_on));
-    let index = hooked::open(at.options.clone(), &at.clock, hook("hit", hit_sent, hit_goes_on));
-    let (theirs, library) = (other.movies(), index.movies());
-    theirs.invalidate_item(&key).expect("invalidated");
-    let files = vec![MediaSpec::File(BETWEEN.to_owned())];
-    at.server.alter(|state| state.set_files(number, files, false, false));
-    let first = std::thread::scope(|scope| {
-        let verified = scope.spawn(|| theirs.ask(&known));
-        older.recv().expect("received");
-        hide_in_change(&at, HIDDEN);
-        let asked = scope.spawn(|| library.ask(HIDDEN));
-        hit.recv().expect("received");
-        store_older.send(()).expect("sent");
-        verified.join().expect("no panic");
-        store_hit.send(()).expect("sent");
-        asked.join().expect("no panic")
-    });
-    assert!(first.status == Status::Ok || first.stale, "{}", first.message);
-    assert_eq!(library.fast(BETWEEN), None);
-    let answer = library.ask(HIDDEN);
-    assert_eq!(answer.status, Status::Ok, "{}", answer.message);
-}
-
 /// Another handle's probe begins before the file is added, and is stored after the call begins.
 #[test]
 fn a_probe_that_began_before_a_call_answers_no_question_of_the_call() {
     const NEW: &str = "/data/movies/New (2020)/New (2020).mkv";
     let at = Arc::new(Scene::movies(300));
-    let index = Arc::new(at.listed().0);
+    let index = at.listed().0;
     let absent = index.movies().ask("/data/movies/absent.mkv");
     assert_eq!(
         absent.reason,
         Reason::NotListed,
         "the next search in an unchanged library has a pause"
     );
-    let asked: Arc<Mutex<Option<std::thread::JoinHandle<_>>>> = Arc::default();
-    let hook: hooked::Hook = {
-        let (at, asked) = (Arc::clone(&at), Arc::clone(&asked));
-        Arc::new(move |called, _| {
-            let mut asked = asked.lock().expect("unpoisoned");
-            if called == "libraries" && asked.is_none() {
-                add(&at.server, &[NEW]);
-                let asking = Arc::clone(&index);
-                *asked = Some(std::thread::spawn(move || asking.movies().ask(NEW)));
-                std::thread::sleep(Duration::from_millis(100)); // the call has begun
-            }
-        })
+    let (tell, told) = mpsc::channel();
+    let ask = {
+        let at = Arc::clone(&at);
+        move || {
+            add(&at.server, &[NEW]);
+            std::thread::spawn(move || drop(tell.send(index.movies().ask(NEW))));
+            std::thread::sleep(Duration::from_millis(100)); // the call has begun
+        }
     };
-    let other = hooked::open(at.options.clone(), &at.clock, hook);
+    let other = hooked::interrupted(&at, "libraries", ask);
     other.check(&other.movies().query()).expect("checked");
-    let asked = asked.lock().expect("unpoisoned").take().expect("asked");
-    let answer = asked.join().expect("no panic");
+    let answer = told.recv().expect("asked");
     assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
 }
 
@@ -394,13 +301,8 @@ fn the_answers_of_a_batch_do_not_contradict_each_other() {
     let new = "/data/movies/Renamed (2020)/Renamed (2020).mkv";
     let number: u64 = key.parse().expect("a number");
     at.server.alter(|state| state.rename_file(number, &old, new));
-    let mut answers = Vec::new();
-    index
-        .match_paths_with(&library.query(), &[old.as_bytes(), new.as_bytes()], |answer| {
-            answers.push(answer.status);
-        })
-        .expect("answers");
-    assert_eq!(answers[answers.len() - 2..], [Status::NotFound, Status::Ok]);
+    let answers = index.ask_batch(&library.query(), &[&*old, new]);
+    assert_eq!((answers[0].status, answers[1].status), (Status::NotFound, Status::Ok));
 }
 
 #[test]
