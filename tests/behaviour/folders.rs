@@ -132,31 +132,6 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     Ok(())
 }
 
-/// Beta has one season, so all of its files are below the folder of the season, too.
-#[test]
-fn a_show_without_files_elsewhere_is_its_folder() -> Anything {
-    let at = Scene::of(server());
-    let index = at.open();
-    for folder in ["/data/tv/Beta", "/data/tv/Beta/Season 01"] {
-        let show = index.match_folder(folder)?;
-        assert_eq!(told(&show), EXACT);
-        assert_eq!(show.kind, Some(ItemType::Show), "{folder}");
-        let item = show.answer.sure().ok_or("a show")?;
-        assert_eq!((item.title.as_deref(), item.season), (Some("Beta"), None), "{folder}");
-        assert_eq!(item.path.as_deref(), Some(Path::new(folder)));
-    }
-    // A second season elsewhere; it is listed, or came alone.
-    let other = "/data/tv/Elsewhere/Beta - S02E01.mkv";
-    let second = ItemSpec::episode("Beta", 2, 1, "Part 1", other);
-    at.server.change(|state| state.add_items(1, vec![second], true))?;
-    assert!(index.match_path(other)?.sure().is_some());
-    let listed = Scene::of(at.server);
-    for index in [index, listed.open()] {
-        assert_eq!(index.match_folder("/data/tv/Beta")?.kind, Some(ItemType::Season));
-    }
-    Ok(())
-}
-
 #[test]
 fn a_kind_selects_the_item_of_a_folder() -> Anything {
     let at = Scene::of(server());
@@ -308,7 +283,10 @@ fn without_a_server_the_index_answers() -> Anything {
     for failed in cold {
         assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::NotFetched));
     }
-    assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
+    // No server can be asked what is below a folder, so its library is listed, also for a call with a timeout.
+    let hurried = index.query().timeout(Duration::from_secs(60));
+    let found = hurried.match_folder("/data/tv/Alpha")?;
+    assert_eq!((found.answer.status, found.items), (MatchStatus::Found, 5));
     at.server.refuse();
     assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
     let expired = at.open_with(|options| {
@@ -319,17 +297,6 @@ fn without_a_server_the_index_answers() -> Anything {
     assert_eq!(old.items, 5);
     assert_eq!(old.answer.status, MatchStatus::Found);
     assert!(old.answer.stale);
-    Ok(())
-}
-
-/// No server can be asked what is below a folder, so its library is listed.
-#[test]
-fn a_cold_folder_is_answered_by_the_listing() -> Anything {
-    let at = Scene::of(server());
-    let index = at.open();
-    let hurried = index.query().timeout(Duration::from_secs(60));
-    let found = hurried.match_folder("/data/tv/Alpha")?;
-    assert_eq!((found.answer.status, found.items), (MatchStatus::Found, 5));
     Ok(())
 }
 

@@ -1,101 +1,10 @@
 //! Spellings of one path: as Plex lists it, and as a host asks for it.
 
-use std::path::Path;
-
 use crate::support::index::{Index, Library, Match};
-use crate::support::{Scene, clock, open, options, requests};
+use crate::support::{Scene, requests};
 use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex::options::Mapping;
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
-
-/// Listed paths with redundant parts, and the tidy path and folder of the same file.
-const UNTIDY: [(&str, &str, &str); 8] = [
-    (r"S:\\Silo\1\Silo.mkv", r"S:\Silo\1\Silo.mkv", r"S:\Silo\1"),
-    (r"F:\TV\.\Fargo\1.mkv", r"F:\TV\Fargo\1.mkv", r"F:\TV\Fargo"),
-    (r"\\nas\\tv\Dark\\1.mkv", r"\\nas\tv\Dark\1.mkv", r"\\nas\tv\Dark"),
-    (
-        "/data/movies//Heat/1.mkv",
-        "/data/movies/Heat/1.mkv",
-        "/data/movies/Heat",
-    ),
-    ("/data/movies/./Ran/2.mkv", "/data/movies/Ran/2.mkv", "/data/movies/Ran"),
-    (
-        "/data/movies/Léon//3.mkv",
-        "/data/movies/Le\u{301}on/3.mkv",
-        "/data/movies/LÉON",
-    ),
-    ("/data/movies/Big/4.mkv/", "/data/movies/Big/4.mkv", "/data/movies/Big"),
-    ("///data/movies/M/M.mkv", "/data/movies/M/M.mkv", "/data/movies/M/"),
-];
-
-fn server() -> Standin {
-    let locations = ["S:\\\\", r"F:\TV\.\", r"\\nas\\tv", "/data//movies/."];
-    let items = UNTIDY.map(|(listed, ..)| ItemSpec::file(listed, listed));
-    let films = LibrarySpec::movies(0).plain().title("Films");
-    let server = Standin::builder().library(films.locations(locations));
-    server.items(1, items).serve()
-}
-
-#[test]
-fn an_untidy_listed_path_is_found_by_each_spelling() {
-    let (server, folder) = (server(), tempfile::tempdir().expect("a folder"));
-    let index = open(options(&server, folder.path()), &clock());
-    index.list();
-    let library = index.library("Films").expect("a handle");
-    for (listed, tidy, season) in UNTIDY {
-        let separator = if tidy.contains('\\') { "\\" } else { "/" };
-        let below_root = tidy.rfind(separator).expect("a folder");
-        let doubled = format!("{}{separator}.{separator}{}", &tidy[..below_root], &tidy[below_root..]);
-        let ended = format!("{tidy}{separator}");
-        for path in [listed, tidy, &doubled, &ended, &format!("{ended}{separator}")] {
-            let answer = library.ask(path);
-            let item = answer.item.as_ref().map(|item| item.path.as_slice());
-            assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
-            assert_eq!(answer.match_kind, MatchKind::Exact, "{path}");
-            assert_eq!(answer.confidence, Confidence::High, "{path}");
-            let fast = library.fast(&path);
-            assert_eq!(fast, answer.key(), "{path}");
-        }
-        for end in ["", separator, &format!("{separator}.")] {
-            let spelling = &format!("{season}{end}");
-            let found = library.match_folder(spelling).expect("an answer");
-            let confidence = found.answer.confidence;
-            assert_eq!(confidence, Some(plexindex::Confidence::High), "{spelling}");
-            let below = library.items_below(spelling).map(|item| item.expect("an item").path);
-            let below: Vec<_> = below.map(Option::unwrap_or_default).collect();
-            assert_eq!(below, [Path::new(listed)], "{spelling}");
-        }
-    }
-    assert_eq!(library.ask(br"S:\Silo").item, None);
-}
-
-#[test]
-fn a_record_of_another_spelling_yields_to_two_listed_ones() {
-    let (upper, lower, other) = (
-        "/data/movies/Alien.mkv",
-        "/data/movies/alien.mkv",
-        "/data/movies/ALIEN.mkv",
-    );
-    let items = [(101, upper), (102, lower)].map(|(key, path)| ItemSpec::file("Alien", path).key(key));
-    let films = LibrarySpec::movies(0).plain().title("Films");
-    let server = Standin::builder().library(films).items(1, items).serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    index.list();
-    let library = index.library("Films").expect("a handle");
-    let answer = |path: &str| {
-        let found = library.ask(path);
-        assert_eq!(library.fast(&path), found.key(), "{path}");
-        (found.key(), found.match_kind, found.confidence)
-    };
-    let is = |key: &str, kind| (Some(key.to_owned()), kind, Confidence::High);
-    library.record(other, "101");
-    assert_eq!(answer(other), is("101", MatchKind::Confirmed));
-    assert_eq!(answer(lower), is("102", MatchKind::Exact));
-    library.record(lower, "102");
-    assert_eq!(answer(upper), is("101", MatchKind::Exact));
-    assert_eq!(answer(lower), is("102", MatchKind::Confirmed));
-}
 
 #[test]
 fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
@@ -214,23 +123,6 @@ fn a_name_that_differs_only_in_spaces_or_punctuation_is_a_low_candidate() {
         assert_eq!(library.fast(&asked), None, "{asked}");
     }
     assert_eq!(library.ask("/nas/Twice/A-B.mkv").total, 2);
-}
-
-#[test]
-fn a_name_that_is_only_alike_says_nothing_about_a_mapping() {
-    let listed: Vec<String> = (0..10)
-        .map(|nth| format!("/data/movies/Long Film {nth} (2001).mkv"))
-        .collect();
-    let (_at, index, library) = mapped(&listed.iter().map(String::as_str).collect::<Vec<_>>());
-    for path in &listed {
-        let moved = path.replace("/data/movies", "/nas");
-        for asked in [moved.replace(['(', ')'], "_"), moved] {
-            let found = library.ask_sized(&asked, path);
-            assert_eq!(path_in(&found).as_deref(), Some(&**path), "{asked}");
-        }
-    }
-    let proposed = &index.proposals()[0];
-    assert_eq!((proposed.matched, proposed.of), (10, 10));
 }
 
 #[test]

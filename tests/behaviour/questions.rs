@@ -2,7 +2,7 @@
 
 use crate::support::Scene;
 use crate::support::index::QueryOptions;
-use crate::support::{clock, movies, open, options, path_of, requests};
+use crate::support::{path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_standin::{ItemSpec, ItemType, LibrarySpec, Standin};
@@ -42,22 +42,15 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
 
 #[test]
 fn a_second_process_opens_warm() {
-    let server = movies(1_200);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (path, key) = path_of(&server, 1, 1_100);
-    {
-        let index = open(options(&server, folder.path()), &clock);
-        let library = index.movies();
-        assert_eq!(library.ask(&path).status, Status::Ok);
-        index.close().expect("closes");
-    }
-    server.reset();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.movies();
-    let seen = library.fast(&path);
-    assert_eq!(seen.as_deref(), Some(key.as_str()), "a fast lookup right after opening");
-    assert_eq!(requests(&server)[5], 0);
+    let at = Scene::movies(1_200);
+    let (path, key) = path_of(&at.server, 1, 1_100);
+    let (index, library) = at.opened();
+    assert_eq!(library.ask(&path).status, Status::Ok);
+    index.close().expect("closes");
+    at.server.reset();
+    let (index, library) = at.opened();
+    assert_eq!(library.fast(&path), Some(key), "a fast lookup right after opening");
+    assert_eq!(requests(&at.server)[5], 0);
     assert_eq!(index.counts().store_requests, 5);
 }
 
@@ -96,8 +89,8 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
             ],
         )
         .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(server);
+    let index = at.open();
     let ask = |guid: &str| index.match_guid(&QueryOptions::default(), guid).expect("an answer");
     for spelling in ["tt0073195", "IMDB://TT0073195", "tmdb://movie/578"] {
         let found = ask(spelling);
@@ -134,10 +127,8 @@ fn a_bare_number_is_certain_only_among_films() {
     let films = LibrarySpec::movies(0).plain().title("Films");
     let shows = LibrarySpec::shows(20).plain().title("Shows");
     let server = Standin::builder().library(films).library(shows);
-    let server = server.items(1, [jaws()]).serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
+    let at = Scene::of(server.items(1, [jaws()]).serve());
+    let index = at.open();
     let films = index.library("Films").expect("a handle");
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let all = QueryOptions::default();
@@ -148,16 +139,13 @@ fn a_bare_number_is_certain_only_among_films() {
     assert_eq!(confidence(all, "imdb://tt0073195"), Confidence::High);
 
     // A folder of an earlier version has no shows, and the next probe fetches them.
-    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("connects");
+    let database = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("connects");
     database.execute("DELETE FROM shows", []).expect("removed");
     drop(database);
-    server.reset();
-    clock.advance_ms(crate::support::HOUR_MS);
+    at.server.reset();
+    at.clock.advance_ms(crate::support::HOUR_MS);
     index.refresh(&QueryOptions::default(), false).expect("refreshed");
-    let [_, probes, pages, .., all] = requests(&server);
-    assert_eq!(probes, 1);
-    assert_eq!(pages, 1);
-    assert_eq!(all, 2);
+    assert_eq!(requests(&at.server), [0, 1, 1, 0, 0, 2], "a probe and a page");
 }
 
 /// The other library may have the film too, and a call that may not wait for it says so.
@@ -167,9 +155,8 @@ fn a_guid_or_title_is_certain_only_if_each_library_in_scope_is_fetched() {
     let server = Standin::builder()
         .library(films)
         .library(LibrarySpec::movies(20).plain());
-    let server = server.items(1, [jaws()]).serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(server.items(1, [jaws()]).serve());
+    let index = at.open();
     let films = index.library("Films").expect("a handle");
     index.refresh(&films.query(), false).expect("listed");
     let all = QueryOptions::default();
@@ -200,8 +187,8 @@ fn a_title_that_only_has_the_words_is_low() {
         .items(1, [film])
         .items(2, [show])
         .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(server);
+    let index = at.open();
     let words = (MatchKind::None, Confidence::Low, Reason::SameName);
     let title = (MatchKind::Exact, Confidence::High, Reason::None);
     for (asked, expected) in [
@@ -237,8 +224,8 @@ fn a_year_after_a_title_counts() {
         .library(LibrarySpec::movies(0).plain().title("Films"))
         .items(1, films.map(|(title, year)| film(title, year)))
         .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(server);
+    let index = at.open();
     let ask = |title: &str| index.search_title(&QueryOptions::default(), title).expect("an answer");
     assert_eq!(ask("The Thing").status, Status::Ambiguous);
     let asked = [

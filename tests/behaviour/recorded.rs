@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::support::index::{Index, QueryOptions};
 use crate::support::{Scene, add, copy_of, files_in, path_of, remove, store_of};
 use plexindex::error::Status;
-use plexindex::model::MatchKind;
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
 use plexindex_standin::{LibrarySpec, Standin};
@@ -145,34 +144,6 @@ fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
     index.check(&library.query()).expect("checked");
     let other = library.fast(path).expect("listed");
     assert!(other != right && other != listed, "{other}");
-}
-
-/// What was recorded for one path is never an answer for another.
-#[test]
-fn a_bit_that_flips_in_a_row_is_a_miss() {
-    let at = Scene::movies(20);
-    let (index, library) = at.listed();
-    let (_, key) = path_of(&at.server, 1, 3);
-    library.record("/host/flipped.mkv", &key);
-    // A handle that stays open has the match in memory, for others too.
-    drop((library, index));
-    let database = at.folder().join("plexindex-1.db");
-    let mut bytes = fs::read(&database).expect("read");
-    let mut flipped = 0;
-    for place in 0..bytes.len() - 17 {
-        if bytes[place..].starts_with(b"/host/flipped.mkv") {
-            bytes[place + 8] ^= 1;
-            flipped += 1;
-        }
-    }
-    assert!(flipped > 1, "in the row and in the index");
-    fs::write(&database, bytes).expect("written");
-    // The state file has the match, too, and is of these files no more.
-    let (_index, library) = at.opened();
-    for path in ["/host/flhpped.mkv", "/host/flipped.mkv"] {
-        let found = library.match_path(path.as_bytes()).map(|found| found.match_kind);
-        assert_ne!(found, Ok(MatchKind::Confirmed), "{path}");
-    }
 }
 
 fn two_libraries(items: u32) -> Scene {

@@ -26,11 +26,6 @@ pub fn film(key: u64, path: &str, size: u64) -> ItemSpec {
     ItemSpec::file("Quiet River", path).key(key).size(size)
 }
 
-/// Numbers of so many bits that have nothing in common.
-fn spread(key: u64, bits: u32) -> u64 {
-    key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - bits)
-}
-
 /// Returns confidence, reason and key of the answer for a file of this size.
 fn ask(index: &Index, path: &str, size: u64) -> (Confidence, Reason, Option<String>) {
     let found = index.ask(&QueryOptions::default().size(size), path);
@@ -205,43 +200,6 @@ fn a_path_in_another_spelling_may_be_another_file() {
 }
 
 #[test]
-fn sizes_that_gather_distinguish_nothing() {
-    let cd = |key: u64| film(key, &format!("/data/movies/Film {key}/CD1.avi"), 700 * MIB + key * 2048);
-    let size = |key: u64| 500 * MIB + spread(key, 32);
-    let rip = |key: u64| film(key, &format!("/data/movies/Film {key}/movie.mkv"), size(key));
-    let at = films((1..=4).map(cd).chain((5..=8).map(rip)));
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    assert_eq!(
-        ask(&index, "/mnt/x/CD1.avi", 700 * MIB + 2 * 2048),
-        low(Reason::SameName, "2")
-    );
-    assert_eq!(ask(&index, "/mnt/x/movie.mkv", size(6)), high("6"));
-}
-
-#[test]
-fn where_very_many_files_have_a_name_the_folder_s_must_agree_too() {
-    let size = |key: u64| 150 * MIB + spread(key, 28);
-    let cut = |key: u64| film(key, &format!("/data/movies/Day {key}/000.ts"), size(key.min(599)));
-    let at = films((1..=600).map(cut));
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    assert_eq!(ask(&index, "/mnt/x/Day 7/000.ts", size(7)), high("7"));
-    let of = |path: &str, size: u64| ask(&index, path, size).0;
-    assert_eq!(
-        of("/mnt/x/Day 8/000.ts", size(7)),
-        Confidence::Low,
-        "another folder has it"
-    );
-    assert_eq!(of("/mnt/x/000.ts", size(7)), Confidence::Low, "no folder");
-    assert_eq!(
-        of("/mnt/x/Day 599/000.ts", size(599)),
-        Confidence::Low,
-        "two have the size"
-    );
-}
-
-#[test]
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
     let at = films([film(7, FILM, 700 * MIB)]);
     let index = at.open();
@@ -385,78 +343,4 @@ fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {
     let by_title = || index.search_title(&at_once(), "quiet river").expect("an answer").status;
     assert_eq!(by_title(), Status::NotYet);
     assert_eq!(by_title(), Status::Ambiguous);
-}
-
-/// What a tool that gets the events of a disk is told, and how many requests that takes. It sees the library's folder
-/// under another root, without a mapping.
-#[test]
-fn an_hour_of_a_tool_s_life() {
-    let at = films((1..=50).map(|key| film(key, &format!("/data/movies/Film {key}/Film {key}.mkv"), 700 * MIB + key)));
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    let root = tempfile::tempdir().expect("a folder");
-    let here = |below: &str| root.path().join("movies").join(below);
-    for key in 1..=50 {
-        write(&here(&format!("Film {key}/Film {key}.mkv")), 700 * MIB + key);
-    }
-    let answer = |below: &str| {
-        at.server.reset();
-        let path = here(below).into_os_string().into_encoded_bytes();
-        let found = index.ask(&QueryOptions::default(), path);
-        let count = requests(&at.server)[5];
-        assert!(!found.stale, "{below}: {}", found.message);
-        ((found.confidence, found.reason, found.key()), count)
-    };
-    // Plex scans, and the tool asks for what is new: the state, what changed and the counts.
-    let scanned = |change: &dyn Fn(&mut plexindex_standin::State)| {
-        at.server.change(|state| change(state));
-        at.clock.advance_ms(120_000);
-        at.server.reset();
-        let _ = plexindex::Index::query(&index).check().expect("listed");
-        assert!(requests(&at.server)[5] <= 5, "{:?}", requests(&at.server));
-    };
-    let set = |key: u64, path: &'static str, size: u64| {
-        move |state: &mut plexindex_standin::State| {
-            state.set_files(key, vec![path.into()], true, true).expect("replaced");
-            let resize = |item: &mut plexindex_standin::Item| item.media[0].parts[0].size = size;
-            state.change_item(key, resize).expect("resized");
-        }
-    };
-    assert_eq!(answer("Film 7/Film 7.mkv"), (high("7"), 0));
-    // Imported: Plex does not list it yet, and the server need not be asked about a path that it cannot list.
-    write(&here("New/New.mkv"), 800 * MIB);
-    assert_eq!(answer("New/New.mkv"), ((Confidence::None, Reason::NoLocation, None), 0));
-    scanned(&|state| {
-        let new = film(99, "/data/movies/New/New.mkv", 800 * MIB);
-        state.add_items(1, vec![new], true).expect("added");
-    });
-    assert_eq!(answer("New/New.mkv"), (high("99"), 0));
-    // Upgraded under the same name, and under a new one.
-    write(&here("Film 8/Film 8.mkv"), 900 * MIB);
-    assert_eq!(answer("Film 8/Film 8.mkv"), (low(Reason::SizeDiffers, "8"), 0));
-    scanned(&set(8, "/data/movies/Film 8/Film 8.mkv", 900 * MIB));
-    assert_eq!(answer("Film 8/Film 8.mkv"), (high("8"), 0));
-    fs::remove_file(here("Film 9/Film 9.mkv")).expect("removed");
-    write(&here("Film 9/Film 9 2160p.mkv"), 950 * MIB);
-    assert_eq!(
-        answer("Film 9/Film 9 2160p.mkv").0,
-        (Confidence::None, Reason::NoLocation, None)
-    );
-    scanned(&set(9, "/data/movies/Film 9/Film 9 2160p.mkv", 950 * MIB));
-    assert_eq!(answer("Film 9/Film 9 2160p.mkv"), (high("9"), 0));
-    // Renamed by a tool.
-    fs::rename(here("Film 10/Film 10.mkv"), here("Film 10/The Tenth (2010).mkv")).expect("renamed");
-    assert_eq!(answer("Film 10/The Tenth (2010).mkv"), (low(Reason::SameSize, "10"), 0));
-    scanned(&set(10, "/data/movies/Film 10/The Tenth (2010).mkv", 700 * MIB + 10));
-    assert_eq!(answer("Film 10/The Tenth (2010).mkv"), (high("10"), 0));
-    // Deleted, and the disk unmounted: Plex still lists the files, which may be others of the same names.
-    fs::remove_file(here("Film 11/Film 11.mkv")).expect("removed");
-    assert_eq!(answer("Film 11/Film 11.mkv"), (low(Reason::OnlyRootDiffers, "11"), 0));
-    scanned(&|state| state.remove_items(&[11], true).expect("removed"));
-    assert_eq!(
-        answer("Film 11/Film 11.mkv").0,
-        (Confidence::None, Reason::NoLocation, None)
-    );
-    fs::remove_dir_all(root.path()).expect("unmounted");
-    assert_eq!(answer("Film 12/Film 12.mkv"), (low(Reason::OnlyRootDiffers, "12"), 0));
 }

@@ -41,10 +41,6 @@ fn share(options: &mut Options) {
     options.shared = Some("postgres://nobody@127.0.0.1:1/log".into());
 }
 
-fn movies(index: &Index) -> Library {
-    index.movies()
-}
-
 /// The path and rating key of a match that a host recorded. Every seventh one is in the library's folder, so that other
 /// hosts can use it.
 fn recorded(number: usize) -> (String, String) {
@@ -83,7 +79,7 @@ fn fill(folder: &Path) {
     let matches: Vec<(String, String)> = (0..MATCHES).map(recorded).collect();
     for some in matches.chunks(50) {
         let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_bytes(), &**key)).collect();
-        movies(&index).record_matches(&pairs).expect("recorded");
+        index.movies().record_matches(&pairs).expect("recorded");
     }
     for number in 0..ENTRIES {
         let (name, value) = entry(number);
@@ -94,7 +90,7 @@ fn fill(folder: &Path) {
     let index = open(folder, share);
     for number in (0..MATCHES).step_by(70) {
         let (path, key) = recorded(number);
-        movies(&index).record(path, &key);
+        index.movies().record(path, &key);
     }
     drop(index);
 }
@@ -145,9 +141,9 @@ fn check_with(folder: &Path, told: Result<&[ChangeKind], Status>, last: Result<&
     let server = serve(0);
     add(&server, &["/data/movies/later.mkv"]);
     // The segments, whose format may also be older, need no query first.
-    check_matches(&movies(&open(folder, |options| options.offline = true)));
+    check_matches(&open(folder, |options| options.offline = true).movies());
     let index = open(folder, |options| options.server_url = Some(server.url()));
-    let library = movies(&index);
+    let library = index.movies();
     let later = library.ask("/data/movies/later.mkv");
     assert_eq!(later.status, Status::Ok);
     check_matches(&library);
@@ -220,7 +216,7 @@ fn each_older_store_has_all_that_was_recorded_after_its_migration() {
         assert!(!folder.path().join("plexindex-1.db.broken").exists());
         // It can be written, and keeps what is written.
         let index = open(folder.path(), |options| options.offline = true);
-        movies(&index).record("/mnt/after.mkv", "1002");
+        index.movies().record("/mnt/after.mkv", "1002");
         drop(index);
         check_migrated(folder.path(), format);
     }
@@ -279,10 +275,10 @@ fn a_migration_adds_only_what_is_missing() {
 fn the_listing_of_the_format_before_answers_while_the_server_is_away() {
     let folder = store_of(current_version() - 1);
     let index = open(folder.path(), |options| options.offline = true);
-    let listed = movies(&index).ask("/data/movies/later.mkv");
+    let listed = index.movies().ask("/data/movies/later.mkv");
     assert_eq!(listed.status, Status::Ok);
     // By the end of the path, which the table of names finds.
-    let elsewhere = movies(&index).ask("/mnt/later.mkv");
+    let elsewhere = index.movies().ask("/mnt/later.mkv");
     assert_eq!(elsewhere.key(), listed.key());
     assert!(elsewhere.key().is_some());
 }
@@ -407,7 +403,7 @@ fn a_newer_store_is_refused_and_not_changed() {
 fn an_open_index_leaves_a_store_alone_that_a_newer_version_migrates() {
     let folder = store_of(3);
     let index = open(folder.path(), |options| options.offline = true);
-    let library = movies(&index);
+    let library = index.movies();
     let table = index.tables().table(b"Notes", false).expect("a table");
     table.put(b"before", b"1", &KEEP).expect("stored");
     library.record("/mnt/before.mkv", "1002");

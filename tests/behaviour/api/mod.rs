@@ -173,22 +173,6 @@ fn a_path_becomes_an_item() -> Anything {
     Ok(())
 }
 
-/// It gave `1002` where C and Python give `/library/metadata/1002`.
-#[test]
-fn a_fast_lookup_gives_the_key_that_answers_give() -> Anything {
-    let at = Scene::new(20);
-    let (path, key) = at.path(3);
-    let movies = at.open().library("Movies")?;
-    let _ = movies.refresh()?;
-    assert_eq!(movies.lookup_key(&path).as_deref(), Some(&*key));
-    let both = movies.lookup_keys([&*path, "/nowhere/x.mkv"]);
-    assert_eq!(both, [Some(key.clone()), None]);
-    let rating_key = movies.lookup_rating_key(&path, str::to_owned);
-    assert_eq!(rating_key.as_deref(), key.strip_prefix("/library/metadata/"));
-    assert_eq!(movies.match_path(&path)?.sure().map(|item| &item.key), Some(&key));
-    Ok(())
-}
-
 #[test]
 fn a_batch_answers_each_path_in_its_place() -> Anything {
     let at = Scene::new(20);
@@ -208,6 +192,12 @@ fn a_batch_answers_each_path_in_its_place() -> Anything {
     assert_eq!(refused, Some(ErrorKind::InvalidArgument));
     assert_eq!(key_of(answers[2].as_ref().expect("an answer")), Some(&*key));
     assert!(movies.match_paths(std::iter::empty::<&str>())?.is_empty());
+    // A fast lookup gives the key that answers give: `/library/metadata/1002`, not `1002`.
+    assert_eq!(movies.lookup_key(&path).as_deref(), Some(&*key));
+    let both = movies.lookup_keys([&*path, "/nowhere/x.mkv"]);
+    assert_eq!(both, [Some(key.clone()), None]);
+    let rating_key = movies.lookup_rating_key(&path, str::to_owned);
+    assert_eq!(rating_key.as_deref(), key.strip_prefix("/library/metadata/"));
     Ok(())
 }
 

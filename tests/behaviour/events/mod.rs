@@ -12,25 +12,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{DebounceIntervals, Index, Library, Match, QueryOptions};
+use crate::support::index::{DebounceIntervals, Index, Match, QueryOptions};
 use crate::support::quick;
 use crate::support::worker::{PATIENCE, until};
-use crate::support::{clock, movies, open, options, path_of, requests};
+use crate::support::{clock, open, path_of, requests};
 use plexindex::Notified;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind};
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
-use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind, Standin};
+use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind};
 use serde_json::json;
 
-fn library(index: &Index) -> Library {
-    index.movies()
-}
-
 fn ask(index: &Index, path: &str) -> Match {
-    library(index).ask(path)
+    index.movies().ask(path)
 }
 
 /// Whether the library of movies would be answered without asking the server.
@@ -45,9 +41,8 @@ fn until_hinted(index: &Index) {
 
 /// A server with 30 movies, and an index that has them all and is told of changes.
 struct Watched {
-    server: Standin,
+    at: Scene,
     index: Index,
-    _folder: tempfile::TempDir,
 }
 
 fn watched() -> Watched {
@@ -55,27 +50,21 @@ fn watched() -> Watched {
 }
 
 fn watched_at(intervals: DebounceIntervals) -> Watched {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let (path, _) = path_of(&server, 1, 0);
+    let at = Scene::movies(30);
+    let (path, _) = path_of(&at.server, 1, 0);
+    let index = at.open();
     assert_eq!(ask(&index, &path).status, Status::Ok);
     assert!(is_fresh(&index));
     index.watch_start_at(intervals).expect("watching");
-    until("it listens", || server.listeners() == 1);
+    until("it listens", || at.server.listeners() == 1);
     // What happened before was not told: one probe, and all is as before.
     until_hinted(&index);
-    server.reset();
+    at.server.reset();
     assert_eq!(ask(&index, &path).status, Status::Ok);
-    assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
+    assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     assert!(is_fresh(&index));
-    server.reset();
-    Watched {
-        server,
-        index,
-        _folder: folder,
-    }
+    at.server.reset();
+    Watched { at, index }
 }
 
 /// What is new costs: a probe, a page newest added, a page newest updated.
@@ -95,50 +84,50 @@ const NEW: &str = "/data/movies/A New One (2026)/A New One.mkv";
 #[test]
 fn a_created_item_is_found_although_no_clock_moved() {
     let w = watched();
-    w.server.alter(|state| {
+    w.at.server.alter(|state| {
         state.library_mut(1)?.is_content_frozen = true;
         state.add_items(1, vec![new_movie()], false)
     });
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
-    assert_eq!(requests(&w.server), MERGED);
+    assert_eq!(requests(&w.at.server), MERGED);
     assert!(is_fresh(&w.index));
 }
 
 #[test]
 fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     let w = watched();
-    let (gone, key) = path_of(&w.server, 1, 7);
-    let (other, _) = path_of(&w.server, 1, 8);
-    w.server
+    let (gone, key) = path_of(&w.at.server, 1, 7);
+    let (other, _) = path_of(&w.at.server, 1, 8);
+    w.at.server
         .alter(|state| state.remove_items(&[key.parse().expect("a number")], false));
-    let movies = library(&w.index);
+    let movies = w.index.movies();
     until("it is unverified", || {
         let _ = ask(&w.index, &other);
         movies.lookup_key(gone.as_bytes(), |_| ()).is_none()
     });
-    assert_eq!(requests(&w.server), NOTHING);
+    assert_eq!(requests(&w.at.server), NOTHING);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
-    assert_eq!(requests(&w.server), CONFIRMED);
+    assert_eq!(requests(&w.at.server), CONFIRMED);
     // The file may have become another item: one delta of what is new, and one search, by file name and by title.
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
-    assert_eq!(requests(&w.server), [0, 1, 2, 2, 1, 6]);
+    assert_eq!(requests(&w.at.server), [0, 1, 2, 2, 1, 6]);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(ask(&w.index, &other).status, Status::Ok);
-    assert_eq!(requests(&w.server)[5], 6, "and nothing more");
+    assert_eq!(requests(&w.at.server)[5], 6, "and nothing more");
 }
 
 /// A disk was unmounted and comes back: the item returns with its key, and so does its match.
 #[test]
 fn a_recorded_match_waits_for_its_deleted_item() {
     let w = watched();
-    let (path, key) = path_of(&w.server, 1, 7);
+    let (path, key) = path_of(&w.at.server, 1, 7);
     let number = key.parse().expect("a number");
     let recorded = "/mnt/recorded.mkv";
-    let movies = library(&w.index);
+    let movies = w.index.movies();
     movies.record(recorded, &key);
     assert_eq!(ask(&w.index, recorded).key().as_ref(), Some(&key));
-    w.server.alter(|state| state.remove_items(&[number], false));
+    w.at.server.alter(|state| state.remove_items(&[number], false));
     until("it is unverified", || {
         movies.lookup_key(path.as_bytes(), |_| ()).is_none()
     });
@@ -148,7 +137,7 @@ fn a_recorded_match_waits_for_its_deleted_item() {
         rating_key: Some(number),
         ..ItemSpec::file("It comes back", &path)
     };
-    w.server.alter(|state| state.add_items(1, vec![back], true));
+    w.at.server.alter(|state| state.add_items(1, vec![back], true));
     until("it is back", || ask(&w.index, &path).key().as_ref() == Some(&key));
     let found = ask(&w.index, recorded);
     assert_eq!((found.match_kind, found.key()), (MatchKind::Confirmed, Some(key)));
@@ -160,9 +149,9 @@ fn who_waits_for_changes_hears_of_deleted_items() {
     let w = watched();
     let all = QueryOptions::default();
     let begun = w.index.changes(&all, "", false, 10).expect("a cursor").cursor;
-    let key = |at| path_of(&w.server, 1, at).1.parse().expect("a number");
+    let key = |at| path_of(&w.at.server, 1, at).1.parse().expect("a number");
     let keys: Vec<u64> = (7..10).map(key).collect();
-    w.server.alter(|state| state.remove_items(&keys, false));
+    w.at.server.alter(|state| state.remove_items(&keys, false));
     let mut token = begun;
     let mut heard = 0;
     until("they are told", || {
@@ -174,84 +163,11 @@ fn who_waits_for_changes_hears_of_deleted_items() {
         heard += page.changes.len();
         heard >= keys.len()
     });
-    let [rest @ .., confirmed, _] = requests(&w.server);
+    let [rest @ .., confirmed, _] = requests(&w.at.server);
     assert_eq!(rest, NOTHING[..4], "nothing is listed for it");
     assert!((1..=3).contains(&confirmed), "one for all that was told by then");
     assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
-    assert_eq!(requests(&w.server)[4], confirmed, "they were asked for once");
-}
-
-/// What is listed is right all the same: a refresh is no error, and asks for such items again half a minute later.
-#[test]
-fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them() {
-    let server = movies(150);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let once = Options {
-        retry_for: Duration::ZERO,
-        ..options(&server, folder.path())
-    };
-    let index = open(once, &clock);
-    let refresh = || {
-        index.refresh(&QueryOptions::default(), false).expect("no error");
-        requests(&server)[4]
-    };
-    refresh();
-    let movies = library(&index);
-    for at in 0..110 {
-        let (_, key) = path_of(&server, 1, at);
-        movies.invalidate_item(&key).expect("invalidated");
-    }
-    server.reset();
-    server.fault(Fault::status(500).on(Kind::Metadata).times(0));
-    let asked = refresh();
-    assert!(asked >= 2, "{asked}: both batches were asked for");
-    assert_eq!(refresh(), asked, "not soon again");
-    server.clear_faults();
-    assert_eq!(refresh(), asked, "not soon again");
-    clock.advance_ms(31_000);
-    assert_eq!(refresh(), asked + 2);
-    clock.advance_ms(31_000);
-    assert_eq!(refresh(), asked + 2, "none is left");
-}
-
-#[test]
-fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
-    let w = watched();
-    w.server.refuse();
-    w.server.close_connections();
-    until("it is lost", || {
-        w.server.listeners() == 0 || {
-            // The server notices when it next has something to say.
-            w.server.push(&Event::new("status", json!({})));
-            w.server.listeners() == 0
-        }
-    });
-    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
-    assert!(is_fresh(&w.index), "no event told");
-    w.server.reopen();
-    until_hinted(&w.index);
-    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
-    let [_, sections, pages, ..] = requests(&w.server);
-    assert_eq!((sections, pages), (1, 2));
-    assert_eq!(w.server.stats().of(Kind::Events), 1);
-}
-
-#[test]
-fn a_hint_that_comes_during_a_probe_is_not_disproved_by_it() {
-    let w = watched();
-    let (path, _) = path_of(&w.server, 1, 0);
-    let told = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
-    w.index.notify(told).expect("noted");
-    w.server.fault(Fault::delay(300).on(Kind::Sections).times(1));
-    std::thread::scope(|scope| {
-        scope.spawn(|| ask(&w.index, &path));
-        until("the probe is under way", || w.server.stats().of(Kind::Sections) == 1);
-        w.index.notify(told).expect("noted");
-    });
-    assert_eq!(ask(&w.index, &path).status, Status::Ok);
-    assert!(w.server.stats().of(Kind::Sections) > 1, "probed again");
-    assert!(is_fresh(&w.index));
+    assert_eq!(requests(&w.at.server)[4], confirmed, "they were asked for once");
 }
 
 /// What the host received, and what the next lookup costs then.

@@ -1,20 +1,20 @@
 //! A watch starts, stops, forks, and reconnects.
 
 use super::*;
+#[cfg(unix)]
+use crate::support::worker::{fork, wait_for};
 
 #[test]
 fn a_silent_connection_is_dead() {
-    let server = movies(3);
-    server.config(|config| config.ping_ms = 60_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let choice = options(&server, folder.path());
-    let index = Index::open_with(choice, clock(), |options, id, meter| {
+    let at = Scene::movies(3);
+    at.server.config(|config| config.ping_ms = 60_000);
+    let index = Index::open_with(at.options.clone(), clock(), |options, id, meter| {
         let plex = PlexHttp::new(options, id, meter)?.with_silence(Duration::from_millis(100));
         Ok(Arc::new(plex) as Arc<dyn Source>)
     })
     .expect("the index opens");
     index.watch_start_at(quick()).expect("watching");
-    until("it connected again", || server.stats().of(Kind::Events) == 2);
+    until("it connected again", || at.server.stats().of(Kind::Events) == 2);
 }
 
 /// How long a watch takes to stop; it must be less than a second.
@@ -49,19 +49,18 @@ fn it_stops_within_a_second_while_a_connected_server_is_silent() {
     let w = watched();
     stops_quickly(w.index);
     until("the server hears that the connection has ended", || {
-        w.server.push(&Event::new("status", json!({})));
-        w.server.listeners() == 0
+        w.at.server.push(&Event::new("status", json!({})));
+        w.at.server.listeners() == 0
     });
 }
 
 #[test]
 fn it_stops_within_a_second_while_a_server_owes_its_answer() {
-    let server = movies(3);
-    server.fault(Fault::delay(60_000).on(Kind::Events).times(0));
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::movies(3);
+    at.server.fault(Fault::delay(60_000).on(Kind::Events).times(0));
+    let index = at.open();
     index.watch_start_at(quick()).expect("watching");
-    until("it asked", || server.stats().of(Kind::Events) == 1);
+    until("it asked", || at.server.stats().of(Kind::Events) == 1);
     stops_quickly(index);
 }
 
@@ -100,13 +99,12 @@ fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
         Action::Drop,
         Action::body("application/json", "{]<garbage"),
     ] {
-        let server = movies(3);
-        server.fault(Fault::new(action).on(Kind::Events).times(1));
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = open(options(&server, folder.path()), &clock());
+        let at = Scene::movies(3);
+        at.server.fault(Fault::new(action).on(Kind::Events).times(1));
+        let index = at.open();
         index.watch_start_at(quick()).expect("watching");
-        until("it listens", || server.listeners() == 1);
-        assert_eq!(server.stats().of(Kind::Events), 2);
+        until("it listens", || at.server.listeners() == 1);
+        assert_eq!(at.server.stats().of(Kind::Events), 2);
     }
 }
 
@@ -114,14 +112,14 @@ fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
 fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
     let w = watched();
     w.index.watch_start().expect("watching already");
-    assert_eq!(w.server.listeners(), 1);
+    assert_eq!(w.at.server.listeners(), 1);
     w.index.watch_stop();
     w.index.watch_stop();
     w.index.watch_start_at(quick()).expect("watching again");
-    until("it listens", || w.server.stats().of(Kind::Events) == 1);
+    until("it listens", || w.at.server.stats().of(Kind::Events) == 1);
     // Fetching goes on meanwhile, over connections of its own.
     w.index.list();
-    assert_eq!(w.server.stats().of(Kind::Events), 1);
+    assert_eq!(w.at.server.stats().of(Kind::Events), 1);
     drop(w.index); // without a word
 }
 
@@ -132,8 +130,8 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
     assert_eq!(stats.requests[plexindex::source::RequestKind::Events as usize], 1);
     w.index.watch_stop();
     w.index.watch_start_at(quick()).expect("watching");
-    until("it listens", || w.server.stats().of(Kind::Events) == 1);
-    let log = w.server.log();
+    until("it listens", || w.at.server.stats().of(Kind::Events) == 1);
+    let log = w.at.server.log();
     let entry = log.iter().find(|entry| entry.kind == Kind::Events).expect("a request");
     assert!(entry.token_in_header && !entry.token_in_query);
     let wanted = "/:/eventsource/notifications?filters=timeline,activity,status";
@@ -144,35 +142,23 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
 #[test]
 fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
     let w = watched();
-    let (path, key) = path_of(&w.server, 1, 7);
-    // SAFETY: the child ends with `_exit`, whatever happens.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let work = || {
-            if ask(&w.index, &path).key().as_ref() != Some(&key) {
-                return 1;
-            }
-            // Neither waits for a thread that is not there.
-            w.index.watch_stop();
-            if w.index.watch_start_at(quick()).is_err() {
-                return 2;
-            }
-            until("the child listens", || w.server.stats().of(Kind::Events) <= 1);
-            w.index.watch_stop();
-            0
-        };
-        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(99);
-        // SAFETY: as above.
-        unsafe { libc::_exit(code) };
-    }
-    let mut state = 0;
-    until("the child ended", || {
-        // SAFETY: plain calls on a child of our own.
-        unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) == child }
+    let (path, key) = path_of(&w.at.server, 1, 7);
+    let child = fork(|| {
+        if ask(&w.index, &path).key().as_ref() != Some(&key) {
+            return 1;
+        }
+        // Neither waits for a thread that is not there.
+        w.index.watch_stop();
+        if w.index.watch_start_at(quick()).is_err() {
+            return 2;
+        }
+        until("the child listens", || w.at.server.stats().of(Kind::Events) <= 1);
+        w.index.watch_stop();
+        0
     });
-    assert!(libc::WIFEXITED(state) && libc::WEXITSTATUS(state) == 0, "{state}");
+    assert_eq!(wait_for(child), 0);
     // The parent still watches.
-    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
+    w.at.server.alter(|state| state.add_items(1, vec![new_movie()], true));
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
 }
@@ -184,9 +170,9 @@ fn an_event_ends_the_pause_of_a_path_at_once() {
     for number in 0..3 {
         let path = format!("/data/movies/Import {number} (2020)/Import {number} (2020).mkv");
         assert_eq!(ask(&w.index, &path).status, Status::NotFound);
-        w.server
+        w.at.server
             .alter(|state| state.add_items(1, vec![crate::support::movie("Import", &path)], true));
-        w.server
+        w.at.server
             .push(&Event::timeline(1, 900 + number, ItemType::Movie, "Import", 5, "", 1));
         let begun = Instant::now();
         until("the file is found", || ask(&w.index, &path).status == Status::Ok);

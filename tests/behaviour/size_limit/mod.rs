@@ -1,6 +1,5 @@
 //! A limit on the whole folder: libraries that were refreshed longest ago go first, what hosts told stays, and no answer is
 //! wrong for it.
-#![allow(unsafe_code)] // fork has no safe door
 
 use crate::support::hooked;
 
@@ -9,12 +8,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::index::{Index, QueryOptions};
 use crate::support::worker::{assert_sound, database};
 use crate::support::{KEEP, Scene, clock, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
-use plexindex::stats::Stats;
 use plexindex_standin::{LibrarySpec, Standin};
 
 /// Items of each library.
@@ -85,10 +83,6 @@ fn fetched(index: &Index) -> Vec<String> {
     rows.filter(|row| row.checked.is_some()).map(|row| row.title).collect()
 }
 
-fn stats(index: &Index) -> Stats {
-    index.counts()
-}
-
 #[test]
 fn the_library_refreshed_longest_ago_goes_and_comes_back_when_it_is_asked_for() {
     let (at, limit) = limited();
@@ -98,18 +92,18 @@ fn the_library_refreshed_longest_ago_goes_and_comes_back_when_it_is_asked_for() 
         at.clock.advance_ms(1_000);
     }
     assert_eq!(fetched(&index), ["One", "Two"]);
-    assert_eq!(stats(&index).evictions, 0);
+    assert_eq!(index.counts().evictions, 0);
     for (asked, left) in [(3, ["Two", "Three"]), (1, ["One", "Three"]), (2, ["One", "Two"])] {
         ask(&index, &at.server, asked);
         at.clock.advance_ms(1_000);
         assert_eq!(fetched(&index), left, "{asked} was asked for");
-        let now = stats(&index);
+        let now = index.counts();
         assert_eq!((now.size_limit, now.over_limit), (Some(limit), 0));
         assert!(now.disk_bytes <= limit, "{} bytes, {limit} allowed", now.disk_bytes);
         assert_eq!(now.items, u64::from(2 * ITEMS));
     }
-    assert_eq!(stats(&index).evictions, 3);
-    assert_eq!(stats(&index).libraries, 3, "which libraries exist stays known");
+    assert_eq!(index.counts().evictions, 3);
+    assert_eq!(index.counts().libraries, 3, "which libraries exist stays known");
 }
 
 #[test]
@@ -139,7 +133,7 @@ fn what_hosts_told_stays() {
         assert_eq!(one.fast("/host/a.mkv").as_ref(), Some(&key));
         let refused = index.match_path(&offline, path.as_bytes()).expect_err("no listing");
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
-        assert_eq!(stats(&index).matches, 1);
+        assert_eq!(index.counts().matches, 1);
         let table = index.tables().table(b"mine", false).expect("a table");
         assert_eq!(
             table.lookup(b"name", <[u8]>::to_vec).or_else(|| {
@@ -180,7 +174,7 @@ fn a_limit_may_be_lowered_and_raised() {
     ] {
         at = at.with(|options| options.size_limit = Some(limit));
         let index = at.open();
-        let now = stats(&index);
+        let now = index.counts();
         assert_eq!(fetched(&index), left);
         // On Windows a segment that is mapped goes later.
         let is_within = now.disk_bytes <= limit || cfg!(windows);
@@ -190,7 +184,7 @@ fn a_limit_may_be_lowered_and_raised() {
     for number in [1, 2, 3] {
         ask(&index, &at.server, number);
     }
-    assert_eq!((fetched(&index).len(), stats(&index).evictions), (3, 2));
+    assert_eq!((fetched(&index).len(), index.counts().evictions), (3, 2));
 }
 
 #[test]
@@ -200,25 +194,18 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     let places = (1..=3).cycle().zip(0..12);
     let (paths, keys): (Vec<String>, Vec<String>) =
         places.map(|(number, nth)| path_of(&at.server, number, nth)).unzip();
-    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     at.server.reset();
-    let mut found = Vec::new();
-    let each = |answer: &crate::support::index::Answer<'_>| {
-        found.extend(answer.item().map(|one| one.item.rating_key.to_owned()));
-    };
-    index
-        .match_paths_with(&QueryOptions::default(), &paths, each)
-        .expect("answers");
-    assert_eq!(found, keys);
+    let found = index.ask_batch(&QueryOptions::default(), &paths).into_iter();
+    assert_eq!(found.filter_map(|answer| answer.key()).collect::<Vec<_>>(), keys);
     assert_eq!(requests(&at.server)[2], 3, "each library is listed once");
     // An answer is held up for a moment only: what is left to be done then, the next call does, here for the statistics.
-    stats(&index);
+    index.counts();
     assert_eq!(fetched(&index).len(), 1, "the limit holds afterwards");
     let found = index
         .match_guid(&QueryOptions::default(), "imdb://tt9999999")
         .expect("an answer");
     assert_eq!(found.status, Status::NotFound);
-    stats(&index);
+    index.counts();
     assert_eq!(fetched(&index).len(), 1);
 }
 
@@ -254,17 +241,13 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
             ask(&patient, &at.server, number);
             at.clock.advance_ms(1_000);
         }
-        let limited = {
-            let mut options = at.options.clone();
-            options.size_limit = Some(limit);
-            open(options, &at.clock)
-        };
+        let limited = at.open_with(|options| options.size_limit = Some(limit));
         let (evictor, answers) = (Arc::new(limited), Arc::new(AtomicU64::new(0)));
         let hook: hooked::Hook = {
             let (evictor, answers) = (Arc::clone(&evictor), Arc::clone(&answers));
             Arc::new(move |_, _| {
                 if answers.fetch_add(1, Ordering::SeqCst) == moment {
-                    stats(&evictor);
+                    evictor.counts();
                 }
             })
         };
@@ -274,7 +257,7 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
         if answers.load(Ordering::SeqCst) <= moment {
             break;
         }
-        went += stats(&lister).evictions;
+        went += lister.counts().evictions;
         for index in [&lister, &patient, &at.open()] {
             ask(index, &at.server, 1);
             let found = index.match_guid(&QueryOptions::default(), "imdb://tt9999999");
@@ -285,45 +268,4 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
         assert_sound(at.folder());
     }
     assert!(went > 1, "{went} libraries went");
-}
-
-#[test]
-fn the_host_that_records_knows_what_its_own_writes_evicted() {
-    let at = Scene::movies(20).with(|options| options.matches_limit = Some(100_000));
-    let (index, library) = at.listed();
-    let (_, key) = path_of(&at.server, 1, 3);
-    for round in 0..4 {
-        let paths: Vec<String> = (0..600).map(|n| format!("/host/{round}/{n}.mkv")).collect();
-        library.record_all(&paths, &key);
-        let (other, others) = at.opened();
-        let matches = |index: &Index| index.counts().matches;
-        assert_eq!(matches(&index), matches(&other), "in round {round}");
-        let first = |library: &Library| library.ask("/host/0/1.mkv").status;
-        assert_eq!(first(&library), first(&others), "in round {round}");
-    }
-}
-
-#[test]
-fn matches_of_a_cleared_library_push_none_out() {
-    let at = Scene::movies(20).with(|options| options.matches_limit = Some(150_000));
-    let [own, other] = ["anna", "bert"].map(|user| {
-        let mut options = at.options.clone();
-        options.user = Some(user.to_owned());
-        open(options, &at.clock)
-    });
-    let (path, key) = path_of(&at.server, 1, 3);
-    let record = |index: &Index, whose: &str, count: u32| {
-        let library = index.movies();
-        library.match_path(path.as_bytes()).expect("listed");
-        let paths: Vec<String> = (0..count).map(|n| format!("/host/{whose}/{n}.mkv")).collect();
-        library.record_all(&paths, &key);
-        library
-    };
-    let library = record(&own, "own", 1);
-    record(&other, "other", 1_100);
-    other.clear().expect("cleared");
-    // Together they are more than the limit, without those that are cleared they are not.
-    record(&own, "more", 1_100);
-    let kept = library.ask("/host/own/0.mkv");
-    assert_eq!(kept.status, Status::Ok, "{}", kept.message);
 }

@@ -1,6 +1,5 @@
 //! What a host keeps itself: exact names, values, expiry and a limit. No server is asked, and every process sees what another
 //! stored.
-#![allow(unsafe_code)] // fork has no safe door
 
 use crate::support::KEEP;
 
@@ -201,27 +200,6 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     assert_eq!(get(&shows, "large").map(|value| value.len()), Some(5_000));
     shows.put(b"7", b"", &terms).expect("stored");
     assert_eq!((get(&shows, "large"), get(&shows, "7").as_deref()), (None, Some("")));
-}
-
-#[test]
-fn a_limit_removes_entries_of_its_own_table_only() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(folder.path());
-    let (settings, cache) = (table(&index, "Settings"), table(&index, "Cache"));
-    put(&settings, "a", "my setting");
-    let terms = TableLimits {
-        ttl: Ttl::Forever,
-        limit: Some(3 * (64 + 101)),
-    };
-    for name in ["1", "2", "3", "4", "5"] {
-        let pair = [Op::Put(&cache, name.as_bytes(), &[0; 100]), Op::Remove(&settings, b"b")];
-        index.tables().write(&pair, &terms).expect("stored");
-    }
-    assert_eq!(get(&settings, "a").as_deref(), Some("my setting"));
-    let kept = ["1", "2", "3", "4", "5"].map(|name| get(&cache, name).is_some());
-    assert_eq!(kept, [false, false, true, true, true]);
-    put(&cache, "6", "without a limit");
-    assert_eq!(cache.count().expect("counted"), 4);
 }
 
 #[test]

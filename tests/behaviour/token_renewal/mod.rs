@@ -11,12 +11,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
-use crate::support::{HOUR_MS, NOW_MS, Scene, add, films, offline, open, path_of, requests};
+use crate::support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
 use plexindex::Renewal;
 use plexindex::error::{Error, Status};
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Fault, ItemSpec, Kind, Standin, Token as Admitted};
+use plexindex_standin::{Fault, Kind, Standin, Token as Admitted};
 
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
@@ -249,27 +249,16 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
 #[test]
 fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() {
     let at = scene(&anns(0));
-    let (index, library, key) = used(&at);
+    let (index, library, _) = used(&at);
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));
-    let calls: [(&str, &dyn Fn() -> plexindex::error::Result<()>); 5] = [
-        ("path", &|| library.invalidate_path(b"/host/a.mkv")),
-        ("item", &|| library.invalidate_item(&key)),
-        ("library", &|| library.invalidate()),
-        ("all", &|| index.invalidate_all()),
-        ("clear", &|| index.clear()),
-    ];
-    for (what, call) in calls {
-        let error = call().expect_err(what);
-        assert_eq!(error.status, Status::NotFetched, "{what}");
+    for (what, done) in needing(&index) {
+        assert_eq!(done.expect_err(what).status, Status::NotFetched, "{what}");
     }
     index.check(&library.query()).expect("accepted");
-    for (what, call) in calls {
-        call().unwrap_or_else(|error| panic!("{what}: {error}"));
-    }
-    // Nothing is left that could be wrong.
-    for (what, call) in calls {
-        call().unwrap_or_else(|error| panic!("{what}, cleared: {error}"));
+    // The second time, nothing is left that could be wrong.
+    for (what, done) in [needing(&index), needing(&index)].concat() {
+        assert_eq!(done, Ok(()), "{what}");
     }
 }
 

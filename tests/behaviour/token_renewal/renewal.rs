@@ -2,14 +2,17 @@
 
 use super::*;
 
-/// An index whose host renews the token of Ann each time that it is asked; and how often it was.
-pub fn renewing(at: &Scene) -> (Index, Library, Arc<AtomicU32>) {
+/// A function that is given how often it was asked, and that number.
+fn counted(renew: impl Fn(u32) -> Option<Token> + Send + Sync + 'static) -> (Renewal, Arc<AtomicU32>) {
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
-    let renewal = Renewal::new(move || {
-        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
-        Token::new(&anns(number.into()))
-    });
+    let renewal = Renewal::new(move || renew(count.fetch_add(1, Ordering::SeqCst) + 1));
+    (renewal, asked)
+}
+
+/// An index whose host renews the token of Ann each time that it is asked; and how often it was.
+pub fn renewing(at: &Scene) -> (Index, Library, Arc<AtomicU32>) {
+    let (renewal, asked) = counted(|number| Token::new(&anns(number.into())));
     let index = at.open_with(|options| options.renewal = Some(renewal));
     let library = index.movies();
     (index, library, asked)
@@ -96,13 +99,8 @@ fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
 fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_time() {
     let at = scene(&anns(0));
     used(&at);
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&asked);
     let (path, key) = path_of(&at.server, 1, 5);
-    let renewal = Renewal::new(move || {
-        count.fetch_add(1, Ordering::SeqCst);
-        None
-    });
+    let (renewal, asked) = counted(|_| None);
     let index = at.open_with(|options| {
         (options.renewal, options.library_ttl) = (Some(renewal), Ttl::Zero);
     });
@@ -238,14 +236,8 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     }
     assert!(!ask(&listed).stale, "no request is needed for it");
     at.clock.advance_ms(60_000);
-    let mut answers = Vec::new();
-    let paths = [unlisted(5), listed, unlisted(6)];
-    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    index
-        .match_paths_with(&films.query(), &paths, |answer| {
-            answers.push((answer.reason, answer.stale));
-        })
-        .expect("answers");
+    let answers = index.ask_batch(&films.query(), &[unlisted(5), listed, unlisted(6)]);
+    let answers: Vec<_> = answers.iter().map(|answer| (answer.reason, answer.stale)).collect();
     let missed = (Reason::Unavailable, true);
     assert_eq!(answers, [missed, (Reason::None, false), missed]);
     at.clock.advance_ms(60_000);
@@ -324,10 +316,8 @@ fn a_token_that_the_function_sets_itself_is_the_new_token_of_its_call() {
 #[test]
 fn a_panic_of_the_function_ends_its_call_and_holds_nothing() {
     let at = scene("old");
-    let calls = Arc::new(AtomicU32::new(0));
-    let counted = Arc::clone(&calls);
-    let renewal = Renewal::new(move || {
-        assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the host's");
+    let (renewal, calls) = counted(|number| {
+        assert!(number > 1, "the host's");
         Token::new("new")
     });
     let index = at.open_with(|options| options.renewal = Some(renewal));
