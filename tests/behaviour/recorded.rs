@@ -1,12 +1,10 @@
-//! What hosts recorded outlives damage: damaged databases stay, and their matches can be exported and recorded again. A
-//! cursor that hosts recorded is valid only in the history in which it was given.
+//! What hosts recorded outlives damage: damaged databases stay, and their matches can be exported and recorded again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, add, copy_of, files_in, path_of, remove, store_of};
-use plexindex::error::Status;
+use crate::support::index::Index;
+use crate::support::{Scene, add, path_of, remove, store_of};
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
 use plexindex_standin::{LibrarySpec, Standin};
@@ -188,68 +186,4 @@ fn a_damaged_database_does_not_count_against_the_size_limit() {
     let stats = index.counts();
     assert_eq!((stats.evictions, stats.over_limit), (0, 0));
     assert!(scene.folder().join("plexindex-1.db.broken").exists());
-}
-
-/// Adds a film on the server, lists it, and returns the new cursor.
-fn add_film(scene: &Scene, number: u32, since: &str) -> plexindex::error::Result<(usize, String)> {
-    let (index, _) = scene.opened();
-    crate::support::add(&scene.server, &[format!("/data/movies/{number}.mkv")]);
-    let query = QueryOptions::default();
-    index.refresh(&query, true).expect("listed");
-    let page = index.changes(&query, since, false, 100)?;
-    Ok((page.changes.len(), page.cursor))
-}
-
-/// Restores a backup onto the same files, so that the database keeps its inode, and the history goes on.
-fn restore(backup: &Path, folder: &Path) {
-    for path in files_in(backup) {
-        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
-        if [".db", ".db-wal", ".segment"].iter().any(|end| name.ends_with(end)) {
-            fs::write(folder.join(name), fs::read(&path).expect("read")).expect("restored");
-        }
-    }
-}
-
-#[test]
-fn a_cursor_from_undone_history_is_refused() {
-    let scene = Scene::movies(30);
-    let (index, _) = scene.listed();
-    let cursor = index.cursor(&QueryOptions::default());
-    drop(index);
-    let (_, first) = add_film(&scene, 1, &cursor).expect("read");
-    let backup = copy_of(scene.folder());
-    let (changes, undone) = add_film(&scene, 2, &first).expect("read");
-    assert_eq!(changes, 1);
-    restore(backup.path(), scene.folder());
-    let mut cursor = first;
-    for number in 3..6 {
-        let (changes, next) = add_film(&scene, number, &cursor).expect("the cursor of the backup goes on");
-        // The first listing also has the film of the undone history.
-        assert_eq!(changes, if number == 3 { 2 } else { 1 });
-        cursor = next;
-    }
-    let error = add_film(&scene, 6, &undone).expect_err("refused");
-    assert_eq!(error.status, Status::ListAgain);
-}
-
-#[test]
-fn a_full_listing_of_undone_history_is_refused() {
-    let scene = Scene::movies(30);
-    let (index, _) = scene.listed();
-    let query = QueryOptions::default();
-    let page = index.changes(&query, "", true, 10).expect("a page");
-    assert!(page.more);
-    drop(index);
-    let backup = copy_of(scene.folder());
-    add_film(&scene, 1, "").expect("read");
-    let (index, _) = scene.opened();
-    let undone = index.changes(&query, &page.cursor, false, 10).expect("a page").cursor;
-    drop(index);
-    restore(backup.path(), scene.folder());
-    add_film(&scene, 2, "").expect("read");
-    let (index, _) = scene.opened();
-    let before = index.changes(&query, &page.cursor, false, 10);
-    assert!(before.is_ok());
-    let error = index.changes(&query, &undone, false, 10).expect_err("refused");
-    assert_eq!(error.status, Status::ListAgain);
 }

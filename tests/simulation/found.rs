@@ -1,5 +1,6 @@
 //! What the simulation found, each as a history of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::support::index::{Index, ManualClock, QueryOptions};
@@ -20,22 +21,33 @@ struct Scene {
     options: Options,
 }
 
+/// A server with these films, and the section that has them.
+fn server(name: &str, films: usize) -> (Memory, String) {
+    let memory = Memory::new(Token::Coarse);
+    let section = memory.add_library("Films", "/srv/films");
+    for number in 0..films {
+        let path = format!("/srv/films/{name} {number}.mkv");
+        memory.add(&section, &format!("Film {number}"), &path);
+    }
+    (memory, section)
+}
+
+fn options(folder: &Path) -> Options {
+    Options {
+        cache_dir: folder.to_owned(),
+        server_url: Some("http://memory".to_owned()),
+        user: Some("user".to_owned()),
+        ..Options::default()
+    }
+}
+
 impl Scene {
     fn new(films: usize) -> Self {
-        let memory = Memory::new(Token::Coarse);
-        let section = memory.add_library("Films", "/srv/films");
-        for number in 0..films {
-            memory.add(&section, &format!("Film {number}"), &path(number));
-        }
+        let (memory, section) = server("Film", films);
         memory.catch_up();
         let folder = tempfile::tempdir().expect("a folder");
         Self {
-            options: Options {
-                cache_dir: folder.path().to_owned(),
-                server_url: Some("http://memory".to_owned()),
-                user: Some("user".to_owned()),
-                ..Options::default()
-            },
+            options: options(folder.path()),
             memory,
             section,
             clock: Arc::new(ManualClock::new(4_000_000_000_000)),
@@ -108,28 +120,10 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
 #[test]
 fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     // Both have a section of the same id, whose token is the same.
-    let server = |name: &str| {
-        let memory = Memory::new(Token::Coarse);
-        let section = memory.add_library("Films", "/srv/films");
-        for number in 0..5 {
-            memory.add(
-                &section,
-                &format!("Film {number}"),
-                &format!("/srv/films/{name} {number}.mkv"),
-            );
-        }
-        memory
-    };
-    let servers = ["One", "Unused", "Other", "Unused"].map(server).to_vec();
-    let net = Net::new(4_000_000_000_000, servers, true);
+    let servers = ["One", "Unused", "Other", "Unused"].map(|name| server(name, 5).0);
+    let net = Net::new(4_000_000_000_000, servers.to_vec(), true);
     let folder = tempfile::tempdir().expect("a folder");
-    let options = Options {
-        cache_dir: folder.path().to_owned(),
-        server_url: Some("http://memory".to_owned()),
-        user: Some("user".to_owned()),
-        ..Options::default()
-    };
-    let index = Index::open_with(options, Arc::clone(&net) as _, |_, _, counters| {
+    let index = Index::open_with(options(folder.path()), Arc::clone(&net) as _, |_, _, counters| {
         Ok(net.source(0, 0, &counters))
     });
     let index = index.expect("the index opens");

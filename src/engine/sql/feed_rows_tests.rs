@@ -387,6 +387,31 @@ fn a_store_that_lost_a_commit_that_a_page_showed_does_not_continue_it() {
     assert_eq!(continued.status, Status::ListAgain);
 }
 
+/// A backup is restored onto the same files, so that the database keeps its inode, and the history goes on from there.
+#[test]
+fn a_cursor_from_undone_history_is_refused() {
+    let films = Films::with(&[film(1)]);
+    let (begun, listing) = (films.cursor(false), films.cursor(true));
+    films.merge(&[film(2)]);
+    films.store.close();
+    let backup = tempfile::tempdir().expect("a folder");
+    copy(films.folder.path(), backup.path());
+    films.merge(&[film(3)]);
+    let read = |at: &FeedCursor| page(&films.store, at, 1).map(|page| page.next);
+    let undone = [begun, listing].map(|at| read(&at).expect("a page"));
+    films.store.close();
+    for file in fs::read_dir(backup.path()).expect("the folder").flatten() {
+        let bytes = fs::read(file.path()).expect("read");
+        fs::write(films.folder.path().join(file.file_name()), bytes).expect("restored");
+    }
+    films.merge(&[film(4)]);
+    for cursor in undone {
+        assert_eq!(read(&cursor).expect_err("undone").status, Status::ListAgain);
+    }
+    read(&listing).expect("it begins before");
+    assert_eq!(changes_from(&films.store, begun, 1), ["2", "4"]);
+}
+
 #[test]
 fn a_renamed_library_must_be_listed_again() {
     let films = Films::with(&[film(1)]);

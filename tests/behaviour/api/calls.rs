@@ -178,11 +178,26 @@ fn add_new(at: &Scene) {
         .expect("added");
 }
 
+/// By asking from time to time, by an event, and by what another handle fetched.
 #[test]
 fn a_wait_for_a_path_ends_when_plex_lists_the_file() -> Anything {
-    let at = Scene::new(20);
-    let index = at.open_listed()?;
-    assert!(waited(&index, NEW, SOON, || add_new(&at))?.sure().is_some());
+    for by in ["asking", "an event", "another handle"] {
+        let at = Scene::new(20);
+        let (index, other) = (at.open_listed()?, at.open());
+        let _watch = (by == "an event").then(|| index.watch()).transpose()?;
+        if by == "an event" {
+            until("it listens", || at.server.listeners() == 1);
+            assert!(index.match_path(NEW)?.sure().is_none());
+        }
+        let every = if by == "asking" { SOON } else { LATE };
+        let listed = waited(&index, NEW, every, || {
+            add_new(&at);
+            if by == "another handle" {
+                let _ = other.query().check().expect("refreshed");
+            }
+        })?;
+        assert!(listed.sure().is_some(), "{by}");
+    }
     Ok(())
 }
 
@@ -200,29 +215,6 @@ fn a_wait_for_a_path_outlasts_a_server_that_restarts() -> Anything {
         let found = waited(&index, NEW, SOON, || at.server.reopen())?;
         assert!(found.sure().is_some(), "{is_listed}");
     }
-    Ok(())
-}
-
-#[test]
-fn an_event_ends_a_wait_for_a_path() -> Anything {
-    let at = Scene::new(20);
-    let index = at.open_listed()?;
-    let _watch = index.watch()?;
-    until("it listens", || at.server.listeners() == 1);
-    assert!(index.match_path(NEW)?.sure().is_none());
-    assert!(waited(&index, NEW, LATE, || add_new(&at))?.sure().is_some());
-    Ok(())
-}
-
-#[test]
-fn another_handle_ends_a_wait_for_a_path() -> Anything {
-    let at = Scene::new(20);
-    let (index, other) = (at.open_listed()?, at.open());
-    let fetch = || {
-        add_new(&at);
-        let _ = other.query().check().expect("refreshed");
-    };
-    assert!(waited(&index, NEW, LATE, fetch)?.sure().is_some());
     Ok(())
 }
 
