@@ -282,15 +282,6 @@ def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Pat
             index.library("Films").invalidate_item(unsure)
 
 
-def test_an_offline_index_of_nothing_lists_no_items(tmp_path: Path) -> None:
-    for options, remedy in (
-        ({"offline": True, "server_url": "http://127.0.0.1:1", "token": "t"}, "without the offline flag"),
-        ({}, "set server_url"),
-    ):
-        with open_(tmp_path, **options) as index, pytest.raises(plexindex.NotFetchedError, match=remedy):
-            list(index.items())
-
-
 def test_a_library_that_the_server_lacks_cannot_be_invalidated(index: plexindex.Index) -> None:
     unknown = index.library("Films")
     unknown.invalidate()  # nothing is known yet

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import plexindex
@@ -12,7 +10,6 @@ import pytest
 from cli import Cli
 from conftest import OpenIndex, Server, until
 from disk import Tree
-from plexindex import aio
 from plexindex._core.selection import selection_of
 from plexindex.compare import find_renames
 from plexindex.testing import FakePlex
@@ -48,8 +45,6 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
     next(found)
     assert found.cursor is None
     assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
-    with pytest.raises(plexindex.InvalidArgumentError, match="since"):
-        index.changes("")
 
 
 def test_a_token_after_a_deadline_says_what_was_late(server: Server, index: plexindex.Index) -> None:
@@ -119,44 +114,12 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
     assert [(one.kind, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
 
 
-OLD, NEW = "/media/films/Old (2001).mkv", "/media/films/New (2024).mkv"
-NEVER = 3600.0
+NEW = "/media/films/New (2024).mkv"
 
 
-class TestWaitFor:
-    """Waiting until Plex lists a file."""
-
-    @pytest.fixture
-    def plex(self) -> Iterator[FakePlex]:
-        with FakePlex({"Films": [OLD], "Shows": ["/media/tv/Show/Season 01/Show - S01E01.mkv"]}) as plex:
-            yield plex
-
-    @pytest.fixture
-    def index(self, plex: FakePlex, open_index: OpenIndex) -> plexindex.Index:
+def test_a_loop_over_a_watch_listens_until_it_is_left(open_index: OpenIndex) -> None:
+    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
         index = open_index(server_url=plex.url, token=plex.token)
-        index.refresh()
-        plex.requests.clear()
-        return index
-
-    @staticmethod
-    def checks(plex: FakePlex) -> int:
-        return sum(request.path == "/library/sections" for request in plex.requests)
-
-    def test_a_task_that_waits_is_cancelled(self, index: plexindex.Index, plex: FakePlex) -> None:
-        async def ask() -> plexindex.Match:
-            own = aio.AsyncIndex(index)
-            task = asyncio.create_task(own.wait_for(NEW, timeout=None, every=NEVER))
-            while not self.checks(plex):
-                await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            plex.add("Films", NEW)
-            return await own.library("Films").wait_for(NEW, timeout=60, every=0.2)
-
-        assert asyncio.run(ask()).title == "New"
-
-    def test_a_loop_over_a_watch_listens_until_it_is_left(self, index: plexindex.Index, plex: FakePlex) -> None:
         index.refresh()
         with index.watch() as outer:
             until(lambda: len(plex._listeners) == 1)
