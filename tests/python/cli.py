@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
 import os
 import select
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -22,6 +19,7 @@ from plexindex import cli as command_line
 
 if TYPE_CHECKING:
     from conftest import Server
+    from plexindex.testing import FakePlex
 
 TOKEN = "test-token-never-stored"
 
@@ -33,7 +31,7 @@ AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
 class Cli:
     """Runs the command with its own home: in this process, or as ``python -m plexindex``."""
 
-    def __init__(self, home: Path, server: Server | None = None) -> None:
+    def __init__(self, home: Path, server: Server | FakePlex | None = None) -> None:
         self.home = home
         self.store = home / "store"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLEX", "XDG_"))}
@@ -98,22 +96,6 @@ class Cli:
         """Returns the output, one JSON value on each line."""
         printed = self.run(*arguments, "--json", given=given, **variables).stdout
         return [json.loads(line) for line in printed.splitlines()]
-
-    @contextlib.contextmanager
-    def watching(self, *arguments: object, **variables: str | None) -> Iterator[Iterator[Any]]:
-        """Runs a command that follows, interrupts it at the end, and yields what it prints: JSON values."""
-        command, environment = self.start(*arguments, "--json", **variables)
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
-            assert process.stdout is not None
-            # A command that stays behind fails the test instead of blocking it.
-            timer = threading.Timer(60, process.kill)
-            timer.start()
-            yield map(json.loads, process.stdout)
-            timer.cancel()
-            process.send_signal(signal.SIGINT)
-            _, self.errors = process.communicate(timeout=30)
-        assert process.returncode == 130
 
     def at_terminal(
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None

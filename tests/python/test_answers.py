@@ -8,8 +8,8 @@ import json
 import os
 import pickle
 import sys
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -188,17 +188,12 @@ def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
         table.popitem()
     table.set("job", b"x")
     names = [f"{number}" for number in range(100)]
-    won: list[str] = []
 
-    def take_and_add() -> None:
-        own = open_index().table("mine")
-        won.extend(name for name in names if own.add(name, b"") and own.pop("job", None) is None)
+    def take_and_add(own: plexindex.Table) -> list[str]:
+        return [name for name in names if own.add(name, b"") and own.pop("job", None) is None]
 
-    threads = [threading.Thread(target=take_and_add) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        won = [name for some in pool.map(take_and_add, [open_index().table("mine") for _ in "123"]) for name in some]
     assert len(set(won)) == len(won) == len(names) - 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import TOKEN, Server
+from conftest import TOKEN, OpenIndex, Server
 from plexindex._core import convert
 from plexindex.testing import FakePlex
 
@@ -239,15 +239,14 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
         assert caught.value.argument == argument
 
 
-def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Path) -> None:
-    films = ["/m/Alien (1979).mkv"], ["/m/Bambi (1942).mkv"]
-    with (
-        FakePlex({"Films": films[0]}) as one,
-        FakePlex({"Films": films[1]}) as other,
-        plexindex.open(tmp_path / "1", server_url=one.url, token=one.token) as index,
-        plexindex.open(tmp_path / "2", server_url=other.url, token=other.token) as foreign,
-    ):
-        item, bambi = index.match(films[0][0]).require(), foreign.library("Films")
+def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Path, open_index: OpenIndex) -> None:
+    alien = "/m/Alien (1979).mkv"
+    with FakePlex({"Films": [alien]}) as one, FakePlex({"Films": ["/m/Bambi (1942).mkv"]}) as other:
+        index, same, foreign = (
+            open_index(tmp_path / name, server_url=plex.url, token=plex.token)
+            for name, plex in (("1", one), ("2", one), ("3", other))
+        )
+        item, bambi = index.match(alien).require(), foreign.library("Films")
         for refused in (
             lambda: bambi.edit_items([item], {"title": "Alien"}),
             lambda: bambi.record_match("/d/a.mkv", item),
@@ -258,11 +257,10 @@ def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Pat
             with pytest.raises(plexindex.InvalidArgumentError, match="another server"):
                 refused()
         # The same server's item of another index, and a match that is sure, are keys.
-        with plexindex.open(tmp_path / "3", server_url=one.url, token=one.token) as same:
-            same.refresh()
-            same.library("Films").record_match("/d/a.mkv", item)
-            assert same.match("/d/a.mkv").key == item.key
-        index.library("Films").invalidate_item(index.match(films[0][0]))
+        same.refresh()
+        same.library("Films").record_match("/d/a.mkv", item)
+        assert same.match("/d/a.mkv").key == item.key
+        index.library("Films").invalidate_item(index.match(alien))
         unsure = index.match("/elsewhere/Alien (1979).mkv", size=False)
         assert unsure.likely is not None
         with pytest.raises(plexindex.NoMatchError):

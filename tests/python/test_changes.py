@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import plexindex
@@ -23,21 +27,16 @@ ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mk
 def test_a_waiting_reader_ends(index: plexindex.Index, end: str, kind: type[plexindex.Error]) -> None:
     index.refresh()
     waits = threading.Event()
-    ended: list[BaseException] = []
 
     def wait() -> None:
-        try:
-            for _ in index.watch(index.changes().cursor, offline=True):
-                waits.set()
-        except plexindex.Error as error:
-            ended.append(error)
+        for _ in index.watch(index.changes().cursor, offline=True):
+            waits.set()
 
-    thread = threading.Thread(target=wait)
-    thread.start()
-    assert waits.wait(10)
-    getattr(index, end)()
-    thread.join(10)
-    assert [type(error) for error in ended] == [kind]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait)
+        assert waits.wait(10)
+        getattr(index, end)()
+        assert type(waiting.exception(10)) is kind
 
 
 def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: plexindex.Index) -> None:
@@ -89,14 +88,21 @@ def test_the_command_reports_a_rename(tmp_path: Path, tree: Tree) -> None:
     cli = Cli(tmp_path, tree.server)
     cli.good("refresh")
     new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
-    with cli.watching("changes", "--watch", "--disk-every", "0.2") as lines:
+    command, environment = cli.start("changes", "--watch", "--disk-every", "0.2", "--json")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        # A command that stays behind fails the test instead of blocking it.
+        timer = threading.Timer(60, process.kill)
+        timer.start()
+        lines = map(json.loads, process.stdout or ())
         assert next(lines)["change"] == "cursor"
         tree.rename(tree.listed[0], new)
         line = next(line for line in lines if line["change"] != "cursor")
-        assert line["change"] == "moved"
-        assert line["from"] == str(tree.listed[0])
-        assert line["path"] == str(new)
-    assert cli.errors == "\nplexindex: interrupted\n", "no fetch has to be resumed"
+        assert (line["change"], line["from"], line["path"]) == ("moved", str(tree.listed[0]), str(new))
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == "\nplexindex: interrupted\n", "no fetch has to be resumed"
+        timer.cancel()
+    assert process.returncode == 130
 
 
 def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex, tree: Tree) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli import Cli
-from conftest import Server
+from conftest import Server, run
 from disk import make
 from plexindex._core.config import parse_mapping
 from plexindex.cli import find, options
@@ -28,9 +28,7 @@ def shell(cli: Cli, line: str) -> tuple[int, str, str]:
 
 
 def process(command: list[str], cli: Cli) -> tuple[int, str, str]:
-    done = subprocess.run(
-        command, env=cli.environment, cwd=cli.home, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run(*command, env=cli.environment, cwd=cli.home)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout, done.stderr
 

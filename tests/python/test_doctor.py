@@ -27,13 +27,6 @@ def plant(tree: Path, server: Server, library: int, folder: str = "/data", below
     return len(rows)
 
 
-def on(folder: Path, plex: FakePlex) -> Cli:
-    cli = Cli(folder)
-    cli.environment.update(PLEXINDEX_SERVER_URL=plex.url, PLEXINDEX_TOKEN=plex.token)
-    cli.good("refresh")
-    return cli
-
-
 def proposed(text: str) -> list[tuple[str, str]]:
     """The mappings that the doctor proposes for Python."""
     (pairs,) = [line for line in text.splitlines() if line.startswith("    mappings=[")]
@@ -119,7 +112,8 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
     for name, size in zip(names, sizes.values()):
         set_size(make(tmp_path / "films" / name / f"{name}.mkv"), size)
     with FakePlex({"Films": list(sizes)}, sizes=sizes) as plex:
-        cli = on(tmp_path, plex)
+        cli = Cli(tmp_path, plex)
+        cli.good("refresh")
         ((host, server),) = proposed(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", "--mapping", f"{host} -> {server}", tmp_path / "films")
     assert "  mapped  12  100 %  " in text

@@ -61,65 +61,43 @@ def test_use_after_close_is_an_error(cache: Path) -> None:
     assert "(closed)" in repr(movies)
 
 
-def run_threads(count: int, work: Callable[[int], None]) -> None:
-    """Runs them all at once; raises what the first one raised."""
-    start = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        start.wait()
-        work(number)
-
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(run, range(count), timeout=60))
-
-
 def test_a_close_while_others_look_up(open_index: OpenIndex, server: Server) -> None:
     path = server.paths(1)[0]["path"]
-    for _ in range(10):
-        index = open_index()
-        movies = index.library("Movies")
-        movies.refresh()
-        close_under_lookups(index, movies, path)
 
-
-def close_under_lookups(index: plexindex.Index, movies: plexindex.Library, path: str) -> None:
-    """Four threads ask without end, each in its own way, until a fifth one closes."""
-    looking = threading.Semaphore(0)
-
-    def ask(use: Callable[[str], object]) -> None:
+    def ask(use: Callable[[], object], looking: threading.Semaphore) -> None:
         while True:
-            use(path)
+            use()
             looking.release()
 
-    def work(number: int) -> None:
-        if number == 4:
+    for _ in range(10):
+        index, looking = open_index(), threading.Semaphore(0)
+        movies = index.library("Movies")
+        movies.refresh()
+        uses: list[Callable[[], object]] = [
+            partial(movies.lookup_key, path),
+            partial(movies.match, path),
+            partial(movies.lookup_keys, [path]),
+            partial(index.library, "New"),
+        ]
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(ask, use, looking) for use in uses]
             for _ in range(8):
                 looking.acquire()
             index.close()
-            return
-        keys, new = lambda path: movies.lookup_keys([path]), lambda _: index.library("New")
-        uses: list[Callable[[str], object]] = [movies.lookup_key, movies.match, keys, new]
-        with pytest.raises(plexindex.ClosedError):
-            ask(uses[number])
-
-    run_threads(5, work)
+            assert {type(one.exception(60)) for one in asked} == {plexindex.ClosedError}
 
 
 def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: Server) -> None:
     server.fault(kind="listing", action="delay", ms=30, count=0)
     index = open_index(page_size=1)
-    fetching = threading.Event()
+    movies, fetching = index.library("Movies"), threading.Event()
     path = server.paths(1)[-1]["path"]
-
-    def work(number: int) -> None:
-        if number == 0:
-            assert fetching.wait(30)
-            index.close()
-        else:
-            with pytest.raises(plexindex.ClosedError):
-                index.library("Movies").match(path, progress=lambda _: fetching.set())
-
-    run_threads(2, work)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(movies.match, path, progress=lambda _: fetching.set())
+        assert fetching.wait(30)
+        index.close()
+        with pytest.raises(plexindex.ClosedError):
+            asked.result(60)
     assert server.get("stats")["requests"]["listing"] < 250
 
 
