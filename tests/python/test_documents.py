@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import re
 import runpy
@@ -296,14 +295,10 @@ class TestEpisodeFiles:
     @pytest.fixture
     def refresh(self, plex: FakePlex, tmp_path: Path) -> Iterator[Callable[..., tuple[list[int], list[int]]]]:
         """Refreshes as a new process of its host does: the keys of added and of updated episodes."""
-        spec = importlib.util.spec_from_file_location("episode_files", REPOSITORY / "docs/hosts/plex_auto_languages.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
         server = PlexServer(plex.url, plex.token)
         shows = [section for section in server.library.sections() if section.type == "show"]
-        self.opened = module.EpisodeFiles(server, str(tmp_path / "cache.sqlite3"), retry_for=0)
+        episode_files = defined(read("docs/hosts/plex_auto_languages.py"))["EpisodeFiles"]
+        self.opened = episode_files(server, str(tmp_path / "cache.sqlite3"), retry_for=0)
 
         def keys(full: bool = True) -> tuple[list[int], list[int]]:
             added, updated = self.opened.refresh(shows, full=full)

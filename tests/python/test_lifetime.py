@@ -154,21 +154,6 @@ def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index
     assert slow.library("Movies").match(server.paths(1)[0]["path"], offline=True).match_kind == "exact"
 
 
-def test_progress_is_told(slow: plexindex.Index) -> None:
-    seen: list[plexindex.Progress] = []
-    threads = set()
-
-    def listen(progress: plexindex.Progress) -> None:
-        seen.append(progress)
-        threads.add(threading.get_ident())
-
-    slow.library("Movies").refresh(progress=listen)
-    assert threads == {threading.get_ident()}
-    assert seen[-1].total == 300
-    assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
-    assert not hasattr(seen[-1], "__dict__")
-
-
 def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Server) -> None:
     class StopError(Exception):
         pass
@@ -182,9 +167,13 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
     assert 40 <= caught.value.args[0] < 300
     assert server.get("stats")["requests"]["listing"] < 14
     # What was fetched is kept: the next call goes on where this one stopped.
-    first: list[int] = []
-    slow.library("Movies").refresh(progress=lambda progress: first.append(progress.items))
-    assert first[0] >= 20
+    seen: list[tuple[plexindex.Progress, int]] = []
+    slow.library("Movies").refresh(progress=lambda progress: seen.append((progress, threading.get_ident())))
+    assert seen[0][0].items >= 20
+    assert seen[-1][0].total == 300
+    assert repr(seen[-1][0]).startswith("Progress(library='Movies', items=")
+    assert not hasattr(seen[-1][0], "__dict__")
+    assert {thread for _, thread in seen} == {threading.get_ident()}
     with pytest.raises(StopError):
         slow.library("Movies").refresh(full=True, progress=listen)
 

@@ -78,19 +78,6 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
         assert bool(options["shared_durable"]) == expected[1]
 
 
-def test_an_unreachable_database(open_index: OpenIndex) -> None:
-    index = open_index(shared=ADDRESS)
-    status: Any = index.shared_status()
-    assert status["error"]
-    assert not status["reachable"]
-    assert status["views"] == []
-    assert status["address"] == ADDRESS
-    with pytest.raises(plexindex.ServerUnavailableError):
-        index.shared_init()
-    with pytest.raises(plexindex.OfflineError):
-        open_index(shared=ADDRESS, server_url=None, offline=True).shared_clear()
-
-
 def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     # Without a server, nothing is exchanged: otherwise the tables may be made in the background.
     assert open_index(shared=address(cluster), server_url=None).shared_init() == "made"
