@@ -8,8 +8,8 @@ from __future__ import annotations
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "it looks at files of the repository with the tools of its builders": ("test_abi", "test_wheel"),
     "the completions are for shells that Windows lacks": (
-        "test_cli_forms::test_a_completion_is_installed_where_the_shell_looks",
-        "test_cli_forms::test_bash_completes",
+        "test_cli::test_a_completion_is_installed_where_the_shell_looks",
+        "test_cli::test_bash_completes",
     ),
     "the default folder is another": (
         "test_cli_config::test_the_folder",
@@ -45,9 +45,9 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "file names there are no bytes": (
         "test_bad_input::test_a_path_that_is_not_utf8_matches_itself",
         "test_cli::test_match_prints_json",
-        "test_cli_forms::test_formats",
-        "test_cli_forms::test_names_that_are_not_utf8",
-        "test_cli_forms::test_lists_in_another_locale",
+        "test_cli::test_formats",
+        "test_cli::test_names_that_are_not_utf8",
+        "test_cli::test_lists_in_another_locale",
     ),
     "half a character is in names there": (
         r"test_bad_input::test_paths_that_are_refused[/m/\ud800]",
@@ -57,18 +57,18 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_cli::test_clear_asks_first",
         "test_cli::test_refresh_at_a_terminal",
         "test_doctor::test_libraries_are_fetched_after_confirmation",
-        "test_cli_forms::test_colors_are_for_terminals",
+        "test_cli::test_colors_are_for_terminals",
         "test_changes::test_the_command_keeps_its_own_cursor",
-        "test_cli_forms::test_lines_are_wrapped_between_words_and_commands",
+        "test_cli::test_lines_are_wrapped_between_words_and_commands",
     ),
     "it sends a signal to another process, which Windows has not; test_windows.py has Ctrl-C": (
         "test_changes::test_the_command_reports_a_rename",
         "test_cli::test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server",
     ),
     "it runs a line of a Unix shell, or one of its programs": (
-        "test_cli_forms::test_a_stream_that_is_closed_or_full",
-        "test_cli_forms::test_a_reader_that_has_enough",
-        "test_cli_forms::test_a_mapping_of_a_folder_below_the_current_one",
+        "test_cli::test_a_stream_that_is_closed_or_full",
+        "test_cli::test_a_reader_that_has_enough",
+        "test_cli::test_a_mapping_of_a_folder_below_the_current_one",
     ),
 }
 

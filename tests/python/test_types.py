@@ -1,8 +1,8 @@
 # pyright: strict, reportPrivateUsage=false
 """A small tool, as a host writes it. mypy and pyright check its types, and it runs.
 
-Each method's own types are those of its signature, which test_names reads, and test_examples calls each method. So only
-types that the package computes are asserted here.
+Each method's own types are those of its signature, which test_names reads, and test_documents calls each method. So
+only types that the package computes are asserted here.
 """
 
 from __future__ import annotations
