@@ -120,6 +120,8 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, server: 
         ("timeout", lambda: some.match(listed, timeout="x")),
         ("progress", lambda: some.match(listed, progress=3)),
         *((name, partial(some.match, listed, **{name: value})) for name in ("check", "offline") for value in (1, None)),
+        *(("size", partial(some.match, listed, size=size)) for size in (True, 1.5, "", 1 << 64)),
+        ("size", lambda: some.match_paths([listed], size=5)),
         ("library", lambda: some.library(1.5)),
         ("guid", lambda: some.match_guid(3)),
         ("kind", lambda: some.folder("/data", kind=5)),

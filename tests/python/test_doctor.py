@@ -10,7 +10,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import plexindex
 import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
@@ -56,15 +55,6 @@ def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
 def test_a_server_without_a_token(cli: Cli, start_server: ServerFactory) -> None:
     opened = start_server("--movies", "3", "--open")
     cli.fails(0, "note no token was given", "doctor", PLEXINDEX_SERVER_URL=opened.url, PLEXINDEX_TOKEN=None)
-
-
-def test_a_server_that_is_silent(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    cli.good("refresh")
-    server.fault(action="delay", ms=60000, count=0)
-    open_index = plexindex.opening.open
-    monkeypatch.setattr(plexindex.opening, "open", lambda **options: open_index(**{**options, "read_timeout": 1.0}))
-    cli.fails(3, "the server was silent for 1 s", "doctor")
-    cli.fails(3, "the server was silent for 1 s", "changes", "--check")
 
 
 def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import plexindex
 import pytest
@@ -53,23 +52,6 @@ def test_a_webhook_knows_the_size(index: plexindex.Index, plex: FakePlex, tmp_pa
 
     assert how(asyncio.run(ask())) == ("high", "same_file")
     assert index.match(path, size=False).confidence == "low"
-
-
-@pytest.mark.parametrize(
-    ("size", "error"),
-    [
-        (True, TypeError),
-        (1.5, TypeError),
-        ("", TypeError),
-        (-1, plexindex.InvalidArgumentError),
-        (1 << 64, plexindex.InvalidArgumentError),
-    ],
-)
-def test_wrong_sizes_are_refused(index: plexindex.Index, size: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="size"):
-        index.match(LISTED, size=size)
-    with pytest.raises(TypeError, match="size"):
-        index.match_paths([LISTED], size=5)  # type: ignore[arg-type]
 
 
 def test_an_answer_says_which_file_it_is(index: plexindex.Index) -> None:
