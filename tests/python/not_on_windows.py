@@ -23,10 +23,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_names::test_a_fork_while_the_callable_runs",
     ),
     "Stash2Plex imports fcntl and does not start there": ("test_stash2plex",),
-    "it compiles a library of Unix": (
-        "test_import::test_another_abi_version_is_refused_naming_both",
-        "test_import::test_another_library_is_refused",
-    ),
+    "it compiles a library of Unix": ("test_import::test_another_library_is_refused",),
     "it makes links, which wine does not, or names that are no text": (
         "test_diff::test_a_summary_adds_up",
         "test_walk::test_a_plexignore_with_names_that_are_not_utf_8",

@@ -40,34 +40,29 @@ def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, most: i
     assert sum(name.startswith("plexindex") for name in added) <= most, added
 
 
-def compile_library(folder: Path, code: str) -> str:
-    # Each in a file of its own: what was loaded once is not loaded again.
-    number = len(list(folder.iterdir()))
-    source, library = folder / f"{number}.c", folder / f"lib{number}.so"
+VERSIONS = """
+unsigned plexindex_get_abi_version(void) {{ return {}; }}
+const char *plexindex_get_version(void) {{ return "9.9.9"; }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("int other(void) { return 1; }\n", ["is not the plexindex library"]),
+        (VERSIONS.format(_constants.ABI_VERSION), ["plexindex_get_status_name"]),
+        (VERSIONS.format(77), ["ABI version 77", f"ABI version {_constants.ABI_VERSION}", "plexindex 9.9.9"]),
+    ],
+    ids=["other", "incomplete", "version"],
+)
+def test_another_library_is_refused(tmp_path: Path, code: str, words: list[str]) -> None:
+    source, library = tmp_path / "other.c", str(tmp_path / "libother.so")
     source.write_text(code)
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
-    return str(library)
-
-
-def test_another_abi_version_is_refused_naming_both(tmp_path: Path) -> None:
-    library = compile_library(
-        tmp_path,
-        "unsigned plexindex_get_abi_version(void) { return 77; }\n"
-        'const char *plexindex_get_version(void) { return "9.9.9"; }\n',
-    )
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", str(source), "-o", library], check=True)
     with pytest.raises(ImportError) as caught:
         _native.Native(library)
-    for text in ("ABI version 77", f"ABI version {_constants.ABI_VERSION}", "plexindex 9.9.9", library):
+    for text in (library, *words):
         assert text in str(caught.value)
-
-
-def test_another_library_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImportError, match="is not the plexindex library"):
-        _native.Native(compile_library(tmp_path, "int other(void) { return 1; }\n"))
-    incomplete = f"int plexindex_get_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
-    incomplete += 'const char *plexindex_get_version(void) { return "x"; }\n'
-    with pytest.raises(ImportError, match="plexindex_get_status_name"):
-        _native.Native(compile_library(tmp_path, incomplete))
 
 
 @pytest.mark.parametrize("module", ["plexindex.compat", "plexindex"])

@@ -251,42 +251,31 @@ def used(server: Server, tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_an_error_of_the_callable_is_the_cause(server: Server, tmp_path: Path) -> None:
-    admit(server, "another")
-    tokens: list[Callable[[], str]] = [lambda: TOKEN]
-    problem = RuntimeError("plex.tv is away")
+@pytest.mark.parametrize(
+    ("problem", "kind"),
+    [(RuntimeError("plex.tv is away"), plexindex.UnauthorizedError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_what_the_callable_raises(
+    server: Server, tmp_path: Path, problem: BaseException, kind: type[BaseException]
+) -> None:
+    tokens = ["token-1"]
 
     def renew() -> str:
         if tokens:
-            return tokens.pop()()
+            return tokens.pop()
         raise problem
 
-    with plexindex.open(tmp_path / "store", server.url, renew) as index:
-        with pytest.raises(plexindex.UnauthorizedError) as error:
-            index.library("Movies").refresh()
-        assert error.value.__cause__ is problem
-    with pytest.raises(RuntimeError, match=r"plex\.tv is away"):
-        plexindex.open(tmp_path / "other", server.url, renew)
-    assert not (tmp_path / "other").exists()
-
-
-def test_ctrl_c_in_the_callable_ends_the_call(server: Server, tmp_path: Path) -> None:
     admit(server, "token-1")
-    tokens: list[str | None] = ["token-1"]
-
-    def renew() -> str:
-        token = tokens.pop()
-        if token is None:
-            raise KeyboardInterrupt
-        return token
-
     with plexindex.open(tmp_path / "store", server.url, renew, user="ann") as index:
         index.refresh()
         admit(server, "token-2")
-        tokens[:] = ["token-2", None]
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(kind) as caught:
             index.refresh(full=True)
-        index.close()
+        assert problem in (caught.value, caught.value.__cause__)
+    with pytest.raises(type(problem)):
+        plexindex.open(tmp_path / "other", server.url, renew)
+    assert not (tmp_path / "other").exists()
+    tokens.append("token-2")
     with plexindex.open(tmp_path / "store", server.url, renew, user="ann") as index:
         assert index.refresh(full=True)
 

@@ -58,24 +58,15 @@ def test_an_index_that_shares_nothing(open_index: OpenIndex) -> None:
 
 
 def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (
-        ("SERVER_URL", server.url),
-        ("TOKEN", TOKEN),
-        ("CACHE_DIR", str(tmp_path / "store")),
-        ("SHARED", ADDRESS),
-    ):
+    values = {"SERVER_URL": server.url, "TOKEN": TOKEN, "CACHE_DIR": str(tmp_path / "store")}
+    for name, value in {**values, "SHARED": ADDRESS, "SHARED_DURABLE": "1"}.items():
         monkeypatch.setenv(f"PLEXINDEX_{name}", value)
-    for given, variable, expected in (
-        ({}, "", (ADDRESS, False)),
-        ({}, "1", (ADDRESS, True)),
-        ({"shared_durable": False, "shared": OTHER}, "1", (OTHER, False)),
-    ):
-        monkeypatch.setenv("PLEXINDEX_SHARED_DURABLE", variable)
-        with plexindex.open(**given) as index:  # type: ignore[arg-type]
+    arguments: Any = {"shared_durable": False, "shared": OTHER}
+    for given, expected in (({}, (ADDRESS, True)), (arguments, (OTHER, False))):
+        with plexindex.open(**given) as index:
             # A process that unpickles the index shares with the same hosts.
             options = index.__reduce__()[1][0].options
-        assert options["shared"] == expected[0]
-        assert bool(options["shared_durable"]) == expected[1]
+        assert (options["shared"], options["shared_durable"]) == expected
 
 
 def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
