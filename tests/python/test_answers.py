@@ -65,35 +65,32 @@ def test_only_a_sure_match_is_true(movies: plexindex.Library, row: dict[str, str
         assert low.item == low.likely
 
 
-def test_facts_are_those_of_the_library_that_answers(
-    start_server: ServerFactory, tmp_path: Path, open_index: OpenIndex
-) -> None:
+def test_facts_are_those_of_the_library_that_answers(open_index: OpenIndex) -> None:
     titles = ["Movies", "movies", "1", "S\u00e9ries", "Se\u0301ries"]
-    libraries = [
-        {"kind": "movie", "title": title, "items": 1, "key": key, "locations": [f"/data/{key}"]}
-        for key, title in enumerate(titles, 1)
-    ]
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({"libraries": libraries}))
-    server = start_server("--spec", str(spec))
-    index = open_index(tmp_path / "store", server_url=server.url, token=server.token)
-    assert index.refresh()
-    known = index.libraries()
-    assert [library.title for library in known] == titles
-    for key, (title, listed) in enumerate(zip(titles, known), 1):
-        selected = index.library(title), index.library(key), index.library(section=key), index.library(uuid=listed.uuid)
-        for library in (*selected, listed):
-            item = next(iter(library))
-            assert item.section == library.section == str(key)
-            assert item.library_title == library.title == title
-            assert library.locations == (f"/data/{key}",)
-            assert library.item_count == 1
-    # What no library is called has no facts, and no item.
-    other = index.library("Series")
-    assert other.title == ""
-    for use in (lambda: other.match("/data/4/x.mkv"), lambda: next(iter(other))):
-        with pytest.raises(plexindex.LibraryNotFoundError):
-            use()
+    with FakePlex({title: [f"/data/{key}/Film (2001).mkv"] for key, title in enumerate(titles, 1)}) as plex:
+        index = open_index(server_url=plex.url, token=plex.token)
+        assert index.refresh()
+        known = index.libraries()
+        assert [library.title for library in known] == titles
+        for key, (title, listed) in enumerate(zip(titles, known), 1):
+            selected = (
+                index.library(title),
+                index.library(key),
+                index.library(section=key),
+                index.library(uuid=listed.uuid),
+            )
+            for library in (*selected, listed):
+                item = next(iter(library))
+                assert item.section == library.section == str(key)
+                assert item.library_title == library.title == title
+                assert library.locations == (f"/data/{key}",)
+                assert library.item_count == 1
+        # What no library is called has no facts, and no item.
+        other = index.library("Series")
+        assert other.title == ""
+        for use in (lambda: other.match("/data/4/x.mkv"), lambda: next(iter(other))):
+            with pytest.raises(plexindex.LibraryNotFoundError):
+                use()
 
 
 def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, str], server: Server) -> None:
@@ -206,7 +203,7 @@ def put(block: Any, offset: int, *numbers: int) -> None:
 
 
 def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[str, str]) -> None:
-    matches = index.match_paths([row["path"]])
+    matches = index.match_paths([row["path"], MISSING])
     block: Any = matches._block
     put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
     (item,) = one_number(block, matches._first + c.ANSWER["candidates"])
@@ -217,6 +214,10 @@ def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[
     assert str(match.confidence) == "unknown_7"
     assert str(match.reason) == "unknown_200"
     assert match.candidates[0].kind == "unknown"
+    # An error of one path can be raised.
+    put(block, matches._first + matches._step, c.STARTING)
+    assert isinstance(matches[1].error, plexindex.ServerUnavailableError)
+    assert str(matches[1].error) == matches[1].message
 
 
 def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server: Server) -> None:
@@ -241,14 +242,6 @@ def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> N
     for wrong in (3, -4):
         with pytest.raises(IndexError):
             matches[wrong]
-
-
-def test_an_error_of_one_path_of_a_batch_can_be_raised(index: plexindex.Index) -> None:
-    matches = index.match_paths([MISSING])
-    put(matches._block, matches._first, c.STARTING)
-    error = matches[0].error
-    assert isinstance(error, plexindex.ServerUnavailableError)
-    assert str(error) == matches[0].message
 
 
 def test_answers_of_methods_are_freed(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:

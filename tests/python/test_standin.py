@@ -7,14 +7,12 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+import plexapi
 import plexindex
 import pytest
 from conftest import Server as ServerProcess
 from conftest import ServerFactory, until
-
-plexapi = pytest.importorskip("plexapi")
-
-from real_client import (  # noqa: E402
+from real_client import (
     RealClientServer,
     plex,  # noqa: F401
     test_files_and_guids_cost_nothing_more,  # noqa: F401
