@@ -67,6 +67,12 @@ class Server:
         total: int = self.get("stats")["total"]
         return total
 
+    def counted(self) -> dict[str, int]:
+        """Requests by kind since the last call."""
+        counts = self.get("stats")["requests"]
+        self.reset()
+        return {kind: count for kind, count in counts.items() if count}
+
     def reset(self) -> None:
         """Sets the counters to zero."""
         self.post("reset")
@@ -78,6 +84,8 @@ class Server:
     def paths(self, library: int = 1) -> list[dict[str, Any]]:
         """ratingKey, title, path and size of a library's items that have a file."""
         return [row for row in self.get(f"paths?library={library}") if row["path"]]
+
+    files = paths
 
 
 ServerFactory = Callable[..., Server]

@@ -97,11 +97,6 @@ def not_on_disk(path: Path) -> Line:
     return ("not_on_disk", str(path), "gone")
 
 
-def requests(tree: Tree) -> dict[str, int]:
-    counts = tree.server.get("stats")["requests"]
-    return {kind: count for kind, count in counts.items() if count}
-
-
 def check_sums(summary: Mapping[str, Any]) -> None:
     """The parts of a summary add up to its sums."""
     for prefix, names in (

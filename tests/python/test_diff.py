@@ -17,7 +17,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
-from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, requests, serve, set_size
+from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, serve, set_size
 from plexindex import aio
 from plexindex._core.selection import Selection
 from plexindex.compare import RULES
@@ -298,7 +298,7 @@ def test_one_file_of_several_items(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.films) == [ambiguous]
     tree.server.reset()
     lines_of(index, tree.films)
-    assert requests(tree) == {"sections": 1}, "no file is new"
+    assert tree.server.counted() == {"sections": 1}, "no file is new"
     # If the server does not answer, the path stays ambiguous.
     tree.server.fault(kind="metadata", action="status", status=500, count=0)
     episode = tree.listed[3]
@@ -443,10 +443,9 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     also_new = make(tree.films / "New (2024).mkv")
     tree.server.reset()
     assert lines_of(index, tree.media) == [not_in_plex(also_new), not_on_disk(gone)]
-    assert requests(tree) == {"sections": 1, "metadata": 1}
-    tree.server.reset()
+    assert tree.server.counted() == {"sections": 1, "metadata": 1}
     assert len(lines_of(index, tree.media, offline=True)) == 2
-    assert requests(tree) == {}
+    assert tree.server.counted() == {}
     # The index has learned the new path.
     assert index.library("Films").match(new, offline=True).match_kind == "exact"
     # From one given folder to another.
@@ -583,7 +582,7 @@ def test_another_spelling_of_a_name_that_a_rename_left(index: plexindex.Index, t
     gamma.rename(twins[1])
     tree.server.reset()
     assert lines_of(index, tree.films) == []
-    assert requests(tree) == {"sections": 1}, "no file is missing or new"
+    assert tree.server.counted() == {"sections": 1}, "no file is missing or new"
     twins[1].rename(gamma)
     # Gamma is missing, and the other spelling is Beta.
     gamma.unlink()

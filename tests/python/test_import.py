@@ -98,18 +98,18 @@ def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
             assert [name for name, one in public.items() if not one.__doc__ and "<" not in one.__qualname__] == [], name
 
 
-def test_from_a_zip_it_says_what_to_do_and_loads_another_library(tmp_path: Path) -> None:
+def test_from_a_zip_it_says_what_to_do_and_loads_another_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = Path(plexindex.__file__).parent
     with zipfile.ZipFile(tmp_path / "sources.zip", "w") as archive:
         for file in package.rglob("*.py"):
             archive.write(file, file.relative_to(package.parent))
     code = f"import sys\nsys.path.insert(0, {str(tmp_path / 'sources.zip')!r})\nimport plexindex\n"
     code += f"try: plexindex.open({str(tmp_path / 'store')!r}).close()\nexcept ImportError as error: print(error)"
-    command = [sys.executable, "-c", code]
-    environment = {name: value for name, value in os.environ.items() if name != "PLEXINDEX_LIBRARY"}
-    assert "unpack" in subprocess.check_output(command, text=True, env=environment)
-    environment["PLEXINDEX_LIBRARY"] = _native.load().path
-    assert subprocess.check_output(command, text=True, env=environment) == ""
+    monkeypatch.delenv("PLEXINDEX_LIBRARY", raising=False)
+    assert "unpack" in run_python(code)
+    assert run_python(code, environment={"PLEXINDEX_LIBRARY": _native.load().path}) == ""
 
 
 def test_pyinstaller_finds_the_modules_and_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

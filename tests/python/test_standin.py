@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import urllib.parse
 from pathlib import Path
-from typing import Any
 
 import plexapi
 import plexindex
 import pytest
-from conftest import Server as ServerProcess
-from conftest import ServerFactory, until
+from conftest import Server, ServerFactory, until
 from real_client import (
-    RealClientServer,
     plex,  # noqa: F401
     test_files_and_guids_cost_nothing_more,  # noqa: F401
     test_search_and_get,  # noqa: F401
@@ -22,22 +19,9 @@ from real_client import (
 )
 
 
-class Standin(RealClientServer):
-    def __init__(self, server: ServerProcess) -> None:
-        self.control, self.url, self.token = server, server.url, server.token
-
-    def counted(self) -> dict[str, int]:
-        counts = self.control.get("stats")["requests"]
-        self.control.reset()
-        return {kind: count for kind, count in counts.items() if count}
-
-    def files(self, section: int) -> list[dict[str, Any]]:
-        return self.control.paths(section)
-
-
 @pytest.fixture
-def server(start_server: ServerFactory) -> Standin:
-    return Standin(start_server("--plain", "--movies", "250", "--episodes", "45"))
+def server(start_server: ServerFactory) -> Server:
+    return start_server("--plain", "--movies", "250", "--episodes", "45")
 
 
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(plexapi.__file__).parent.glob("*.py"))
@@ -45,14 +29,14 @@ SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(plexapi.__f
 BEYOND_PLEXAPI = {"attribution"}
 
 
-def test_what_is_asked_is_spelled_as_plexapi_spells_it(server: Standin, tmp_path: Path) -> None:
+def test_what_is_asked_is_spelled_as_plexapi_spells_it(server: Server, tmp_path: Path) -> None:
     """The stand-in is ours, so neither notices a misspelling that both share. `plexapi` is the independent witness."""
     with plexindex.open(tmp_path, server.url, server.token) as index:
         assert index.library("Movies").match(server.files(1)[0]["path"])
         with index.watch():
-            until(lambda: server.control.get("stats")["listeners"])
+            until(lambda: server.get("stats")["listeners"])
     listed: dict[str, set[str]] = {"excludeElements": set(), "excludeFields": set(), "filters": set()}
-    for entry in server.control.get("log"):
+    for entry in server.get("log"):
         arguments = urllib.parse.parse_qs(urllib.parse.urlsplit(entry["target"]).query)
         for name in listed.keys() & arguments.keys():
             listed[name].update(",".join(arguments[name]).split(","))
