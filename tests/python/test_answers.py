@@ -116,6 +116,8 @@ def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
     season = os.path.dirname(server.paths(2)[0]["path"])
     inside = sorted(row["path"] for row in server.paths(2) if row["path"].startswith(f"{season}/"))
     index = open_index(server_url=server.url)
+    with pytest.raises(plexindex.NotFetchedError):
+        next(index.items_below(season, offline=True))
     shows = index.library("TV Shows")
     found = shows.folder(season, kind="season")
     assert isinstance(found, plexindex.FolderMatch)

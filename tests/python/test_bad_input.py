@@ -155,6 +155,7 @@ def test_an_argument_of_the_wrong_type_is_named(
         ("position 1500", lambda: some.lookup_keys(["/a"] * 1500 + ["/b\0"])),
         ("str", lambda: some.match_paths([])["x"]),
         ("since", lambda: some.watch(3)),
+        ("timeout", lambda: some.watch(timeout="x")),
         ("since", lambda: some.changes(b"\xff")),
         ("only one library", lambda: some.edit_items([101], {"title": "A"})),
         # The name of the argument is that of the call.
@@ -219,6 +220,7 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
         ("kind", lambda: index.folder("/data", kind="Show")),  # type: ignore[arg-type]
         ("shared", lambda: opened(shared="")),
         ("database", lambda: opened(database="")),
+        ("timeout", lambda: opened(timeout=-1)),
         ("read_timeout", lambda: opened(read_timeout=0)),
         ("size_limit", lambda: opened(size_limit=-1)),
         ("server_url", lambda: opened(server_url="nonsense")),

@@ -140,6 +140,7 @@ def test_a_listing_that_is_lost_ends_the_comparison(
 
 def test_asyncio(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
+    tree.listed[0].unlink()
     walking: list[threading.Thread] = []
     begun, resume = threading.Event(), threading.Event()
 
@@ -149,7 +150,11 @@ def test_asyncio(index: plexindex.Index, tree: Tree) -> None:
         resume.wait(30)
 
     async def ask() -> None:
-        found = aio.AsyncIndex(index).compare(tree.media, offline=True, progress=wait)
+        own = aio.AsyncIndex(index)
+        async for difference in own.compare(tree.media):
+            assert difference.what == "not_on_disk"
+            break
+        found = own.compare(tree.media, offline=True, progress=wait)
         task = asyncio.ensure_future(found.__aiter__().__anext__())
         assert await asyncio.to_thread(begun.wait, 30)
         task.cancel()

@@ -88,6 +88,7 @@ def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     with pytest.raises(plexindex.InvalidArgumentError, match="look up a file"):
         index.shared_clear()
     index.refresh()
+    index.shared_deliver()
     index.shared_clear()
     assert cluster.sql("SELECT count(*) FROM plexindex_shared.matches WHERE view = 1") == "2", "another view"
     index.shared_drop_old()
@@ -167,4 +168,5 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
     cli.good("shared", "init", **owner)
     cluster.sql("GRANT USAGE ON SCHEMA plexindex_shared TO tool")
     cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex_shared TO tool")
+    cli.fails(4, "permission denied for table", "shared", "init", **tool)
     assert "they do not get what it records" in cli.json("doctor", **tool)["problems"][0]
