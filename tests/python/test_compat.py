@@ -21,13 +21,7 @@ from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import compat
 from plexindex._compat import failures, section_index
-from plexindex.compat import (
-    MatchCache,
-    NotFoundError,
-    PlexCache,
-    _extract_item_data,
-    find_plex_items_with_confidence,
-)
+from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
 
 KEY = "/library/metadata/"
 
@@ -462,22 +456,22 @@ class Raises:
 
 
 def test_what_is_taken_from_an_item() -> None:
-    assert _extract_item_data(item("/library/metadata/1", "T", "/a", "", None, "/b")) == {
+    assert compat._extract_item_data(item("/library/metadata/1", "T", "/a", "", None, "/b")) == {
         "key": "/library/metadata/1",
         "title": "T",
         "file_paths": ["/a", "/b"],
     }
     plain = SimpleNamespace(ratingKey=7, media=[SimpleNamespace(parts=[SimpleNamespace(file="/a")])])
-    assert _extract_item_data(plain) == {"key": "7", "title": None, "file_paths": ["/a"]}
-    assert _extract_item_data(SimpleNamespace(key=None, ratingKey=8, title="x", media=None)) == {
+    assert compat._extract_item_data(plain) == {"key": "7", "title": None, "file_paths": ["/a"]}
+    assert compat._extract_item_data(SimpleNamespace(key=None, ratingKey=8, title="x", media=None)) == {
         "key": "8",
         "title": "x",
         "file_paths": [],
     }
     # The last one's media are nothing to go through.
     for odd in (SimpleNamespace(key="", title="x"), SimpleNamespace(title="x"), Raises(), None, Mock(key="1")):
-        assert _extract_item_data(odd) is None
-    bare = _extract_item_data(MagicMock())
+        assert compat._extract_item_data(odd) is None
+    bare = compat._extract_item_data(MagicMock())
     assert bare is not None
     assert re.match("<MagicMock", bare["key"])
     assert bare["file_paths"] == []
@@ -488,10 +482,10 @@ def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
     texts = ["", " ", "\0", "\ud800", "/\udcff.mkv", "ü", "e\u0301", "=7", "\n", "/" + "x" * 200_001]
     items = [item(text or "k", text, *texts[: number % 5]) for number, text in enumerate(texts)]
     cache.set_library_items("L", items)
-    assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
+    assert cache.get_library_items("L") == [compat._extract_item_data(one) for one in items]
     for text in texts:
         cache.set_search_results("L", text, [item(text, text)])
-    assert cache.get_search_results("L", "=7") == [_extract_item_data(item("=7", "=7"))]
+    assert cache.get_search_results("L", "=7") == [compat._extract_item_data(item("=7", "=7"))]
 
 
 FILMS = [item(KEY + "7", "Alien", "/plex/Alien.mkv"), item(KEY + "8", "Heat", "/plex/Heat.mkv")]
