@@ -259,11 +259,8 @@ def test_locations_below_a_folder_that_is_ignored_are_walked(tmp_path: Path) -> 
 
 
 def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path) -> None:
-    make(tmp_path / "theirs" / ".x" / "a.mkv")
-    make(tmp_path / "theirs" / "a.mkv")
-    make(tmp_path / "theirs" / "mine" / "a.mkv")
-    make(tmp_path / "more" / "a.mkv")
-    make(tmp_path / ".hidden" / "more" / "a.mkv")
+    for name in ("theirs/.x", "theirs", "theirs/mine", "more", ".hidden/more"):
+        make(tmp_path / name / "a.mkv")
     others = tuple(tmp_path / name for name in ("theirs", "more", ".hidden/more"))
     seen = Seen(tmp_path, tmp_path / "theirs" / "mine", others=others)
     assert seen.media == ["theirs/mine/a.mkv"]
