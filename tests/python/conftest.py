@@ -226,6 +226,13 @@ def server(start_server: ServerFactory) -> Server:
 
 
 @pytest.fixture
+def slow_server(server: Server) -> Server:
+    """A server whose listings take long."""
+    server.fault(kind="listing", action="delay", ms=30, count=0)
+    return server
+
+
+@pytest.fixture
 def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
     """Files on a disk, and a server that lists them."""
     return Tree(tmp_path, start_server)
