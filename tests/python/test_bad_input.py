@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -113,7 +113,7 @@ def test_an_argument_of_the_wrong_type_is_named(
     listed, other = server.paths()[0]["path"], open_index(cache / "other")
     some: Any = index
     films = some.library("Movies")
-    movies, table, opened = index.library("Movies"), some.table("mine"), partial(open_, cache)
+    table, opened = some.table("mine"), partial(open_, cache)
     calls: list[tuple[str, Callable[[], object]]] = [
         *((option, partial(opened, **{option: "false"})) for option in SWITCHES),
         ("mappings", lambda: opened(mappings=3)),
@@ -162,7 +162,15 @@ def test_an_argument_of_the_wrong_type_is_named(
         ("'library'", lambda: some.library("Movies").match("/a", library="TV")),
         ("unexpected keyword argument 'tokn'", lambda: some.match("/a", tokn="x")),
         ("'key'", lambda: some.library("Movies").record_match("/a.mkv")),
-        *((name, partial(call, **{name: "false"})) for name, call in bools(index, movies)),
+        # The string "false" does not count as true.
+        *(("check", partial(call, "/a", check="false")) for call in (films.match, films.folder, films.match_guid)),
+        *((name, partial(films.refresh, **{name: "false"})) for name in ("check", "full")),
+        ("check", partial(films.match_paths, [], check="false")),
+        ("check", partial(films.search_title, "A", check="false")),
+        ("full", partial(films.changes, full="false")),
+        *(("offline", partial(call, offline="false")) for call in (films.items, films.watch, some.libraries)),
+        ("offline", partial(some.compare, "/a", offline="false")),
+        ("through", partial(films.record_match, "/a", 7, through="false")),
     ]
     for said, call in calls:
         with pytest.raises((TypeError, REFUSED), match=said):
@@ -179,16 +187,6 @@ def test_a_relative_database_needs_a_working_directory(
     gone.rmdir()
     with pytest.raises(REFUSED, match="database"):
         plexindex.open(cache, database="plex.db")
-
-
-def bools(index: Any, movies: Any) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Calls with an argument that must be a bool, so that the string "false" does not count as true."""
-    for call in (movies.match, movies.match_paths, movies.folder, movies.match_guid, movies.search_title):
-        yield "check", partial(call, [] if call == movies.match_paths else "/a")
-    yield from (("check", movies.refresh), ("full", movies.refresh), ("full", movies.changes))
-    yield from (("offline", movies.items), ("offline", movies.watch), ("offline", index.libraries))
-    yield "offline", partial(index.compare, "/a")
-    yield "through", partial(movies.record_match, "/a", 7)
 
 
 def test_equal_rules_are_equal_mappings() -> None:
