@@ -18,7 +18,9 @@ import plexindex
 import pytest
 from conftest import REPOSITORY
 from plexapi.exceptions import NotFound
+from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
+from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex, fake_plex  # noqa: F401
 from real_client import *  # noqa: F403
 from real_client import RealClientServer
@@ -297,7 +299,7 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
             [*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}
         )
         assert (report.done, report.requests) == (films[:150], 2)
-        assert index.stats()["sequence"] - before == 2, "one write for each request"
+        assert index.stats()["sequence"] - before == 4, "a write before and after each request"
         assert server.counted() == {"root": 1, "edit": 2}
         index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
         assert server.counted() == {"edit": 1}
@@ -318,6 +320,51 @@ def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
         index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
         assert server.counted() == {"metadata": 1, "edit": 1}
         assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
+
+
+def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
+    server: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_index(server, tmp_path) as index, open_index(server, tmp_path) as other:
+        index.refresh()
+        film = next(index.library("Movies").items())
+        server.counted()
+        session, multi_edit = selection_of(index).session, LibrarySection.multiEdit
+
+        def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
+            # Another process settles the doubt before the server has the edit.
+            assert other.match(film.paths[0]).title == film.title
+            return multi_edit(section, *arguments, **options)
+
+        monkeypatch.setattr(LibrarySection, "multiEdit", lookup_and_edit)
+        index.library("Movies").edit_items([film], {"title": "New"})
+        assert other.match(film.paths[0]).title == "New"
+        assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
+        # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
+        note, calls = type(session).note_items, []
+
+        def fail_at(number: int) -> None:
+            def fail(*arguments: Any) -> None:
+                calls.append(arguments)
+                if len(calls) == number:
+                    raise plexindex.StoreError("the store is locked")
+                note(*arguments)
+
+            calls.clear()
+            monkeypatch.setattr(type(session), "note_items", fail)
+
+        fail_at(1)
+        with pytest.raises(plexindex.StoreError) as caught:
+            index.library("Movies").edit_items([film], {"title": "Never"})
+        assert caught.value.report is not None
+        assert (caught.value.report.left, caught.value.report.requests) == ([film.rating_key], 0)
+        monkeypatch.setattr(LibrarySection, "multiEdit", multi_edit)
+        fail_at(2)
+        with pytest.raises(plexindex.StoreError) as caught:
+            index.library("Movies").edit_items([film], {"title": "Newer"})
+        assert caught.value.report is not None
+        assert caught.value.report.done == [film.rating_key]
+        assert other.match(film.paths[0]).title == "Newer"
 
 
 def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
+    from ._core.callbacks import Stoppable
     from ._core.selection import Selection
     from ._core.session import Session
     from .types import FieldArg, KeyArg
@@ -63,8 +64,9 @@ def edit(
     remove: Mapping[str, str | Iterable[str]] | None,
     locked: bool | None,
     timeout: float | None,
+    ends: Stoppable | None = None,
 ) -> EditReport:
-    """Edits items of one library: see :meth:`plexindex.Queries.edit_items`."""
+    """Edits items of one library: see :meth:`plexindex.Queries.edit_items`. ``ends`` can end the call."""
     session = selection.session
     if selection.handle.named is None:
         raise plexindex.InvalidArgumentError(
@@ -81,6 +83,11 @@ def edit(
         for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:
                 raise plexindex.TimeoutError("the timeout passed")
+            if ends is not None and ends.stopped:
+                raise plexindex.AbortedError("the task was cancelled")
+            # First the doubt, so that no edit is without one; then once more, because a lookup may have settled it
+            # before the server had changed the items.
+            session.note_items(str(section.key), batch)
             report.failed = [key for asked in batch.values() for key in asked]
             report.left, report.requests = _without(report.left, report.failed), report.requests + 1
             # The attributes of plexapi's items that an edit needs.
@@ -90,15 +97,13 @@ def edit(
                 report.done, report.failed = report.done + report.failed, []
             finally:
                 session.note_items(str(section.key), batch)
-    except plexindex.Error as error:
-        error.report = report
-        raise
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("plexapi", "requests"):
-            raise
-        failed = _failure(error, report, session.recipe.server_url)
+    except BaseException as error:
+        is_theirs = type(error).__module__.partition(".")[0] in ("plexapi", "requests")
+        failed: Any = _failure(error, report, session.recipe.server_url) if is_theirs else error
         failed.report = report
-        raise failed from error
+        if is_theirs:
+            raise failed from error
+        raise
     return report
 
 
@@ -158,7 +163,7 @@ def _without(keys: list[str], others: list[str]) -> list[str]:
     return [key for key in keys if key not in gone]
 
 
-def _failure(error: Exception, report: EditReport, server_url: str | None) -> plexindex.Error:
+def _failure(error: BaseException, report: EditReport, server_url: str | None) -> plexindex.Error:
     """Returns the package's exception for an error of plexapi or of its connection."""
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error).partition(";")[0]
