@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 import time
 import urllib.request
 from pathlib import Path
@@ -76,10 +77,11 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in text
-    # Users can paste the proposals, in Python and in the configuration file.
+    # Users can paste the proposals, in Python, on the command line and in the configuration file.
     lost.unlink()
     assert proposed(text) == [(f"{tree}/movies", "/data/movies")]
-    mapped = cli.good("doctor", "--offline", "--mapping", f"{tree}/movies -> /data/movies", tree)
+    option = shlex.split(text[text.index("    --mapping") :].partition("\n")[0])
+    mapped = cli.good("doctor", "--offline", *option, tree)
     assert f"\n  with the mapping {tree}/movies -> /data/movies\n" in mapped
     assert f"\n  mapped  {movies}  100 %  " in mapped
     config = tmp_path / "config.toml"

@@ -446,9 +446,15 @@ def _report_proposals(
     if unsure > 0:
         report.line(f"       {count(unsure, 'file')} would still not be listed under the mapped path")
     pairs = [(one.host, one.server) for one in proposals]
+    options = " ".join(f"--mapping {_quoted(arrow(one.mapping))}" for one in proposals)
+    report.line(f"\n  for this command:\n    {options}")
     lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if os.name == "nt" else shlex.quote(text)
 
 
 def _toml(text: str) -> str:
