@@ -10,6 +10,7 @@ import gc
 import inspect
 import pickle
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -93,19 +94,30 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
                 async for page in index.watch(cursor, offline=True):
                     found.extend([change.path async for change in page])
 
-            tasks = [asyncio.create_task(follow()) for _ in range(6)]
-            waits = [asyncio.create_task(index.wait_for("/m/New.mkv", timeout=60)) for _ in range(6)]
+            tasks = [asyncio.create_task(follow()) for _ in range(32)]
+            waits = [asyncio.create_task(index.wait_for("/m/New.mkv", timeout=60)) for _ in range(32)]
+            plex.requests.clear()
             for _ in range(3):
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.6)
                 await asyncio.wait_for(index.stats(), 5)
+            assert 0 < len(plex.requests) < 10, "all waits share a check"
+            own = {thread.name for thread in set(threading.enumerate()) - before}
+            assert [name for name in own if name.startswith("plexindex-wait")] == ["plexindex-wait"]
             plex.add("Films", "/m/New.mkv")
-            assert [(await wait).title for wait in waits] == ["New"] * 6
-            while len(found) < 6:
+            assert [(await wait).title for wait in waits] == ["New"] * 32
+            while len(found) < 32:
                 await asyncio.sleep(0.05)
-            assert found == ["/m/New.mkv"] * 6
+            assert found == ["/m/New.mkv"] * 32
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A new wait looks at once, and a wait ends in time while the server is silent.
+            assert (await index.wait_for("/m/Old.mkv", timeout=60)).title == "Old"
+            plex.pause()
+            began = time.monotonic()
+            assert not await index.wait_for("/m/Never.mkv", timeout=0.5, every=0.1)
+            assert time.monotonic() - began < 1.5
+            plex.resume()
             last = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))
             await asyncio.sleep(0.5)
         # Closing ends a wait, and the threads.
@@ -117,6 +129,53 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
 
     monkeypatch.setattr(aio, "_THREADS", 2)
     with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
+def test_a_watch_reads_what_came_while_its_caller_did_not_wait(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> list[str | None]:
+        found: list[str | None] = []
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            other = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))  # the thread goes on
+            async for page in index.watch(timeout=5):
+                found += [change.path async for change in page]
+                if found:
+                    other.cancel()
+                    return found
+                plex.add("Films", "/m/New.mkv")
+                await index.refresh(check=True)
+                await asyncio.sleep(0.5)
+        return found
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        assert asyncio.run(ask(plex)) == ["/m/New.mkv"]
+
+
+def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            films = index.library("Films")
+            keys = [film.rating_key async for film in films]
+            plex.requests.clear()
+            plex.pause()
+            task = asyncio.create_task(films.edit_items(keys, {"label": ["x"]}))
+            while not plex.requests:
+                await asyncio.sleep(0.01)
+            plex.resume()  # plexapi's own request
+            while not any(request.method == "PUT" for request in plex.requests):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            report = getattr(caught.value, "report", None) or getattr(caught.value.__context__, "report", None)
+            sent = [request for request in plex.requests if request.method == "PUT"]
+            assert isinstance(report, plexindex.EditReport)
+            assert len(report.done) == 100 * len(sent) < len(keys)
+            assert report.done + report.left == keys
+
+    with FakePlex({"Films": [f"/m/{number}.mkv" for number in range(3000)]}) as plex:
         asyncio.run(ask(plex))
 
 

@@ -1,9 +1,9 @@
 """The same index for ``asyncio``.
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
-32 threads; each watch and each wait has one of its own. Cancelling a task ends its call: a fetch ends within about a
-tenth of a second, the index keeps the fetched part, and the next call resumes the fetch. A call that only writes to the
-store runs to its end. ``progress`` callbacks run on the call's thread.
+32 threads. All waits and watches of an index share one further thread, so a fetch of one delays the others. If you
+cancel a task, its call ends: a fetch ends within about a tenth of a second, the index keeps the fetched part, and the
+next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the call's thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from contextvars import copy_context
 from functools import partial, wraps
 from inspect import iscoroutinefunction, signature
 from itertools import islice
-from time import monotonic
+from math import inf
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from . import index as sync
@@ -26,9 +27,10 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Watch, limits_of, pages_of
+from .changes import BETWEEN, Pages, Watch
 from .compare import Comparison
-from .errors import TimeoutError
+from .edits import edit
+from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, TimeoutError
 from .item import Item
 from .library import Library
 from .match import Match
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
     from ._core.session import Session
     from .changes import Changes
     from .compare import Difference
-    from .types import PathArg, SizeArg
+    from .edits import EditReport
+    from .types import PathArg, ProgressArg, SizeArg
 
     P = ParamSpec("P")
 
@@ -54,6 +57,8 @@ _THREADS = 32
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
+# Seconds between two looks of a wait for a file, and between two tries of an index that cannot tell what changes.
+_BETWEEN_LOOKS = 0.2
 
 
 class _Threads(ThreadPoolExecutor):
@@ -61,31 +66,91 @@ class _Threads(ThreadPoolExecutor):
 
     def __init__(self, session: Session) -> None:
         super().__init__(_THREADS, thread_name_prefix="plexindex")
-        self.session = session
+        self.session, self.waits = session, _Waits(session)
 
-    def begin(self, call: Callable[[], Any], *, waits: bool) -> Future[Any]:
-        """Begins a call on one of the threads. One that ``waits`` has a thread of its own, which it does not take from
-        others, and which does not keep the process. Raises ClosedError once the index is closed.
-        """
-        if waits:
-            future: Future[Any] = Future()
-            threading.Thread(target=_run_into, args=(future, call), name="plexindex-wait", daemon=True).start()
-            return future
+    def begin(self, call: Callable[[], Any]) -> Future[Any]:
+        """Begins a call on one of the threads. Raises ClosedError once the index is closed."""
         try:
             return self.submit(call)
         except RuntimeError:
             raise self.session.closed_error() from None
 
 
-def _run_into(future: Future[Any], call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(call())
-    except BaseException as error:
-        future.set_exception(error)
-    finally:
-        del future  # otherwise an error and this frame would keep each other
+class _Wait:
+    """A wait for a file or for a watch's next page, on the thread that all waits of an index share."""
+
+    def __init__(self, look: Callable[[_Wait, bool], Any], at: float = 0.0) -> None:
+        """``look`` returns what the wait is for, or None. It can set the time of the next look."""
+        self.look, self.at, self.future, self._context = look, at, Future[Any](), copy_context()
+        self.future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
+
+    def go_on(self, *, is_due: bool) -> bool:
+        """Looks, because something has changed or is due, or because it is time. Returns whether to go on waiting."""
+        try:
+            found = self._context.run(self.look, self, is_due)
+            if found is not None:
+                self.future.set_result(found)
+            return found is None
+        except BaseException as error:
+            self.future.set_exception(error)
+            return False
+
+
+class _Waits:
+    """The waits of an index, for which one thread looks after each change in the store."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._lock, self._waits = session, threading.Lock(), list[_Wait]()
+        self._sleep, self._is_running = Stoppable(None), False
+        self.checked: dict[int, float] = {}
+        """When a wait asked the server for changes of a library, by the id of its handle."""
+
+    def add(self, wait: _Wait) -> None:
+        with self._lock:
+            self._waits.append(wait)
+            begins, self._is_running = not self._is_running, True
+        if begins:
+            threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
+        self._sleep.stop()
+        with suppress(ClosedError):  # the thread says so
+            self._session.ask(self._session.native.wake_waiting)
+
+    def remove(self, wait: _Wait) -> None:
+        with self._lock, suppress(ValueError):
+            self._waits.remove(wait)
+
+    def _run(self) -> None:
+        cursor: str | None = None
+        while True:
+            with self._lock:
+                waits, self._sleep.stopped = list(self._waits), False
+                self._is_running = bool(waits)
+            if not waits:
+                return
+            is_due, cursor = self._next_change(cursor, min(wait.at for wait in waits))
+            for wait in waits:
+                if (is_due or wait.at <= monotonic()) and not wait.go_on(is_due=is_due):
+                    self.remove(wait)
+
+    def _next_change(self, cursor: str | None, at: float) -> tuple[bool, str | None]:
+        """Waits until a change or a due refresh, a new wait, or ``at``. Returns whether something has changed or is
+        due, and a cursor of the feed, which begins before the looks that follow.
+        """
+        request, left = self._session.request, at - monotonic()
+        try:
+            if cursor is not None and left > 0:
+                if not request("changes.wait", left, self._sleep, cursor=cursor)["ready"]:
+                    return False, cursor
+            elif cursor is not None:
+                return False, cursor
+            return True, request("changes.list", limit=1)["cursor"]
+        except AbortedError:
+            return False, cursor
+        except ClosedError:
+            return True, None  # each wait says so
+        except Error:  # such as a feed that begins anew
+            sleep(max(0.0, min(left, _BETWEEN_LOOKS)))
+            return True, None
 
 
 class _Caller:
@@ -101,7 +166,6 @@ class _Caller:
         call: Callable[..., Any],
         *arguments: Any,
         ends: Stoppable | Comparison | None = None,
-        waits: bool = False,
         **options: Any,
     ) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
@@ -116,7 +180,7 @@ class _Caller:
                 options["timeout"] = max(timeout - (monotonic() - began), 0)
             return call(*arguments, **options)
 
-        future = self._threads.begin(partial(copy_context().run, run), waits=waits)
+        future = self._threads.begin(partial(copy_context().run, run))
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
@@ -135,39 +199,55 @@ class _Caller:
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
 
+    def _ends(self, progress: ProgressArg) -> Stoppable:
+        """Returns a callback that can end a call, with the host's own one."""
+        return Stoppable(convert.callback("progress", progress) or self._threads.session.progress)
+
     def _stoppable(self, options: dict[str, Any]) -> Stoppable:
         """Sets the default timeout and a callback that can end a call. Returns the callback."""
-        session, progress = selection_of(self._target).session, options.get("progress")
-        if session.timeout is not None:
-            options.setdefault("timeout", session.timeout)
-        options["progress"] = Stoppable(convert.callback("progress", progress) or session.progress)
-        return options["progress"]  # type: ignore[no-any-return]
+        if self._threads.session.timeout is not None:
+            options.setdefault("timeout", self._threads.session.timeout)
+        options["progress"] = ends = self._ends(options.get("progress"))
+        return ends
 
     async def _cancellable(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
         return await self._run(call, *arguments, ends=self._stoppable(options), **options)
 
-    def _iterate(self, call: Callable[..., Any], *arguments: Any, waits: bool = False, **options: Any) -> Any:
+    def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Returns the values of a generator with ``progress``."""
         ends = self._stoppable(options)
-        return self._each(call(*arguments, **options), ends, waits, options.get("timeout"))
+        return self._each(call(*arguments, **options), ends, options.get("timeout"))
 
-    async def _each(
-        self, values: Any, ends: Stoppable | Comparison, waits: bool = False, timeout: float | None = None
-    ) -> Any:
-        """Yields the values of a generator: many at once or, if it ``waits``, each as it comes."""
+    async def _each(self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None) -> Any:
+        """Yields the values of a generator, many at once."""
 
         def some(**_: object) -> list[Any]:
-            return list(islice(values, 1 if waits else _AT_ONCE))
+            return list(islice(values, _AT_ONCE))
 
         try:
-            while found := await self._run(some, waits=waits, timeout=timeout):
+            while found := await self._run(some, timeout=timeout):
                 timeout = None
                 for one in found:
                     yield one
         finally:
             ends.stop()
-            self._threads.begin(partial(_end, values), waits=True)
+            _alone(partial(_end, values))
+
+    async def _wait(self, wait: _Wait, ends: Stoppable, until: float = inf) -> Any:
+        """Returns what a wait is for, or None if the time passes first. Cancelling the task stops ``ends``."""
+        self._threads.waits.add(wait)
+        result = asyncio.wrap_future(wait.future)
+        try:
+            left = until - monotonic()
+            await asyncio.wait([result], timeout=None if left > threading.TIMEOUT_MAX else max(left, 0))
+            return result.result() if result.done() else None
+        finally:
+            if not result.done():
+                ends.stop()
+                result.cancel()
+            self._threads.waits.remove(wait)
+            del wait, result  # otherwise an error, its traceback and this frame would keep each other
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
@@ -175,6 +255,20 @@ class _Caller:
 
     def __repr__(self) -> str:
         return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
+
+
+def _alone(call: Callable[[], Any]) -> Future[Any]:
+    """Begins a call on a thread of its own, which it does not take from others, and which does not keep the process."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="plexindex-end", daemon=True).start()
+    return future
 
 
 def _end(values: Any) -> None:
@@ -197,12 +291,9 @@ def _typed_as(
     return give
 
 
-def _coroutine(
-    method: Callable[Concatenate[Any, P], T], *, waits: bool = False
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task."""
-    can_end = "progress" in signature(method).parameters
-    run = partial(_Caller._cancellable, waits=waits) if can_end else _Caller._run
+    run: Any = _Caller._cancellable if "progress" in signature(method).parameters else _Caller._run
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
@@ -246,8 +337,27 @@ class AsyncWatch(_Caller):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def __aiter__(self) -> AsyncIterator[Changes]:
-        return self._iterate(pages_of, self._target, waits=True, **limits_of(self._target))  # type: ignore[no-any-return]
+    async def __aiter__(self) -> AsyncIterator[Changes]:
+        ends, at = self._ends(self._target._progress), inf
+        pages: list[Pages] = []
+
+        def look(wait: _Wait, is_due: bool) -> Changes | None:
+            if not pages:
+                pages.append(Pages(self._target, ends))
+                return pages[0].turn(is_due=True)
+            page, wait.at = pages[0].turn(is_due=is_due), at
+            return page if pages[0].is_news or at <= monotonic() else None
+
+        try:
+            while at:
+                yield await self._wait(_Wait(look), ends)
+                if pages[0].is_unread:
+                    await asyncio.sleep(BETWEEN)
+                at = pages[0].next_at()
+        finally:
+            ends.stop()
+            for one in pages:
+                _alone(one.end)
 
 
 class AsyncComparison(_Caller):
@@ -286,7 +396,36 @@ class AsyncQueries(_Caller):
 
     lookup_key = _direct(Queries.lookup_key)
     lookup_keys = _direct(Queries.lookup_keys)
-    wait_for = _coroutine(Queries.wait_for, waits=True)
+
+    @_typed_as(Queries.wait_for)
+    async def wait_for(
+        self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
+    ) -> Match:
+        """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
+        selection, ends, checked = selection_of(self._target), self._ends(progress), self._threads.waits.checked
+        convert.milliseconds("every", every, none=None, zero=None)
+        begun, limit = monotonic(), convert.timeout_ms(timeout) / 1000
+        until, last = inf if timeout is None or limit < 0 else begun + limit, list[Match]()
+
+        def look(wait: _Wait, _: bool) -> Match | None:
+            now = monotonic()
+            checks = now >= max(begun, checked.get(id(selection.handle), 0)) + every
+            if checks:
+                checked[id(selection.handle)] = now
+            wait.at = now + min(every, _BETWEEN_LOOKS)
+            try:
+                last[:] = [selection.match(path, size, query_flags(check=checks), max(until - now, 0.001), ends)]
+            except ServerUnavailableError as error:
+                # The store is empty, and the server is unreachable, but the server may return in time.
+                if error.status != c.CONNECT or until - now <= every:
+                    raise
+                wait.at = now + every
+                return None
+            return last[0] if last[0] or until <= monotonic() else None
+
+        found = await self._wait(_Wait(look), ends, until)
+        return found or (last[0] if last else selection.match(path, size, c.QUERY_AT_ONCE))
+
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
     match_guid = _coroutine(Queries.match_guid)
@@ -304,7 +443,24 @@ class AsyncQueries(_Caller):
     invalidate_item = _coroutine(Queries.invalidate_item)
     invalidate = _coroutine(Queries.invalidate)
     refresh_items = _coroutine(Queries.refresh_items)
-    edit_items = _coroutine(Queries.edit_items)
+
+    @_typed_as(Queries.edit_items)
+    async def edit_items(self, keys: Any, fields: Any = None, **options: Any) -> EditReport:
+        """As :meth:`plexindex.Queries.edit_items`. If the task is cancelled, a running request finishes, no other is
+        sent, and the CancelledError's ``report`` lists the edited items.
+        """
+        ends, given = Stoppable(None), {"remove": None, "locked": True, "timeout": None, **options}
+        call = partial(edit, selection_of(self._target), keys, fields, ends=ends)
+        task = asyncio.ensure_future(self._run(call, **given))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            ends.stop()
+            found: Any = (await asyncio.gather(task, return_exceptions=True))[0]
+            cancelled: Any = error
+            cancelled.report = getattr(found, "report", found)
+            raise
+
     watch = _made(AsyncWatch, Queries.watch)
     compare = _made(AsyncComparison, Queries.compare)
 
@@ -370,7 +526,7 @@ class AsyncIndex(AsyncQueries):
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
         try:
-            await self._run(self._target.close, waits=True)
+            await asyncio.wrap_future(_alone(self._target.close))
         finally:
             self._threads.shutdown(wait=False)
 

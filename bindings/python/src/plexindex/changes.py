@@ -25,7 +25,7 @@ _PAGE = 1_000
 # Seconds to wait before the next request if the server did not answer.
 _PAUSE = 30.0
 # Minimum number of seconds between two requests because of expired listings.
-_BETWEEN = 1.0
+BETWEEN = 1.0
 _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
 REFRESH_ERRORS = (
@@ -200,60 +200,93 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        return pages_of(self, **limits_of(self))
+        pages, is_due, at = Pages(self, self._progress), True, _FOREVER
+        try:
+            while at:
+                yield pages.turn(is_due=is_due)
+                if pages.is_unread:
+                    sleep(BETWEEN)
+                at = pages.next_at()
+                if at:
+                    limits = max(at - monotonic(), 0.001), self._progress
+                    given = {"cursor": pages.cursor or "", "offline": pages.is_silent}
+                    is_due = self._selection.request("changes.wait", *limits, **given)["ready"]
+        finally:
+            pages.end()
 
 
-def limits_of(watch: Watch) -> dict[str, Any]:
-    """Returns the timeout and the callback of a watch."""
-    return {"timeout": watch._timeout, "progress": watch._progress}
+class Pages:
+    """The pages of a watch while its caller iterates over it."""
 
+    def __init__(self, watch: Watch, progress: ProgressArg) -> None:
+        self._watch, self._selection, self._progress = watch, watch._selection, progress
+        self._until = _FOREVER if watch._timeout is None else monotonic() + watch._timeout
+        # Send no request before this time. The watch still notices changes that other processes detect.
+        self._silent_until = 0.0
+        self._page: Changes | None = None
+        self._missed: Error | None = None
+        self.is_news = True
+        """Whether the last page has changes, or says for the first time why changes may be missing."""
+        self._begins = not watch._offline and not self._selection.session.listens(watch)
+        try:
+            if self._begins:
+                watch.start()
+        except Error as error:
+            # Without a server, only other processes and Plex's database bring changes.
+            if error.status_name not in ("offline", "unsupported"):
+                raise
 
-def pages_of(watch: Watch, *, timeout: float | None, progress: ProgressArg) -> Iterator[Changes]:
-    """Yields the changes of each page."""
-    selection, offline = watch._selection, watch._offline
-    begins = not offline and not selection.session.listens(watch)
-    try:
-        if begins:
-            watch.start()
-    except Error as error:
-        # Without a server, only other processes and Plex's database bring changes.
-        if error.status_name not in ("offline", "unsupported"):
-            raise
-    until = _FOREVER if timeout is None else monotonic() + timeout
-    # Send no request before this time. The loop still notices changes that other processes detect.
-    silent_until = 0.0
-    try:
-        missed = None if offline else bring_up_to_date(selection, (timeout, progress), waits=True)
-        if missed:
-            silent_until = monotonic() + _PAUSE
-        found = Changes(selection, watch._since, missed=missed)
-        while True:
-            yield found
-            cursor = found.cursor
-            if cursor != found._page["cursor"]:
-                sleep(_BETWEEN)  # the caller did not read all, so the changes come again
-            now = monotonic()
-            if now >= until:
-                return
-            silent = offline or now < silent_until
-            end = min(until, silent_until) if silent and not offline else until
-            limits = max(end - now, 0.001), progress
-            waited = selection.request("changes.wait", *limits, cursor=cursor or "", offline=silent)
-            if waited["ready"] and not silent:
-                # This call sends a request only if a listing has expired or an event has invalidated an item.
-                left = None if timeout is None else max(0.0, until - monotonic())
-                missed = bring_up_to_date(selection, (left, progress), always=True, waits=True)
-                silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
-            found = Changes(selection, cursor, missed=missed)
-    finally:
-        if begins:
-            watch.stop()
+    @property
+    def cursor(self) -> str | None:
+        """The cursor of what the caller has read."""
+        return self._watch._since if self._page is None else self._page.cursor
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the caller did not read all of the last page, so that the changes come again."""
+        return self._page is not None and self._page.cursor != self._page._page["cursor"]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the watch sends no request now."""
+        return self._watch._offline or monotonic() < self._silent_until
+
+    def next_at(self) -> float:
+        """Returns the time of the next page, even without a change. 0 after the end of the watch."""
+        waits = self.is_silent and not self._watch._offline
+        ends = min(self._until, self._silent_until) if waits else self._until
+        return ends if monotonic() < self._until else 0
+
+    def turn(self, *, is_due: bool) -> Changes:
+        """Returns the next page, which can be empty. ``is_due``: a listing has expired, or an event has arrived."""
+        page, timeout, before = self._page, self._watch._timeout, self._missed
+        if is_due and not self.is_silent:
+            left = timeout if page is None or timeout is None else max(0.0, self._until - monotonic())
+            # Later, this sends a request only if a listing has expired or an event has invalidated an item.
+            limits = left, self._progress
+            self._missed = bring_up_to_date(self._selection, limits, doubts=page is not None, waits=True)
+            self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if page else 0)
+        self._page = Changes(self._selection, self.cursor, missed=self._missed)
+        self.is_news = bool(self._page._page["changes"]) or self._missed is not before
+        return self._page
+
+    def end(self) -> None:
+        """Ends what the watch has begun."""
+        if self._begins:
+            self._watch.stop()
 
 
 def bring_up_to_date(
-    selection: Selection, limits: Limits, *, always: bool = False, whole: bool = False, waits: bool = False
+    selection: Selection,
+    limits: Limits,
+    *,
+    always: bool = False,
+    doubts: bool = False,
+    whole: bool = False,
+    waits: bool = False,
 ) -> Error | None:
-    """Asks the server for changes if a listing has expired or ``always`` is true.
+    """Asks the server for changes if a listing has expired or ``always`` is true; with ``doubts``, also for what an
+    event has invalidated.
 
     Returns None if the listings are then current, and otherwise the error because of which plexindex answers from older
     listings. If no older listing can answer, the call raises the error. At least one of the selected libraries must
@@ -262,7 +295,7 @@ def bring_up_to_date(
     """
     known = selection.facts()
     fresh = bool(known) and all(facts["fresh"] for facts in known)
-    if fresh and not always:
+    if fresh and not (always or doubts):
         return None
     try:
         if selection.refresh(query_flags(check=always), *limits):
