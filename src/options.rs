@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Result, check_length, invalid_argument_error};
+use crate::error::{Error, Result, Status, check_length, invalid_argument_error};
 pub use crate::matching::{Mapping, MappingKind, Pattern};
 use crate::model::Token;
 
@@ -312,18 +312,15 @@ impl Options {
         let Some(address) = &self.shared else {
             return Ok(());
         };
-        if address.is_empty() {
-            return invalid_argument_error(
-                "shared is empty: give a URL such as postgresql://user@host/database, or omit the option",
-            );
-        }
-        if self.database.is_some() {
-            return invalid_argument_error(
-                "shared and database are both given: hosts share one user's matches, and Plex's database has no user; omit \
-                 one of them",
-            );
-        }
-        Ok(())
+        let text = if address.is_empty() {
+            "shared is empty: give a URL such as postgresql://user@host/database, or omit the option"
+        } else if self.database.is_some() {
+            "shared and database are both given: hosts share one user's matches, and Plex's database has no user; omit \
+             one of them"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Status::InvalidArgument, text).with_argument("shared"))
     }
 }
 

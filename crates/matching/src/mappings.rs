@@ -315,6 +315,7 @@ fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
         Status::InvalidArgument,
         format!("mapping {number} ({direction}, {from} to {to:?}): {cause}"),
     )
+    .with_argument("mappings")
 }
 
 /// Maximum length in bytes of a rewritten path that needs no heap memory.

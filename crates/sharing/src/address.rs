@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Encryption};
 
-use crate::error::{Result, invalid_argument_error};
+use crate::error::{Error, Result, Status};
 use crate::platform::{is_open_to_others, open_host_file};
 
 /// A parsed and validated address.
@@ -185,7 +185,8 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
 
 /// Returns the error for an invalid address. `problem`: what follows the words "the address of the shared database".
 fn invalid<T>(problem: impl fmt::Display) -> Result<T> {
-    invalid_argument_error(format!("the address of the shared database {problem}"))
+    let text = format!("the address of the shared database {problem}");
+    Err(Error::new(Status::InvalidArgument, text).with_argument("shared"))
 }
 
 /// Decodes the percent escapes in a parameter of the address.
