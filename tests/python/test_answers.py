@@ -331,7 +331,7 @@ def test_a_webhook_knows_the_size(films: plexindex.Index, plex: FakePlex, tmp_pa
 def test_an_answer_says_which_file_it_is(films: plexindex.Index) -> None:
     match = films.match(OTHER)
     assert match.file is not None
-    facts = match.file._asdict()
+    facts = vars(match.file)
     assert {name: facts[name] for name in ("path", "size", "part", "parts", "version", "versions", "container")} == {
         "path": OTHER, "size": 2 * SIZE, "part": 1, "parts": 1, "version": 2, "versions": 2, "container": "mkv",
     }  # fmt: skip

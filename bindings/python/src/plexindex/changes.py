@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic, sleep
 
 import plexindex
 
 from ._core import TYPE_CHECKING, convert, importing
 from ._core.convert import text_of
+from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
 from .errors import Error, OfflineError, ServerUnavailableError, TimeoutError, UnauthorizedError
 from .item import Item
@@ -43,8 +43,7 @@ def _check_since(since: str | None) -> None:
         raise convert.invalid("since", "since is empty: give a cursor, or None to start from now")
 
 
-@dataclass(frozen=True, repr=False)
-class Change:
+class Change(Record):
     """A change to an item's file, or to a library. :meth:`Queries.changes` yields these objects."""
 
     kind: ChangeKind

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib import import_module
 from types import SimpleNamespace
-from urllib.parse import quote
-from xml.etree.ElementTree import Element
 
 import plexindex
 
@@ -35,20 +30,20 @@ TEXTS = ("art", "contentRating", "editionTitle", "originallyAvailableAt", "origi
          "tagline", "thumb", "title", "titleSort")  # fmt: skip
 
 
-@dataclass(repr=False)
 class EditReport:
     """An edit's outcome for each item, by the caller's keys."""
 
-    left: list[str]
-    """Keys for which plexindex sent no request."""
-    done: list[str] = field(default_factory=list)
-    """Keys of edited items."""
-    failed: list[str] = field(default_factory=list)
-    """Keys of the failed request. The server may have edited these items."""
-    missing: list[str] = field(default_factory=list)
-    """Keys that do not exist in the library. If any key is missing, plexindex has edited nothing."""
-    requests: int = 0
-    """Number of edit requests, including a failed request."""
+    def __init__(self, keys: list[str]) -> None:
+        self.left = keys
+        """Keys for which plexindex sent no request."""
+        self.done: list[str] = []
+        """Keys of edited items."""
+        self.failed: list[str] = []
+        """Keys of the failed request. The server may have edited these items."""
+        self.missing: list[str] = []
+        """Keys that do not exist in the library. If any key is missing, plexindex has edited nothing."""
+        self.requests = 0
+        """Number of edit requests, including a failed request."""
 
     def __repr__(self) -> str:
         counts = ((len(getattr(self, name)), name) for name in ("failed", "left", "missing"))
@@ -113,19 +108,23 @@ def _section(session: Session, section: str) -> Any:
     """
     try:
         with importing:
-            library, server = import_module("plexapi.library"), import_module("plexapi.server")
+            from xml.etree.ElementTree import Element
+
+            import plexapi.library
+            import plexapi.server
     except ImportError as error:
         raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
+    theirs: Any = plexapi
     recipe, plex = session.recipe, session.plexapi or session.plex
     if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
             raise plexindex.OfflineError("cannot edit items: the index is offline, or has no server_url")
-        connection = server.requests.Session()
+        connection = theirs.server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
-        plex = session.plex = server.PlexServer(recipe.server_url, token, connection)
+        plex = session.plex = theirs.server.PlexServer(recipe.server_url, token, connection)
     # plexapi needs only the id, so that it sends no request for the section.
-    return library.LibrarySection(plex, Element("Directory", key=section))
+    return theirs.library.LibrarySection(plex, Element("Directory", key=section))
 
 
 def _batches(selection: Selection, section: Any, report: EditReport) -> list[tuple[str, dict[str, list[str]]]]:
@@ -138,9 +137,11 @@ def _batches(selection: Selection, section: Any, report: EditReport) -> list[tup
     listed = {rating_key: selection.listed_facts(rating_key) for rating_key in asked}
     kinds = {rating_key: facts["kind"] for rating_key, facts in listed.items() if facts}
     for some in _parts([rating_key for rating_key in asked if rating_key not in kinds]):
-        with suppress(sys.modules["plexapi.exceptions"].NotFound):
+        try:
             items = section._server.fetchItems(f"/library/metadata/{','.join(some)}")
             kinds.update((str(item.ratingKey), item.type) for item in items if item.librarySectionID == section.key)
+        except sys.modules["plexapi.exceptions"].NotFound:
+            pass
     report.missing += [key for rating_key, keys in asked.items() if rating_key not in kinds for key in keys]
     if report.missing:
         report.left = _without(report.left, report.missing)
@@ -204,6 +205,8 @@ def edit_arguments(
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
         elif value is not None:
             arguments[f"{name}.value"] = _value(name, value)
+    with importing:
+        from urllib.parse import quote
     for name, tags in remove.items():
         # Commas separate the tags, so each is encoded, and plexapi encodes the list again.
         arguments[f"{name}[].tag.tag-"] = ",".join(map(quote, _tags(name, [tags] if isinstance(tags, str) else tags)))

@@ -236,7 +236,7 @@ class Match:
             file = self.file
         except plexindex.Error:
             file = None
-        return {"asked": self.asked, **self._value(), "file": file and file._asdict(), "age": self.age}
+        return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
 
     def _value(self) -> dict[str, object]:
         item = self._single()

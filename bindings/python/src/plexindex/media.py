@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple  # unlike dataclasses, quick to import
-
 import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core.convert import text_of
+from ._core.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
 
-class MediaPart(NamedTuple):
+class MediaPart(Record):
     """A file of an item."""
 
     path: str
@@ -25,7 +24,7 @@ class MediaPart(NamedTuple):
     """Plex's id of the part. None if unknown."""
 
 
-class Media(NamedTuple):
+class Media(Record):
     """A version of an item. An unknown field is None."""
 
     parts: tuple[plexindex.MediaPart, ...]
@@ -42,7 +41,7 @@ class Media(NamedTuple):
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-class MatchedFile(NamedTuple):
+class MatchedFile(Record):
     """The file that an answer is about, as Plex lists it. An unknown field is None."""
 
     path: str
@@ -73,7 +72,7 @@ class MatchedFile(NamedTuple):
 
 def matched_file(facts: dict[str, Any]) -> MatchedFile:
     """Returns the file of an answer."""
-    known: dict[str, Any] = {name: facts.get(name) for name in MatchedFile._fields}
+    known: dict[str, Any] = {name: facts.get(name) for name in MatchedFile.__annotations__}
     known.update(path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
     return MatchedFile(**{**known, "duration": _seconds(facts.get("duration_ms"))})
 
@@ -104,6 +103,7 @@ def file_of(media: Sequence[Media], path: str | None) -> MatchedFile | None:
     for version, one in enumerate(media, 1):
         for number, part in enumerate(one.parts, 1):
             if part.path == path:
+                facts = {name: value for name, value in vars(one).items() if name != "parts"}
                 place = {"part": number, "parts": len(one.parts), "version": version, "versions": len(media)}
-                return MatchedFile(**{**one._asdict(), **part._asdict(), **place})
+                return MatchedFile(**{**facts, **vars(part), **place})
     return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ._core.record import Record
 
 
-@dataclass(frozen=True)
-class Show:
+class Show(Record):
     """A show or artist. An unknown field is None. Plex lists no year and no external IDs of shows with the episodes."""
 
     rating_key: str
@@ -19,8 +18,7 @@ class Show:
     """Number of listed episodes or tracks."""
 
 
-@dataclass(frozen=True)
-class Season:
+class Season(Record):
     """A season or album. An unknown field is None."""
 
     rating_key: str

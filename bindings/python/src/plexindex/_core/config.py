@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import NamedTuple
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
 from . import TYPE_CHECKING, importing
 from .log import logger
+from .record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,7 +65,7 @@ class TokenCommand:
         return token
 
 
-class Setting(NamedTuple):
+class Setting(Record):
     """A setting's value and its source."""
 
     value: Any
@@ -79,7 +79,7 @@ class Setting(NamedTuple):
         return bool(self.value or self.renew)
 
 
-class Configuration(NamedTuple):
+class Configuration(Record):
     """All settings, each with its source."""
 
     server_url: Setting
@@ -261,7 +261,7 @@ def _parse(parse: Callable[[Any], object], setting: Setting) -> Setting:
     if setting.value is None:
         return setting
     try:
-        return setting._replace(value=parse(setting.value))
+        return Setting(parse(setting.value), setting.source, setting.renew)
     except ValueError as error:
         raise InvalidArgumentError(f"{setting.source}: {error}") from None
 

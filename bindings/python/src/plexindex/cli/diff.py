@@ -98,7 +98,7 @@ def diff_command(
         finally:
             counter.drop()
     if given.get("json"):
-        fields = dict.fromkeys(Difference.__dataclass_fields__)
+        fields = dict.fromkeys(Difference.__annotations__)
         output.say_json({**fields, "what": "summary", "counts": comparison.summary})
     else:
         summary = "; ".join(_summary(comparison, settings.source_name))

@@ -160,7 +160,8 @@ def of_all_servers() -> list[Settings]:
 def config_command() -> int:
     found = Settings().found
     rows: list[tuple[str, object, str]] = [("config", found.file if os.path.exists(found.file) else None, "")]
-    rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-3]]
+    names = [name for name, one in vars(found).items() if isinstance(one, Setting)]
+    rows += [(name, getattr(found, name).value, getattr(found, name).source) for name in names]
     rows += [("mapping", f"{os.fsdecode(rule.find)} -> {os.fsdecode(rule.replace)}", at) for rule, at in found.mappings]
     for name, value, source in rows:
         is_secret = name == "token" and found.token.is_set

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from dataclasses import replace
 from itertools import chain, islice
 
 import plexindex
@@ -357,7 +356,7 @@ class Comparison:
                 old = [other for other in old if other.item and other.item.path in self._candidates.get(one.path, ())]
             if len(old) == 1:
                 text = f"it is probably '{old[0].path}', which is gone and had the same size, under a new name"
-                one = replace(one, item=old[0].item, reason="renamed", message=text)
+                one = Difference(**{**vars(one), "item": old[0].item, "reason": "renamed", "message": text})
             yield one
 
     # The files on the disk

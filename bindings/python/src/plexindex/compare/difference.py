@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from .._core import TYPE_CHECKING
+from .._core.record import Record
 from ..item import Item
 from . import disk
 from .rules import RULES
@@ -41,8 +41,7 @@ _FORBIDDEN = (
 _REPLACED = dict.fromkeys(map(ord, _FORBIDDEN), "_")
 
 
-@dataclass(frozen=True, repr=False)
-class Difference:
+class Difference(Record):
     """A difference between a disk and Plex's lists. :meth:`Queries.compare` yields these objects."""
 
     what: DifferenceKind
