@@ -79,9 +79,11 @@ class _Threads(ThreadPoolExecutor):
 class _Wait:
     """A wait for a file or for a watch's next page, on the thread that all waits of an index share."""
 
-    def __init__(self, look: Callable[[_Wait, bool], Any], at: float = 0.0) -> None:
-        """``look`` returns what the wait is for, or None. It can set the time of the next look."""
-        self.look, self.at, self.future, self._context = look, at, Future[Any](), copy_context()
+    def __init__(self, look: Callable[[_Wait, bool], Any], *, asks: bool = True) -> None:
+        """``look`` returns what the wait is for, or None, and can set ``at``, the time of the next look. ``asks``:
+        whether it can send requests.
+        """
+        self.look, self.asks, self.at, self.future, self._context = look, asks, 0.0, Future[Any](), copy_context()
         self.future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
 
     def go_on(self, *, is_due: bool) -> bool:
@@ -127,21 +129,19 @@ class _Waits:
                 self._is_running = bool(waits)
             if not waits:
                 return
-            is_due, cursor = self._next_change(cursor, min(wait.at for wait in waits))
+            is_due, cursor = self._next_change(cursor, waits)
             for wait in waits:
                 if (is_due or wait.at <= monotonic()) and not wait.go_on(is_due=is_due):
                     self.remove(wait)
 
-    def _next_change(self, cursor: str | None, at: float) -> tuple[bool, str | None]:
-        """Waits until a change or a due refresh, a new wait, or ``at``. Returns whether something has changed or is
-        due, and a cursor of the feed, which begins before the looks that follow.
+    def _next_change(self, cursor: str | None, waits: list[_Wait]) -> tuple[bool, str | None]:
+        """Waits until a change or a due refresh, a new wait, or the time of a look. Returns whether something has
+        changed or is due, and a cursor of the feed, which begins before the looks that follow.
         """
-        request, left = self._session.request, at - monotonic()
+        request, left = self._session.request, min(wait.at for wait in waits) - monotonic()
+        given = {"cursor": cursor, "offline": not any(wait.asks for wait in waits)}
         try:
-            if cursor is not None and left > 0:
-                if not request("changes.wait", left, self._sleep, cursor=cursor)["ready"]:
-                    return False, cursor
-            elif cursor is not None:
+            if cursor and (left <= 0 or not request("changes.wait", left, self._sleep, **given)["ready"]):
                 return False, cursor
             return True, request("changes.list", limit=1)["cursor"]
         except AbortedError:
@@ -338,7 +338,7 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[Changes]:
-        ends, at = self._ends(self._target._progress), inf
+        ends, asks, at = self._ends(self._target._progress), not self._target._offline, inf
         pages: list[Pages] = []
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
@@ -350,7 +350,7 @@ class AsyncWatch(_Caller):
 
         try:
             while at:
-                yield await self._wait(_Wait(look), ends)
+                yield await self._wait(_Wait(look, asks=asks), ends)
                 if pages[0].is_unread:
                     await asyncio.sleep(BETWEEN)
                 at = pages[0].next_at()
