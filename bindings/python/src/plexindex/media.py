@@ -6,7 +6,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core.convert import text_of
-from ._core.record import Record
+from ._core.record import Record, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,30 +72,16 @@ class MatchedFile(Record):
 
 def matched_file(facts: dict[str, Any]) -> MatchedFile:
     """Returns the file of an answer."""
-    known: dict[str, Any] = {name: facts.get(name) for name in MatchedFile.__annotations__}
-    known.update(path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
-    return MatchedFile(**{**known, "duration": _seconds(facts.get("duration_ms"))})
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    """Converts a duration in a JSON answer."""
-    return None if milliseconds is None else milliseconds / 1000
+    return record_of(MatchedFile, facts, path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
 
 
 def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:
     """Returns an item's versions. ``paths`` are the files of all parts of all versions, in order."""
-    path = iter(paths)
-    return tuple(
-        Media(
-            tuple(MediaPart(next(path), part.get("size"), part.get("part_id")) for part in one["parts"]),
-            one.get("media_id"),
-            one.get("resolution"),
-            one.get("container"),
-            _seconds(one.get("duration_ms")),
-            one.get("optimized", False),
-        )
-        for one in facts.get("media") or ()
-    )
+    path, found = iter(paths), []
+    for one in facts.get("media") or ():
+        parts = tuple(record_of(MediaPart, part, path=next(path)) for part in one["parts"])
+        found.append(record_of(Media, one, parts=parts, optimized=one.get("optimized", False)))
+    return tuple(found)
 
 
 def file_of(media: Sequence[Media], path: str | None) -> MatchedFile | None:
@@ -103,7 +89,6 @@ def file_of(media: Sequence[Media], path: str | None) -> MatchedFile | None:
     for version, one in enumerate(media, 1):
         for number, part in enumerate(one.parts, 1):
             if part.path == path:
-                facts = {name: value for name, value in vars(one).items() if name != "parts"}
                 place = {"part": number, "parts": len(one.parts), "version": version, "versions": len(media)}
-                return MatchedFile(**{**facts, **vars(part), **place})
+                return record_of(MatchedFile, {**vars(one), **vars(part), **place})
     return None

@@ -8,6 +8,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from ._core.record import record_of
 from ._core.selection import Selection, check_limits, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
+    from ._core.record import Record
     from .types import PathArg
 
-    Level = TypeVar("Level")
+    Level = TypeVar("Level", bound=Record)
 
 _FOLDER_KINDS = ("movie", "show", "season", "artist", "album")
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
@@ -326,8 +328,7 @@ class Queries:
         return self._levels(plexindex.Season, "seasons")
 
     def _levels(self, kind: type[Level], level: str) -> list[Level]:
-        found = (facts for one in self._selection.each() for facts in one.request("shows.list")[level])
-        return [kind(**{name: facts.get(name) for name in kind.__annotations__}) for facts in found]
+        return [record_of(kind, facts) for one in self._selection.each() for facts in one.request("shows.list")[level]]
 
     def item_facts(self, key: plexindex.types.KeyArg) -> plexindex.types.Facts | None:
         """Returns all stored fields of an item, with its files and external IDs, like the method ``items.get``; None if

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
+
+    Made = TypeVar("Made", bound="Record")
 
     from typing_extensions import dataclass_transform
 else:
@@ -20,11 +24,13 @@ class Record:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = type(self).__annotations__
-        given = {**dict(zip(fields, values)), **named}
-        known = given.keys() | vars(type(self)).keys()
-        if len(given) != len(values) + len(named) or not given.keys() <= fields.keys() <= known:
-            raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
-        vars(self).update(given)
+        given = {**dict(zip(fields, values)), **named} if named else dict(zip(fields, values))
+        if given.keys() != fields.keys() or len(given) != len(values) + len(named):
+            preset = {name: value for name, value in vars(type(self)).items() if name in fields}
+            if len(given) != len(values) + len(named) or {**preset, **given}.keys() != fields.keys():
+                raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
+            given = {**preset, **given}
+        self.__dict__.update(given)
 
     def __setattr__(self, name: str, _: object) -> NoReturn:
         raise AttributeError(f"cannot set the attribute {name!r} of a {type(self).__name__}")
@@ -33,8 +39,16 @@ class Record:
         return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(tuple(vars(self).values()))
+        return hash(tuple(vars(self)[name] for name in type(self).__annotations__))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        fields = ", ".join(f"{name}={vars(self)[name]!r}" for name in type(self).__annotations__)
         return f"{type(self).__name__}({fields})"
+
+
+def record_of(kind: type[Made], facts: Mapping[str, Any], /, **own: Any) -> Made:
+    """Creates a record from a JSON answer: its fields by their names, or None; a duration in seconds."""
+    known = {name: facts.get(name) for name in kind.__annotations__}
+    if "duration" in known and facts.get("duration_ms") is not None:
+        known["duration"] = facts["duration_ms"] / 1000
+    return kind(**{**known, **own})
