@@ -30,7 +30,7 @@ from ._core.selection import query_flags, selection_of
 from .changes import BETWEEN, Pages, Watch
 from .compare import Comparison
 from .edits import edit
-from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, TimeoutError
+from .errors import AbortedError, ClosedError, ServerUnavailableError, TimeoutError
 from .item import Item
 from .library import Library
 from .match import Match
@@ -68,13 +68,6 @@ class _Threads(ThreadPoolExecutor):
         super().__init__(_THREADS, thread_name_prefix="plexindex")
         self.session, self.waits = session, _Waits(session)
 
-    def begin(self, call: Callable[[], Any]) -> Future[Any]:
-        """Begins a call on one of the threads. Raises ClosedError once the index is closed."""
-        try:
-            return self.submit(call)
-        except RuntimeError:
-            raise self.session.closed_error() from None
-
 
 class _Wait:
     """A wait for a file or for a watch's next page, on the thread that all waits of an index share."""
@@ -109,10 +102,10 @@ class _Waits:
 
     def add(self, wait: _Wait) -> None:
         with self._lock:
+            if not self._is_running:
+                threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
+            self._is_running = True
             self._waits.append(wait)
-            begins, self._is_running = not self._is_running, True
-        if begins:
-            threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
         self._sleep.stop()
         with suppress(ClosedError):  # the thread says so
             self._session.ask(self._session.native.wake_waiting)
@@ -148,7 +141,7 @@ class _Waits:
             return False, cursor
         except ClosedError:
             return True, None  # each wait says so
-        except Error:  # such as a feed that begins anew
+        except Exception:  # such as a feed that begins anew
             sleep(max(0.0, min(left, _BETWEEN_LOOKS)))
             return True, None
 
@@ -180,7 +173,10 @@ class _Caller:
                 options["timeout"] = max(timeout - (monotonic() - began), 0)
             return call(*arguments, **options)
 
-        future = self._threads.begin(partial(copy_context().run, run))
+        try:
+            future = self._threads.submit(copy_context().run, run)
+        except RuntimeError:  # the index is closed
+            raise self._threads.session.closed_error() from None
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
