@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, Iterable, Mapping, convert
 from ._core import abi as c
 from ._core.selection import Selection, query_flags, selection_of
 from ._core.session import Handle, Session

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Iterator
 from ._core.selection import Selection, oldest, selection_of
 from ._core.session import Handle
 from .queries import Queries

@@ -6,12 +6,11 @@ An answer comes from JSON or from one of the library's blocks, which an answer d
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from warnings import warn
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterable
 from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert, importing, log
+from ._core import TYPE_CHECKING, Iterable, convert, importing, log
 from ._core import abi as c
 from ._core.session import Session
 

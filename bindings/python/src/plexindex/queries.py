@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
 import plexindex
 
-from ._core import TYPE_CHECKING, convert
+from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
 from ._core import abi as c
 from ._core.record import record_of
 from ._core.selection import Selection, check_limits, query_flags

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from threading import RLock
+
+# The classes of `collections.abc`, which imports `collections`, 2 ms of each process.
+from _collections_abc import Callable
+from _collections_abc import Iterable as Iterable
+from _collections_abc import Iterator as Iterator
+from _collections_abc import Mapping as Mapping
+from _collections_abc import MutableMapping as MutableMapping
+from _collections_abc import Sequence as Sequence
+from _thread import RLock
 
 # The name that type checkers treat as true. Importing the module ``typing``, which also has this name, takes longer
 # than opening an index.

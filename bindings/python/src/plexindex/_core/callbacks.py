@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-from threading import get_ident, local
+from _thread import _local, get_ident
 from time import monotonic, sleep
 
 import plexindex
@@ -204,7 +204,7 @@ class Call:
         self._kept.append(self)
 
 
-class _Kept(local):
+class _Kept(_local):
     """The unused objects of a thread. If a progress callback makes calls, the thread needs several."""
 
     def __init__(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, Mapping
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar

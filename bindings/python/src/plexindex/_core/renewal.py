@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from _thread import get_ident
 from functools import partial
-from threading import get_ident
 from weakref import WeakSet
 
 from . import TYPE_CHECKING, convert, in_child

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from _thread import RLock, get_ident, start_new_thread
 from ctypes import c_void_p
-from threading import RLock, Thread, get_ident
 from time import sleep
 from warnings import warn
 
@@ -231,7 +231,7 @@ class Session:
         with self._listening():
             self.request("watch.start")
             if not self._watches:
-                Thread(target=self._pass_log, name="plexindex-log", daemon=True).start()
+                start_new_thread(self._pass_log, ())
             self._watches.add(watch)
 
     def _pass_log(self) -> None:
