@@ -27,7 +27,7 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import BETWEEN, Pages, Watch
+from .changes import BETWEEN, Pages, Watch, options_of
 from .compare import Comparison
 from .edits import edit
 from .errors import AbortedError, ClosedError, ServerUnavailableError, TimeoutError
@@ -334,7 +334,8 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[Changes]:
-        ends, asks, at = self._ends(self._target._progress), not self._target._offline, inf
+        offline, progress = options_of(self._target)
+        ends, at = self._ends(progress), inf
         pages: list[Pages] = []
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
@@ -346,7 +347,7 @@ class AsyncWatch(_Caller):
 
         try:
             while at:
-                yield await self._wait(_Wait(look, asks=asks), ends)
+                yield await self._wait(_Wait(look, asks=not offline), ends)
                 if pages[0].is_unread:
                     await asyncio.sleep(BETWEEN)
                 at = pages[0].next_at()

@@ -214,6 +214,11 @@ class Watch:
             pages.end()
 
 
+def options_of(watch: Watch) -> tuple[bool, ProgressArg]:
+    """Returns whether a watch sends no request, and its callback."""
+    return watch._offline, watch._progress
+
+
 class Pages:
     """The pages of a watch while its caller iterates over it."""
 
