@@ -14,6 +14,7 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import TOKEN, OpenIndex, Server
+from plexapi.server import PlexServer
 from plexindex._core import convert
 from plexindex.testing import FakePlex
 
@@ -257,6 +258,13 @@ def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Pat
         ):
             with pytest.raises(plexindex.InvalidArgumentError, match="another server"):
                 refused()
+        # So is plexapi's, whose key is another film's here. A server may have several URLs.
+        section = PlexServer(one.url, one.token).library.section("Films")
+        with pytest.raises(plexindex.InvalidArgumentError, match="another server"):
+            bambi.edit_items(section.all(), {"title": "Alien"})
+        assert other.item(item.rating_key)["title"] == "Bambi"
+        section._server._baseurl = one.url.replace("127.0.0.1", "localhost")
+        assert index.library("Films").edit_items(section.all(), {"title": "Alien"}).done == [item.rating_key]
         # The same server's item of another index, and a match that is sure, are keys.
         same.refresh()
         same.library("Films").record_match("/d/a.mkv", item)

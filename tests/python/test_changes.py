@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,18 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
     next(found)
     assert found.cursor is None
     assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
+
+
+def test_without_requests_old_changes_are_stale(server: Server, open_index: OpenIndex, tmp_path: Path) -> None:
+    for ttl in (3600, 0.01):
+        index = open_index(tmp_path / str(ttl), server_url=server.url, token=server.token, library_ttl=ttl)
+        index.refresh()
+        time.sleep(0.05)
+        found, compared = index.changes(offline=True), index.compare("/data/movies", offline=True)
+        assert found.stale is (found.error is not None) is (ttl < 1)
+        assert isinstance(found.error, plexindex.OfflineError) is (ttl < 1)
+        list(compared)
+        assert compared.summary["stale"] is (ttl < 1)
 
 
 def test_a_token_after_a_deadline_says_what_was_late(server: Server, index: plexindex.Index) -> None:

@@ -316,11 +316,15 @@ def bring_up_to_date(
     return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
 
 
-def expect_listed(selection: Selection) -> None:
-    """Raises an error if any of the selected libraries was never fetched, so that no incomplete list looks complete."""
-    missing = _missing(selection.facts(), whole=True)
-    if missing:
+def expired(selection: Selection, *, whole: bool = False) -> Error | None:
+    """Returns the error of a call without requests, if a listing may be old. With ``whole``, raises an error if any of
+    the selected libraries was never fetched, so that no incomplete list looks complete.
+    """
+    known = selection.facts()
+    if whole and (missing := _missing(known, whole=True)):
         raise plexindex.NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
+    is_fresh = all(facts["fresh"] for facts in known if "age_ms" in facts)
+    return None if is_fresh else OfflineError("a listing may be old, and the call sends no request")
 
 
 def _missing(known: list[dict[str, Any]], *, whole: bool) -> str | None:

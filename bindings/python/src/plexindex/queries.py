@@ -505,8 +505,8 @@ class Queries:
         selection, feed, missed = self._selection, plexindex.changes, None
         if not offline:
             missed = feed.bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
-        elif full:
-            feed.expect_listed(selection)
+        else:
+            missed = feed.expired(selection, whole=full)
         return plexindex.Changes(selection, since, full, missed)
 
     def watch(

@@ -156,7 +156,10 @@ def key_bytes(key: object, session: Session | None = None) -> bytes:
             key = key.require()
         # A pickled item does not know its server.
         known = getattr(key, "_source", None) if isinstance(key, plexindex.Item) else None
-        if known and session and known.session.recipe.server_url != session.recipe.server_url:
+        theirs = getattr(key, "_server", None)  # plexapi's
+        if session and (
+            (known and known.session.recipe.server_url != session.recipe.server_url) or not session.is_of_server(theirs)
+        ):
             raise plexindex.InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
         key = getattr(key, "ratingKey", getattr(key, "rating_key", key))
     if isinstance(key, int) and not isinstance(key, bool):

@@ -100,6 +100,7 @@ class Session:
         """plexapi's object for the server, once an edit needed it."""
         self.plexapi: Any = None
         """The host's own plexapi object for the server."""
+        self._identifier: str | None = None
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
@@ -225,6 +226,16 @@ class Session:
         entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
         body = convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
         self.ask(self.native.notify, body, len(body))
+
+    def is_of_server(self, plex: Any) -> bool:
+        """Returns whether a plexapi object, if any, is of this index's server. A server can have several URLs, so
+        another one costs a request, once.
+        """
+        theirs = getattr(plex, "machineIdentifier", None)
+        if not theirs or plex in (self.plex, self.plexapi) or plex._baseurl == self.recipe.server_url:
+            return True
+        self._identifier = self._identifier or self.request("server.check", self.timeout)["machine_identifier"]
+        return bool(theirs == self._identifier)
 
     def listen(self, watch: object) -> None:
         """Listens to the server's events, until the last watch of this index has ended."""

@@ -21,7 +21,7 @@ from .._core import abi as c
 from .._core.callbacks import Stoppable
 from .._core.paths import full_path
 from .._core.selection import oldest, selection_of
-from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date
+from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
 from ..library import Library
@@ -229,6 +229,8 @@ class Comparison:
             self._until = begun + self._timeout
         if not self._offline:
             self.error = bring_up_to_date(self._selection, (self._timeout, self._stop), always=always)
+        else:
+            self.error = expired(self._selection)
         current = self._selection.facts()
         self._age = oldest(current)
         if self._age is None:
