@@ -7,7 +7,7 @@ use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
 use crate::matching::{NormalPath, PathShape, Relation, can_have, has_replaced_characters, lies_at_or_under};
-use crate::model::{Confidence, FolderKind, ItemType, MatchKind, Reason, ViewId};
+use crate::model::{Confidence, FolderKind, Generation, ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
 
@@ -51,10 +51,16 @@ fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
     rows.iter().filter(|row| !row.generation.is_fetched())
 }
 
-/// Explains that the host must first fetch the unfetched libraries among `rows`.
+/// Explains that the host must first fetch the unfetched libraries among `rows`. A query of all libraries fetches none that
+/// was evicted, which would evict others.
 pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     let (titles, were) = joined_titles(unfetched(rows));
     let noun = if were == "were" { "libraries" } else { "library" };
+    if unfetched(rows).all(|row| row.generation < Generation::default()) {
+        return format!(
+            "{noun} '{titles}' {were} evicted to keep the size limit: query this library alone, or raise it"
+        );
+    }
     format!("{noun} '{titles}' {were} never fetched: fetch the {noun} first (refresh)")
 }
 
