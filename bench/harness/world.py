@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .peers import LIBRARY, open_index
+from .peers import HOST_FOLDER, LIBRARY, open_index
 from .peers import SERVER_FOLDER as SERVER
 from .right.words import fold
 
@@ -150,6 +150,7 @@ class World:
         nothing: list[str | None] = [None] * len(clear)
         return {
             "listed": Questions([path.encode() for path, _ in clear], keys),
+            "mapped": Questions([(HOST_FOLDER + path.removeprefix(SERVER)).encode() for path, _ in clear], keys),
             "unknown": Questions([_unknown(n).encode() for n in range(len(clear))], nothing),
             "never seen": Questions(
                 [f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}".encode() for path, _ in hidden],

@@ -49,6 +49,9 @@ def in_python(run: Run, world: World) -> None:
     row.note = "as Plex writes it, without a mapping"
     run.race(row, world.questions["listed"], contenders)
     if world.size == run.main:
+        mapped = run.row("a path that a mapping translates, Python", GROUP, world.size, limit=CALL)
+        run.race(mapped, world.questions["mapped"], {OURS: (ours.get, "")})
+        mapped.note = f"a listed one takes {show(row.ours.mean, 's')}"
         disk = run.row("disk for an item", MEMORY, world.size, at_most(270, "B"), unit="B")
         indexed = show(with_indexes(world) / world.items, "B")
         disk.note = f"plexindex: with titles, GUIDs and all files, and {indexed} once these and sizes were searched; "

@@ -127,7 +127,7 @@ def singles(run: Run, world: World, stored: dict[str, Contender], what: str, beg
     for row in rows.values():
         row.note = f"longest {show(row.ours.longest or 0, 's')}"
     first, now = run.find(RECORDERS[OURS] + what, run.smallest), rows[OURS]
-    if first and first is not now:
+    if first and first is not now and what == SHUFFLED:
         row = run.row(f"{now.what}: beside {run.smallest:,}", GROUP, world.size, at_most(1.5, "×"), unit="×")
         row.add(OURS, Figure(now.ours.mean / first.ours.mean))
 
