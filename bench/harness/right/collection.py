@@ -39,6 +39,8 @@ class Work:
     """Whether its files are parts of one version, and not versions."""
     more: list[dict[str, Any]] = field(default_factory=list)
     """Other items of the same files: a file with several episodes. The first item is right."""
+    drawn_by: Sizes | None = None
+    """Gives the sizes of such files; by default the scheme's."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
             # In turn, so that even a small collection has some that are listed as a whole, in part and not at all.
             fate = fates.setdefault(work.group, (0.5, 1.0, 0.0)[len(fates) % 3])
             work.listed = draw.chance(fate if work.group else 0.5)
-        work.sizes = scheme.sizes(draw, len(work.paths))
-        if (plays := duration(scheme.sizes, draw, work.sizes[0])) is not None:
+        work.drawn_by = work.drawn_by or scheme.sizes
+        work.sizes = work.drawn_by(draw, len(work.paths))
+        if (plays := duration(work.drawn_by, draw, sum(work.sizes) if work.is_stacked else work.sizes[0])) is not None:
             work.item["fields"] = {"duration": plays}
         collection.works.append((work, at))
         if work.listed and draw.chance(COPIES):

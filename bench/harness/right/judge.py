@@ -14,7 +14,7 @@ from zlib import crc32
 import plexindex
 
 from ..world import PREFIX, Standin
-from .collection import Collection, Question, Scheme, collect, questions
+from .collection import Collection, Question, Scheme, Work, collect, questions
 from .schemes import SCHEMES
 from .sizes import COMMON, CONSTANT
 from .words import Draw, fold
@@ -205,10 +205,10 @@ def _ends_alike(asked: str, listed: str) -> bool:
     return fold(asked).replace("\\", "/").split("/")[-2:] == fold(listed).split("/")[-2:]
 
 
-def _what(scheme: Scheme, size: int, asked: str, listed: str) -> str:
+def _what(scheme: Scheme, work: Work, size: int, asked: str, listed: str) -> str:
     if size in COMMON:
         return f"{scheme.files_are} of one size"
-    if scheme.sizes in CONSTANT:
+    if work.drawn_by in CONSTANT:
         return f"{scheme.files_are} at a constant bit rate"
     if scheme.files_are in SMALL and not _ends_alike(asked, listed):
         return f"{scheme.files_are} in another folder"
@@ -240,7 +240,7 @@ def seen(
                 skipped[BELIEVED].asked += 1
             continue
         host = view.mount(root(at), collection.locations[at], path)
-        what = _what(scheme, size, host, f"{collection.locations[at]}/{path}")
+        what = _what(scheme, work, size, host, f"{collection.locations[at]}/{path}")
         is_mapped = any(host.startswith(f"{folder}/") for folder, _ in mappings)
         if others is None:
             is_listed = bool(work.listed) and not work.copied
@@ -248,7 +248,7 @@ def seen(
             continue
         if not work.listed or (view.is_true and is_mapped):
             continue
-        size = scheme.sizes(others, len(work.sizes))[part]
+        size = (work.drawn_by or scheme.sizes)(others, len(work.sizes))[part]
         if others.chance(BY_CHANCE):
             _, other, equal = others.pick(listed)
             size = equal if fold(other).rsplit("/", 1)[-1] != fold(path).rsplit("/", 1)[-1] else size

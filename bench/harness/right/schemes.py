@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,17 +17,24 @@ from .sizes import (
     CLIP,
     EPISODE,
     FILM,
+    HALF_CD,
     LOSSLESS,
+    MEDIA_CENTER,
     PACKETS,
     PICTURE,
     RAW,
     RESERVED,
+    SLOT,
     TUNER,
     VARIABLE,
     WAVE,
     dvd,
     frames,
     one_of,
+    radio,
+    tape,
+    vdr,
+    video_cd,
 )
 from .words import COMMON_TRACKS, GROUPS, NOUNS, PLACES, SHORT, Draw, Film, dotted, file
 
@@ -173,6 +181,13 @@ def two_discs(draw: Draw, count: int) -> Iterator[Work]:
         yield Work(of(film), [f"{folder}/CD1.avi", f"{folder}/CD2.avi"], is_stacked=True)
 
 
+def video_cds(draw: Draw, count: int) -> Iterator[Work]:
+    """Films on two Video CDs: stacked files, called as the standard says."""
+    for film in draw.films(count):
+        folder = f"{file(film.title)} ({film.year})"
+        yield Work(of(film), [f"{folder}/CD{disc}/AVSEQ01.mpg" for disc in (1, 2)], is_stacked=True)
+
+
 def foreign_films(script: str, draw: Draw, count: int) -> Iterator[Work]:
     """Titles that are not ASCII, some decomposed on disk."""
     for _ in range(count):
@@ -249,6 +264,20 @@ def doubles(draw: Draw, count: int) -> Iterator[Work]:
         yield replace(work, listed=False) if number % 3 == 2 else work
 
 
+def recorded(draw: Draw, count: int) -> Iterator[Work]:
+    """As VDR does: a folder for each recording, whose files have a number for a name. Long ones are cut."""
+    for work in episodes("{t}/{date}.20.15.1-0.rec/{e:05}.ts", draw, count):
+        folder = work.paths[0].rsplit("/", 1)[0]
+        parts = range(1, draw.pick((1, 1, 2, 2, 3)) + 1)
+        yield replace(work, paths=[f"{folder}/{part:05}.ts" for part in parts], is_stacked=True)
+
+
+def media_center(draw: Draw, count: int) -> Iterator[Work]:
+    """As Windows Media Center does: one folder, and names of the title, the channel and the time."""
+    for work in episodes("{t}_TV1_{date}_20_00_00.wtv", draw, count):
+        yield replace(work, paths=["Recorded TV/" + work.paths[0].replace("-", "_")])
+
+
 # Music
 
 
@@ -280,6 +309,12 @@ def tracks(pattern: str, draw: Draw, count: int, *, foreign: str = "") -> Iterat
                     [pattern.format(a=file(artist), b=file(album), y=year, n=number, t=file(title), c=1 + number // 7)],
                     group=f"{artist}/{album}",
                 )
+
+
+def broadcasts(draw: Draw, count: int) -> Iterator[Work]:
+    """Radio programs as some programs fetch them: a folder for each day, and one name for all files."""
+    for work in tracks("{a}/{y}-{c:02}-{n:02} {t}/audio.mp3", draw, count):
+        yield replace(work, group=str(work.item["artist"]))
 
 
 def compilations(draw: Draw, count: int) -> Iterator[Work]:
@@ -325,6 +360,18 @@ def photos(pattern: str, draw: Draw, count: int, *, twins: bool = False) -> Iter
         for folder in (0, 1) if twins else (None,):
             item: dict[str, object] = {"title": title, "album": album, "year": year}
             yield Work(item if folder is None else {**item, "_folder": folder}, [name], group=f"{album} {folder}")
+
+
+def home_videos(draw: Draw, count: int) -> Iterator[Work]:
+    """Clips of a telephone, and among them scenes of tapes, whose numbers begin again in each album."""
+    scenes: dict[object, int] = defaultdict(int)
+    for clip in photos("{a}/VID_{y}{m:02}{day:02}_{time}.mp4", draw, count * 4 // 5):
+        yield clip
+        if draw.chance(0.25):
+            album = clip.item["album"]
+            scenes[album] += 1
+            title = f"Clip {scenes[album]:02}"
+            yield Work({**clip.item, "title": title}, [f"{album}/{title}.avi"], clip.group, drawn_by=tape)
 
 
 SCHEMES = (
@@ -464,4 +511,11 @@ SCHEMES = (
     Scheme("audiobooks, cut every hour", "artist", partial(tracks, "{a}/{b}/Part {n:02}.mp3"), AUDIOBOOK),
     Scheme("albums, spelled twice", "artist", spelled_twice, LOSSLESS),
     Scheme("tuners, cut recordings", "show", partial(episodes, "{t}/{folder}/{date}/000.ts"), TUNER, of="recordings"),
+    Scheme("half a CD", "show", partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.avi"), HALF_CD, of="shows for a CD"),
+    Scheme("tapes among clips", "other_videos", home_videos, CLIP, of="tapes and clips"),
+    Scheme("Video CDs", "movie", video_cds, video_cd, of="Video CDs"),
+    Scheme("VDR", "show", recorded, vdr, of="VDR's recordings"),
+    Scheme("radio, an hour each", "artist", broadcasts, radio, of="radio"),
+    Scheme("Media Center", "show", media_center, MEDIA_CENTER, of="Media Center's recordings"),
+    Scheme("television, a slot each", "show", partial(episodes, "{t}/{folder}/{t} - {date}.ts"), SLOT, of="slots"),
 )

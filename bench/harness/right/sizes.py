@@ -50,6 +50,39 @@ def dvd(draw: Draw, count: int) -> list[int]:
     return [cut] * (count - 1) + [2048 * draw.random.randint(512, cut // 2048 - 1)]
 
 
+def gathered(unit: int, middle: float, spread: float, head: int = 0) -> Sizes:
+    """Whole units behind a head, most of them near the middle."""
+    return lambda draw, count: [head + int(draw.random.gauss(middle, spread)) // unit * unit for _ in range(count)]
+
+
+def tape(draw: Draw, count: int) -> list[int]:
+    """Scenes of a DV tape as AVI of type 2: each of 25 frames a second has 144,000 bytes, and 7,680 of sound.
+
+    Both have a head of 8 bytes and 16 in the index, whose own head and that of the file take 10,248.
+    """
+    scenes = [max(50, int(25 * draw.random.lognormvariate(4.5, 0.9))) for _ in range(count)]
+    return [10_248 + (144_000 + 7_680 + 2 * (8 + 16)) * scene for scene in scenes]
+
+
+def video_cd(draw: Draw, count: int) -> list[int]:
+    """Discs of a film on Video CDs of 74 minutes: 75 sectors a second, of which a file has 2,324 bytes each."""
+    return [2324 * int(75 * 60 * draw.random.triangular(30, 74, 50)) for _ in range(count)]
+
+
+def vdr(draw: Draw, count: int) -> list[int]:
+    """A recording of VDR: whole packets. After 2,000 MiB the next independent picture begins a new file."""
+    end = 2000 << 20
+    # Half a second to a second of 4 to 8 Mbit/s.
+    cuts = [end + int(draw.random.random() * draw.random.uniform(250_000, 900_000)) for _ in range(count - 1)]
+    return [cut // 188 * 188 + 188 for cut in cuts] + [int(draw.random.uniform(2e8, end)) // 188 * 188]
+
+
+def radio(draw: Draw, count: int) -> list[int]:
+    """An hour of radio less its news: whole frames of MP3 at 128 kbit/s and 44.1 kHz, and the program's one cover."""
+    lengths = [min(3600.0, draw.random.gauss(3540, 6)) for _ in range(count)]
+    return [187_331 + int(length * 44_100 / 1152) * 144 * 128_000 // 44_100 for length in lengths]
+
+
 def one_of(*sizes: int) -> Sizes:
     """One size for all, or a few."""
     return lambda draw, count: [draw.pick(sizes) for _ in range(count)]
@@ -71,14 +104,21 @@ CD = multiples(2048, 7.3e8, 734_003_200)
 """Encoded to fill a CD of 700 MiB, and padded to whole sectors: some 2,000 sizes."""
 TUNER = pieces(TUNER_CUTS, 0.05, multiples(188, 2e8, TUNER_CUTS[0]))
 AUDIOBOOK = pieces((HOUR,), 0.8, multiples(209, 2e6, HOUR))
+HALF_CD = gathered(2, 0.9993 * (350 << 20), 0.0003 * (350 << 20))
+"""Encoded in two passes for 350 MiB, two to a CD: some 0.03 % around the target. The chunks of an AVI are even."""
+SLOT = gathered(188, 1_000_000 * 1800, 1_000_000 * 2)
+"""Half an hour of a channel that is sent at a constant 8 Mbit/s, give or take two seconds: whole packets."""
+MEDIA_CENTER = gathered(1 << 18, 2.4e9, 0.12 * 2.4e9)
+"""An hour of television as Windows Media Center writes it: whole clusters of 256 KiB."""
 
 RATES = {frames: (40.0, 40.0), WAVE: (176.4, 176.4), VARIABLE: (15.0, 34.0), LOSSLESS: (60.0, 140.0)}
-"""Bytes of a millisecond of sound: the least and the most."""
-RATES[AUDIOBOOK] = (8.0, 8.0)
-CONSTANT = (frames, WAVE, AUDIOBOOK)
-"""The duration shows the size of such a track, so that its size tells little of it."""
+"""Bytes of a millisecond of sound, or of a picture and sound at a constant rate: the least and the most."""
+RATES.update({AUDIOBOOK: (8.0, 8.0), radio: (16.05, 16.05)})
+RATES.update({tape: (3793.2, 3793.2), video_cd: (174.3, 174.3), SLOT: (1000.0, 1000.0)})
+CONSTANT = (frames, WAVE, AUDIOBOOK, radio, tape, video_cd, SLOT)
+"""The duration shows the size of such a file, so that its size tells little of it."""
 
 
 def duration(sizes: Sizes, draw: Draw, size: int) -> int | None:
-    """How long a track of this size plays, in milliseconds. None for what is no track."""
+    """How long a track of this size plays, in milliseconds. None for what has no rate here."""
     return int(size / draw.random.uniform(*RATES[sizes])) if sizes in RATES else None
