@@ -21,7 +21,7 @@ def render(results: Results) -> str:
         f"`make bench` made this page in {results.seconds / 60:.0f} minutes, with {sizes} items"
         + (", QUICK: too few rounds for any claim." if results.quick else "."),
         "A value is the mean; in brackets stand the median and what one call in a thousand exceeds.",
-        "All contenders of a row took turns in the same run. `bench/README.md` explains the method.",
+        "The contenders of most rows took turns in the same run. `bench/README.md` explains the method.",
         "",
         f"Load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}{_busy(results)}. "
         + "; ".join(f"{name}: {value}" for name, value in results.machine.items())

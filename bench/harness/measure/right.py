@@ -41,10 +41,12 @@ def measure(run: Run) -> None:
             if not (run.is_quick and size == "large"):
                 run.say(f"right or wrong: {size} collections, {seed}")
                 one_world(run, size, seed, tallies)
+    skipped = tallies[SKIPPED]
     for what in (SIZES, OTHERS, PATHS):
         ours = judge.total(tallies[what])
         row = run.row(f"wrong items with high confidence: {what}", GROUP, ours.asked, at_most(0, "files"), unit="files")
-        row.note = "; ".join([f"{len(judge.VIEWS)} views", *ours.examples])
+        drawn = f", {ours.asked + skipped[judge.UNMET].asked:,} sizes drawn" if what == OTHERS else ""
+        row.note = "; ".join([f"{len(judge.VIEWS)} views{drawn}", *ours.examples])
         row.add(OURS, Figure(ours.wrong))
         for who in (NAME, STASH) if what == SIZES else ():
             if who in tallies:
@@ -62,8 +64,7 @@ def measure(run: Run) -> None:
     row = run.row("listed files that are not the first candidate", GROUP, tally.listed, unit="%")
     row.note = "without sizes, without a mapping"
     row.add(OURS, Figure(100 * (1 - (tally.sure + tally.likely) / tally.listed)))
-    skipped = tallies[SKIPPED]
-    row = run.row("files that are not asked about", GROUP, judge.total(skipped).asked, unit="files")
+    row = run.row("what is not asked", GROUP, judge.total(skipped).asked, unit="questions")
     row.note = ", ".join(f"{why}: {tally.asked:,}" for why, tally in sorted(skipped.items()))
     row.add(OURS, Figure(judge.total(skipped).asked))
 
@@ -91,15 +92,16 @@ def one_world(run: Run, size: str, seed: int, tallies: dict[str, Tallies]) -> No
                     skipped: Tallies = defaultdict(Tally)
                     of_files = judge.judge(judge.asked(some, view, skipped=skipped), judge.by_match(library))
                     found += [(SIZES, of_files), (SKIPPED, skipped)]
-                    unsized: Tallies = defaultdict(Tally)
-                    asked = judge.asked(some, view, with_sizes=False, skipped=unsized)
-                    skipped[judge.RESPELLED] = unsized[judge.RESPELLED]
+                    skipped = defaultdict(Tally)
+                    asked = judge.asked(some, view, with_sizes=False, skipped=skipped)
                     of_paths = judge.judge(asked, judge.without_sizes(library))
                     found += [(PATHS, of_paths), (PATHS, judge.judge(asked, judge.by_lookup(library)))]
+                    found += [(SKIPPED, skipped)] * 2
                     if view.mappings is None:
                         found += [(f"{SIZES}, no mapping", of_files), (f"{PATHS}, no mapping", of_paths)]
-                    others = judge.asked(some, view, others=Draw(f"others {seed} {view.name}"))
-                    found.append((OTHERS, judge.judge(others, judge.by_match(library))))
+                    skipped = defaultdict(Tally)
+                    others = judge.asked(some, view, others=Draw(f"others {seed} {view.name}"), skipped=skipped)
+                    found += [(OTHERS, judge.judge(others, judge.by_match(library))), (SKIPPED, skipped)]
                 return found
 
             for found in in_processes(seen, judge.VIEWS):

@@ -148,6 +148,8 @@ class Question:
     """Whether Plex lists this file, and no copy of it."""
     can_be_sure: bool = True
     """Without a size, even the right item is wrong with high confidence, unless a mapping leads to it."""
+    is_met: bool = False
+    """Whether another file was drawn until it had the size of a listed file of the name."""
 
 
 def questions(files: Iterable[Question], *, with_sizes: bool) -> list[Question]:

@@ -16,7 +16,7 @@ import plexindex
 from ..world import PREFIX, Standin
 from .collection import Collection, Question, Scheme, Work, collect, questions
 from .schemes import SCHEMES
-from .sizes import COMMON, CONSTANT
+from .sizes import ANY, COMMON, CONSTANT
 from .words import Draw, fold
 
 COUNTS = {
@@ -28,12 +28,19 @@ COUNTS = {
 
 MOST = 500
 """Files of a library that are asked for in a view, on average."""
+DRAWS = {"tiny": 100, "small": 50, "large": 10}
+"""Sizes of another file that are drawn for each listed one whose format gives sizes; for the rest one is drawn.
+
+Asked are the first, and those that a listed file of the name has: with any other, chance can decide nothing.
+"""
 BY_CHANCE = 0.01
 """Of the other files with a listed file's name those that have the size of some listed file."""
 SAME_PATH, BELIEVED = "drawn with another file's path", "led to a listed file by a wrong mapping"
 RESPELLED = "listed in another spelling, and asked without a size"
 NOT_DRAWN = "of large libraries, not drawn"
-"""Why a file is not asked about."""
+TRUE = "another file, led to a listed one by a true mapping"
+UNMET = "another file, of a size that no listed file of the name has"
+"""Why something is not asked."""
 SMALL = ("music", "photos")
 """Files that mostly need their folder's name."""
 
@@ -215,8 +222,16 @@ def _what(scheme: Scheme, work: Work, size: int, asked: str, listed: str) -> str
     return scheme.files_are
 
 
+def _name(path: str) -> str:
+    return fold(path).rsplit("/", 1)[-1]
+
+
+Named = dict[str, set[int]]
+"""The sizes of listed files, by their names."""
+
+
 def seen(
-    collection: Collection, view: View, others: Draw | None = None, skipped: Tallies | None = None
+    collection: Collection, view: View, named: Named, others: Draw | None = None, skipped: Tallies | None = None
 ) -> Iterator[Question]:
     """What a host asks for: every file as it sees it. Or, with what draws, another file in place of each listed one."""
     scheme = collection.scheme
@@ -224,7 +239,7 @@ def seen(
     files = list(collection.files())
     listed = [(at, work.paths[part], work.sizes[part]) for at, part, work in files if work.listed]
     first = {fold(path) for at, path, _ in listed if at == 0}
-    if skipped is not None:
+    if skipped is not None and others is None:
         skipped[SAME_PATH].asked += collection.left_out
 
     mappings = view.mappings(collection) if view.mappings else []
@@ -235,6 +250,8 @@ def seen(
 
     for at, part, work in files:
         path, size = work.paths[part], work.sizes[part]
+        if others and not work.listed:
+            continue
         if view.name == WRONG and at % 2 and fold(path) in first:
             if skipped is not None:
                 skipped[BELIEVED].asked += 1
@@ -246,13 +263,21 @@ def seen(
             is_listed = bool(work.listed) and not work.copied
             yield Question(host, size, work.key if work.listed else None, what, is_listed, is_mapped)
             continue
-        if not work.listed or (view.is_true and is_mapped):
+        if view.is_true and is_mapped:
+            if skipped is not None:
+                skipped[TRUE].asked += 1
             continue
-        size = (work.drawn_by or scheme.sizes)(others, len(work.sizes))[part]
+        draw = work.drawn_by or scheme.sizes
+        size = draw(others, len(work.sizes))[part]
         if others.chance(BY_CHANCE):
             _, other, equal = others.pick(listed)
-            size = equal if fold(other).rsplit("/", 1)[-1] != fold(path).rsplit("/", 1)[-1] else size
+            size = equal if _name(other) != _name(path) else size
+        draws = 0 if draw in ANY else DRAWS[collection.size] - 1
+        met = named[_name(path)].intersection(draw(others, len(work.sizes))[part] for _ in range(draws)) - {size}
+        if skipped is not None:
+            skipped[UNMET].asked += draws - len(met)
         yield Question(host, size, None, what, can_be_sure=False)
+        yield from (Question(host, one, None, what, can_be_sure=False, is_met=True) for one in sorted(met))
 
 
 def asked(
@@ -264,7 +289,12 @@ def asked(
     skipped: Tallies | None = None,
 ) -> list[Question]:
     """The questions about these collections, with their right answers. Counts in ``skipped`` what is not asked."""
-    found = (question for collection in collections for question in seen(collection, view, others, skipped))
+    named: Named = defaultdict(set)
+    for collection in collections if others else ():
+        for _, part, work in collection.files():
+            if work.listed:
+                named[_name(work.paths[part])].add(work.sizes[part])
+    found = (question for collection in collections for question in seen(collection, view, named, others, skipped))
     if with_sizes:
         found = (replace(question, can_be_sure=True) for question in found)
     every = questions(found, with_sizes=with_sizes)
@@ -275,12 +305,14 @@ def asked(
         if skipped is not None:
             skipped[RESPELLED].asked += len(every) - len(asked_about)
         every = asked_about
-    most = MOST * len(collections)
-    if len(every) <= most:
-        return every
-    if skipped is not None:
-        skipped[NOT_DRAWN].asked += len(every) - most
-    return random.Random(view.name).sample(every, most)  # noqa: S311
+    some: list[Question] = []
+    for is_met in (False, True):
+        alike = [one for one in every if one.is_met is is_met]
+        most = min(len(alike), MOST * len(collections))
+        some += random.Random(view.name).sample(alike, most)  # noqa: S311
+        if skipped is not None:
+            skipped[NOT_DRAWN].asked += len(alike) - most
+    return some
 
 
 def by_match(library: plexindex.Library) -> Ask:
