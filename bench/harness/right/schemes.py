@@ -183,7 +183,7 @@ def two_discs(draw: Draw, count: int) -> Iterator[Work]:
 
 def video_cds(draw: Draw, count: int) -> Iterator[Work]:
     """Films on two Video CDs: stacked files, called as the standard says."""
-    for film in draw.films(count):
+    for film in draw.films(max(3, count // 4)):
         folder = f"{file(film.title)} ({film.year})"
         yield Work(of(film), [f"{folder}/CD{disc}/AVSEQ01.mpg" for disc in (1, 2)], is_stacked=True)
 
@@ -266,7 +266,7 @@ def doubles(draw: Draw, count: int) -> Iterator[Work]:
 
 def recorded(draw: Draw, count: int) -> Iterator[Work]:
     """As VDR does: a folder for each recording, whose files have a number for a name. Long ones are cut."""
-    for work in episodes("{t}/{date}.20.15.1-0.rec/{e:05}.ts", draw, count):
+    for work in episodes("{t}/{date}.20.15.1-0.rec/{e:05}.ts", draw, count // 3):
         folder = work.paths[0].rsplit("/", 1)[0]
         parts = range(1, draw.pick((1, 1, 2, 2, 3)) + 1)
         yield replace(work, paths=[f"{folder}/{part:05}.ts" for part in parts], is_stacked=True)
@@ -274,7 +274,7 @@ def recorded(draw: Draw, count: int) -> Iterator[Work]:
 
 def media_center(draw: Draw, count: int) -> Iterator[Work]:
     """As Windows Media Center does: one folder, and names of the title, the channel and the time."""
-    for work in episodes("{t}_TV1_{date}_20_00_00.wtv", draw, count):
+    for work in episodes("{t}_TV1_{date}_20_00_00.wtv", draw, count // 2):
         yield replace(work, paths=["Recorded TV/" + work.paths[0].replace("-", "_")])
 
 
@@ -313,7 +313,7 @@ def tracks(pattern: str, draw: Draw, count: int, *, foreign: str = "") -> Iterat
 
 def broadcasts(draw: Draw, count: int) -> Iterator[Work]:
     """Radio programs as some programs fetch them: a folder for each day, and one name for all files."""
-    for work in tracks("{a}/{y}-{c:02}-{n:02} {t}/audio.mp3", draw, count):
+    for work in tracks("{a}/{y}-{c:02}-{n:02} {t}/audio.mp3", draw, count // 6):
         yield replace(work, group=str(work.item["artist"]))
 
 
@@ -365,7 +365,7 @@ def photos(pattern: str, draw: Draw, count: int, *, twins: bool = False) -> Iter
 def home_videos(draw: Draw, count: int) -> Iterator[Work]:
     """Clips of a telephone, and among them scenes of tapes, whose numbers begin again in each album."""
     scenes: dict[object, int] = defaultdict(int)
-    for clip in photos("{a}/VID_{y}{m:02}{day:02}_{time}.mp4", draw, count * 4 // 5):
+    for clip in photos("{a}/VID_{y}{m:02}{day:02}_{time}.mp4", draw, max(3, count // 2)):
         yield clip
         if draw.chance(0.25):
             album = clip.item["album"]
