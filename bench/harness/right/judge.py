@@ -28,7 +28,7 @@ COUNTS = {
 
 MOST = 500
 """Files of a library that are asked for in a view, on average."""
-DRAWS = {"tiny": 100, "small": 50, "large": 10}
+DRAWS = {"tiny": 40, "small": 20, "large": 5}
 """Sizes of another file that are drawn for each listed one whose format gives sizes; for the rest one is drawn.
 
 Asked are the first, and those that a listed file of the name has: with any other, chance can decide nothing.
@@ -309,7 +309,7 @@ def asked(
     for is_met in (False, True):
         alike = [one for one in every if one.is_met is is_met]
         most = min(len(alike), MOST * len(collections))
-        some += random.Random(view.name).sample(alike, most)  # noqa: S311
+        some += random.Random(view.name).sample(alike, most) if most < len(alike) else alike  # noqa: S311
         if skipped is not None:
             skipped[NOT_DRAWN].asked += len(alike) - most
     return some
