@@ -231,7 +231,7 @@ impl PathQuery<'_> {
     }
 
     /// Returns the recent failure of the server because of which plexindex fetches no further library, if it has one.
-    fn pause(&self, context: &QueryContext<'_>) -> Option<Error> {
+    fn pause(context: &QueryContext<'_>) -> Option<Error> {
         let mut rows = context.snapshot.rows.iter();
         rows.any(|row| row.generation.is_fetched())
             .then(|| context.queries.sync.recent_failure(BACK_OFF_MS))
@@ -412,7 +412,7 @@ impl QueryKind for PathQuery<'_> {
     /// Returns whether an unfetched library may have the item under a different root. Returns `false` if the path is or
     /// contains a library location, if an item matches with high confidence, or if the server failed recently.
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
-        self.is_anywhere(context, outcome) && self.pause(context).is_none()
+        self.is_anywhere(context, outcome) && Self::pause(context).is_none()
     }
 
     /// Builds the answer, passes the answer to `then`, and updates the statistics.
@@ -432,7 +432,7 @@ impl QueryKind for PathQuery<'_> {
             && self.is_anywhere(context, outcome)
             && !self.owner_flags(context).contains(&true)
         {
-            state.failure = self.pause(context);
+            state.failure = Self::pause(context);
         }
         let unlisted = self.unlisted_match(context, outcome);
         let status = if outcome.doubt == HitDoubt::Path {

@@ -41,8 +41,12 @@ const STEP_SIZES: usize = 17;
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
 const MAX_TAGS: u64 = 4 << 10;
-/// Two sizes are nearly the same within one part in so many.
-const NEARLY: u64 = 512;
+/// Two sizes are nearly the same within one part in so many, and how many may be so by chance: the closer, the more it says.
+const NEARLY: [(u64, u64); 2] = [(512, 1), (4096, 3)];
+/// Duration of a frame of sound in ms, at least.
+const FRAME_MS: f64 = 20.0;
+/// Tracks whose durations differ by so many ms show the bytes of a millisecond.
+const MIN_LONGER_MS: u64 = 2_000;
 /// What is cut at a round size ends less than one part in so many of its unit below: a megabyte, ten, a gibibyte.
 const CUT: u64 = 2048;
 /// Maximum number of a path's components to compare.
@@ -64,6 +68,28 @@ fn step_of(size: u64, listed: &[u64]) -> u64 {
     let is_shown = rarity >= MIN_STEP * MIN_STEP && steps.len() * 3 >= listed.len();
     let shown = steps.into_iter().min().filter(|_| is_shown);
     of_format.max(shown.unwrap_or(1))
+}
+
+/// Returns the bytes of a frame, if listed tracks show that each millisecond has the same number of bytes: 1 if they do not.
+/// `track`, `listed`: sizes and durations.
+fn frame_of(track: (u64, u64), listed: &[(u64, u64)]) -> u64 {
+    let longer = listed
+        .iter()
+        .filter(|other| other.1.abs_diff(track.1) >= MIN_LONGER_MS && other.1.min(track.1) > 0);
+    #[allow(clippy::cast_precision_loss)] // sizes and durations are far below 2^53
+    let rates: Vec<f64> = longer
+        .map(|other| (other.0 as f64 - track.0 as f64) / (other.1 as f64 - track.1 as f64))
+        .collect();
+    let same = rates
+        .windows(2)
+        .filter(|pair| pair[0] > 0.0 && (pair[0] - pair[1]).abs() <= pair[0] / 50.0);
+    let (count, lowest) = same.fold((0, f64::MAX), |(count, lowest), pair| (count + 1, lowest.min(pair[0])));
+    if count < 2 || count * 3 < rates.len() {
+        return 1;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
+    let bytes = (lowest * FRAME_MS) as u64;
+    bytes.max(1)
 }
 
 /// Returns the greatest common divisor.
@@ -97,10 +123,11 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
 struct Named<'v> {
     /// How many files have so many last components of the queried path, from one on.
     agreeing: [u64; MAX_COMPONENTS],
-    /// How many of those of the name have nearly the queried file's size.
-    near: u64,
-    /// Some other sizes of the name.
+    /// How many of those of the name have nearly the queried file's size, for each of [`NEARLY`].
+    near: [u64; NEARLY.len()],
+    /// Some other sizes of the name, and the durations of tracks.
     sizes: Vec<u64>,
+    tracks: Vec<(u64, u64)>,
     has_unknown: bool,
     /// The paths out of scope that have the queried file's size.
     elsewhere: Vec<&'v [u8]>,
@@ -109,11 +136,14 @@ struct Named<'v> {
 impl Named<'_> {
     /// Returns whether chance hardly gives this size to a file that is not listed but has as many last components, for one
     /// of these numbers: at most once in a million, or four times, if the folders have the same name, too. Sizes differ by
-    /// steps, and spread over twice their magnitude at least, unless those of the name gather; one may be near by chance.
-    fn is_rare(&self, size: u64, mut components: RangeInclusive<usize>) -> bool {
+    /// steps, and spread over twice their magnitude at least, unless those of the name gather; a few may be near by chance.
+    /// `duration_ms`: of a track.
+    fn is_rare(&self, (size, duration_ms): (u64, u64), mut components: RangeInclusive<usize>) -> bool {
         let count = self.agreeing[0];
-        let gathered = count.max(self.near.saturating_sub(1) * NEARLY);
-        let weight = step_of(size, &self.sizes).saturating_mul(gathered);
+        let near = NEARLY.iter().zip(self.near);
+        let gathered = near.map(|((part, chance), near)| near.saturating_sub(*chance) * part);
+        let step = step_of(size, &self.sizes).max(frame_of((size, duration_ms), &self.tracks));
+        let weight = step.saturating_mul(gathered.max().unwrap_or_default().max(count));
         components.any(|components| {
             let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
             self.agreeing[components - 1].saturating_mul(weight) <= possible
@@ -143,7 +173,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             || is_called_wrong()
             || self.is_owned_elsewhere()
             // Where many files have the name, so many folders must have the same name, too, that chance is small.
-            || !named.is_rare(self.size(), least..=self.common_of_size())
+            || !named.is_rare((self.size(), self.duration_of(first)), least..=self.common_of_size())
             || self.is_of_constant_rate(first)
         {
             return None;
@@ -177,11 +207,17 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 named.agreeing[..common].iter_mut().for_each(|count| *count += 1);
                 let size = view.file_size(hit);
                 if common > 0 && size != self.size() {
-                    named.near += u64::from(size.abs_diff(self.size()) <= self.size() / NEARLY);
+                    let gap = size.abs_diff(self.size());
+                    for ((part, _), near) in NEARLY.iter().zip(&mut named.near) {
+                        *near += u64::from(gap <= self.size() / part);
+                    }
                     named.has_unknown |= size == 0;
                     // A file of two episodes is listed twice.
                     if named.sizes.len() < STEP_SIZES && named.sizes.last() != Some(&size) {
                         named.sizes.push(size);
+                        if view.kind() == LibraryKind::Artist {
+                            named.tracks.push((size, view.duration_ms(hit)));
+                        }
                     }
                 } else if common > 0 && !self.is_in_scope(library) {
                     named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
@@ -237,9 +273,14 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
 
     /// Returns whether a listed file of the queried file's size may have a constant bit rate.
     fn is_of_constant_rate(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
+        let is_track = self.libraries()[candidate.library].kind() == LibraryKind::Artist;
+        may_follow_from_duration(self.size(), self.duration_of(candidate), is_track)
+    }
+
+    /// Returns the duration of a candidate's item in ms; 0 if it is unknown.
+    fn duration_of(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> u64 {
         let view = &*self.libraries()[candidate.library];
-        let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
-        may_follow_from_duration(self.size(), duration_ms, view.kind() == LibraryKind::Artist)
+        candidate.item.map_or(0, |hit| view.duration_ms(hit))
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
@@ -407,7 +448,7 @@ mod tests {
     fn files_of_a_name_show_how_many_sizes_are_possible() {
         let of = |count: u64, agreeing: u64, near: u64, sizes: &[u64]| {
             let mut named = Named {
-                near,
+                near: [near, 0],
                 sizes: sizes.to_vec(),
                 ..Named::default()
             };
@@ -416,24 +457,40 @@ mod tests {
         };
         let film = 700_000_001;
         let sizes = [1_200_000_019, 800_000_011, 3_100_000_037, 950_000_003];
-        assert!(of(1335, 9, 0, &sizes).is_rare(film, 1..=1));
-        assert!(!of(1336, 9, 0, &sizes).is_rare(film, 1..=1), "more files");
-        assert!(of(1336, 9, 0, &sizes).is_rare(film, 2..=2), "the folder, too");
-        assert!(!of(12, 12, 4, &sizes).is_rare(film, 1..=1), "a third is near");
+        assert!(of(1335, 9, 0, &sizes).is_rare((film, 0), 1..=1));
+        assert!(!of(1336, 9, 0, &sizes).is_rare((film, 0), 1..=1), "more files");
+        assert!(of(1336, 9, 0, &sizes).is_rare((film, 0), 2..=2), "the folder, too");
+        assert!(!of(12, 12, 4, &sizes).is_rare((film, 0), 1..=1), "a third is near");
         // A recording of whole packets, a Blu-ray disc's stream, and what is left of a DVD's film.
         let packets = 188 * 7_108_590;
-        assert!(!of(816, 2, 0, &sizes).is_rare(packets, 1..=1) && of(816, 2, 0, &sizes).is_rare(packets, 2..=2));
+        assert!(
+            !of(816, 2, 0, &sizes).is_rare((packets, 0), 1..=1) && of(816, 2, 0, &sizes).is_rare((packets, 0), 2..=2)
+        );
         let stream = 6144 * 3_254_321;
-        assert!(!of(30, 30, 0, &sizes).is_rare(stream, 1..=1) && of(30, 1, 0, &sizes).is_rare(stream, 2..=2));
-        assert!(!of(1, 1, 0, &[]).is_rare(2048 * 100_001, 2..=2));
+        assert!(!of(30, 30, 0, &sizes).is_rare((stream, 0), 1..=1) && of(30, 1, 0, &sizes).is_rare((stream, 0), 2..=2));
+        assert!(!of(1, 1, 0, &[]).is_rare((2048 * 100_001, 0), 2..=2));
+        // Four hours of radio in frames of 418 bytes, nearly, with one picture, and tracks of other rates.
+        let radio = |frames: u64| (187_331 + frames * 417_959 / 1_000, frames * 26_122 / 1_000);
+        let hour = |named: Named<'_>, track| named.is_rare(track, 1..=1);
+        let of_radio = |tracks: &[(u64, u64)]| Named {
+            tracks: tracks.to_vec(),
+            ..of(5, 5, 0, &[])
+        };
+        let listed = [135_000, 136_001, 134_500, 137_777].map(radio);
+        assert!(!hour(of_radio(&listed), radio(135_502)));
+        let others = [1, 2, 3, 4].map(|nth| (listed[nth - 1].0 + 77_777 * nth as u64 * nth as u64, listed[nth - 1].1));
+        assert!(hour(of_radio(&others), radio(135_502)));
         // Pictures of one length behind a head.
         let tape = |pictures: u64| 5_131 + 151_728 * pictures;
-        assert!(!of(3, 1, 0, &[tape(900), tape(71)]).is_rare(tape(2_222), 2..=2));
+        assert!(!of(3, 1, 0, &[tape(900), tape(71)]).is_rare((tape(2_222), 0), 2..=2));
         assert!(
-            !of(2, 1, 0, &[144_000 * 7]).is_rare(144_000 * 2_221, 2..=2),
+            !of(2, 1, 0, &[144_000 * 7]).is_rare((144_000 * 2_221, 0), 2..=2),
             "without a head"
         );
-        assert!(of(1, 1, 0, &[]).is_rare(144_000 * 2_221, 2..=2), "nothing shows it");
+        assert!(
+            of(1, 1, 0, &[]).is_rare((144_000 * 2_221, 0), 2..=2),
+            "nothing shows it"
+        );
     }
 
     #[test]
