@@ -590,7 +590,7 @@ class Queries:
         ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks. If an item does not
         exist, sends no edit and raises NotOnServerError. After a failed request, sends no more, and the error's
         ``report`` lists the edited items. The first lookup of an edited item requests the item once. Shows, seasons,
-        artists and albums can be edited, too, and the index shows their new titles after the next refresh.
+        artists and albums can be edited, too, and items show their new titles after a full refresh.
 
         plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
         plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
