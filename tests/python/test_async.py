@@ -61,6 +61,13 @@ def test_the_same_names_take_the_same_arguments() -> None:
         assert list(inspect.signature(door).parameters)[1:] == list(inspect.signature(plexindex.open).parameters)
 
 
+def test_an_unknown_argument_is_refused_also_if_the_answer_is_at_hand(index: plexindex.Index) -> None:
+    index.refresh()
+    twin: Any = aio.AsyncIndex(index)
+    with pytest.raises(TypeError, match="tiemout"):
+        twin.match("/data/movies/none.mkv", tiemout=3)
+
+
 def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     server.fault(kind="sections", action="delay", ms=200, count=0)

@@ -9,6 +9,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import plexindex
@@ -239,6 +240,19 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
         with pytest.raises(plexindex.InvalidArgumentError) as caught:
             call()
         assert caught.value.argument == argument
+
+
+def test_only_real_strings_reach_the_library(index: plexindex.Index) -> None:
+    class Odd(str):
+        def encode(self, *_: object) -> Any:
+            return 5
+
+    index.refresh()
+    path = next(iter(index.library("Movies"))).path
+    assert path is not None
+    assert index.lookup_key(Odd(path)) == index.lookup_key(path) is not None
+    with pytest.raises(TypeError):
+        index.lookup_key(SimpleNamespace(encode=lambda: 5))
 
 
 def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Path, open_index: OpenIndex) -> None:

@@ -319,6 +319,34 @@ def test_a_fork_waits_for_an_import_of_another_thread(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", DURING_AN_IMPORT, tmp_path], check=True, timeout=60)
 
 
+IN_TWO_WAYS = """
+import faulthandler, sys, threading, time
+import plexindex
+
+faulthandler.dump_traceback_later(20, exit=True)
+sys.setswitchinterval(1e-6)
+
+def as_module():
+    exec(f"from plexindex.{sys.argv[1]} import {sys.argv[2]}")
+
+def by_name():
+    time.sleep(0.001)
+    getattr(plexindex, sys.argv[3])
+
+threads = [threading.Thread(target=one) for one in (as_module, by_name)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("names", [("changes", "Changes", "Changes"), ("aio", "AsyncIndex", "aio")])
+def test_two_threads_import_a_module_in_two_ways(names: tuple[str, str, str]) -> None:
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", IN_TWO_WAYS, *names], check=True, timeout=60)
+
+
 def test_calls_import_only_under_the_lock() -> None:
     package = Path(plexindex.__file__).parent
     skipped = {"aio.py", "__main__.py", "testing", "cli", "compare"}

@@ -201,8 +201,8 @@ class _Caller:
 
     def _stoppable(self, options: dict[str, Any]) -> Stoppable:
         """Sets the default timeout and a callback that can end a call. Returns the callback."""
-        if self._threads.session.timeout is not None:
-            options.setdefault("timeout", self._threads.session.timeout)
+        if options.get("timeout") is None and self._threads.session.timeout is not None:
+            options["timeout"] = self._threads.session.timeout
         options["progress"] = ends = self._ends(options.get("progress"))
         return ends
 
@@ -381,15 +381,25 @@ class AsyncQueries(_Caller):
     _target: Queries
 
     @_typed_as(Queries.match)
-    async def match(self, path: PathArg, *, size: SizeArg = None, **options: Any) -> Match:
+    async def match(
+        self,
+        path: PathArg,
+        *,
+        size: SizeArg = None,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
         """As :meth:`plexindex.Queries.match`. An answer that needs no waiting needs no thread."""
-        if not options.get("check"):
-            limits = options.get("timeout"), options.get("progress")
-            flags = query_flags(options.get("offline", False), options.get("check", False)) | c.QUERY_AT_ONCE
-            found = selection_of(self._target).match(path, size, flags, *limits)
+        if not check:
+            flags = query_flags(offline, check) | c.QUERY_AT_ONCE
+            found = selection_of(self._target).match(path, size, flags, timeout, progress)
             if found.status != "not_yet":
                 return found
-        return await self._cancellable(self._target.match, path, size=size, **options)  # type: ignore[no-any-return]
+        return await self._cancellable(  # type: ignore[no-any-return]
+            self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
+        )
 
     lookup_key = _direct(Queries.lookup_key)
     lookup_keys = _direct(Queries.lookup_keys)

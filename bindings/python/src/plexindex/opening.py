@@ -156,13 +156,14 @@ def open_session(options: dict[str, Any]) -> Session:
 
         renewal = Renewal(renew)
         c_struct.renew_token, c_struct.renew_token_user = renewal.call, renewal.user
-    if options["database"] is not None:
-        try:
-            options["database"] = os.path.abspath(os.fspath(options["database"]))
-        except OSError as error:
-            raise convert.invalid(
-                "database", f"database is relative, but there is no working directory: {error}"
-            ) from error
+    for name in ("database", "ca_file"):
+        if options[name] is not None:
+            try:
+                options[name] = os.path.abspath(os.fspath(options[name]))
+            except OSError as error:
+                raise convert.invalid(
+                    name, f"{name} is relative, but there is no working directory: {error}"
+                ) from error
     folder, server_url = os.fspath(options.pop("cache_dir")), options.pop("server_url")
     recipe = Recipe(os.fsdecode(os.path.abspath(folder)), server_url, text is not None, options)
     session = Session(os.fsdecode(folder), recipe, progress)

@@ -59,13 +59,13 @@ class Queries:
         '/library/metadata/101'
         """
         try:
-            if "\0" not in path:  # type: ignore[operator]
-                key = self._lookup(self._handle, path.encode())  # type: ignore[union-attr]
+            if type(path) is str and "\0" not in path:
+                key = self._lookup(self._handle, path.encode())
                 if key is not None:
                     return key.decode()
                 if path and self._handle:
                     return None
-        except (AttributeError, TypeError, UnicodeEncodeError):
+        except UnicodeEncodeError:
             pass
         return self._lookup_key(path)
 

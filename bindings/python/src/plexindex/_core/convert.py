@@ -41,8 +41,8 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
     """
     value: Any = path
     try:
-        raw: bytes = value.encode()  # most paths are such strings
-    except (AttributeError, UnicodeEncodeError):
+        raw = str.encode(value)  # most paths are such strings
+    except (TypeError, UnicodeEncodeError):
         value = fspath("a path", path)
         raw = text_bytes("path", value, hidden)
     if not raw:
@@ -91,7 +91,7 @@ def _encoded(
     if not isinstance(value, str):
         raise TypeError(f"{name} must be {kinds}, not {type(value).__name__}")
     try:
-        return value.encode(encoding, errors)
+        return str.encode(value, encoding, errors)
     except UnicodeEncodeError as error:
         raise invalid(
             name if name.isidentifier() else None,
