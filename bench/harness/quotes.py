@@ -11,9 +11,15 @@ QUOTES = (
     (r"(?<=`lookup_key` )\S+ \S+(?=, and)", "a listed path, Python", "100,000", ""),
     (r"(?<=and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
     (r"(?<=items take )\S+ \S+(?= to fetch)", "fetching: peak of memory", "1,000,000", ""),
+    (
+        r"(?<=generated, )\S+ files(?= of)",
+        "wrong items with high confidence: other files with a listed file's path",
+        "",
+        "",
+    ),
     (r"(?<=to fetch, and )\S+ \S+(?= to look up)", "memory of a process that looked up 1,000 files", "1,000,000", ""),
 )
-"""Where a figure stands in README, the row of the page, its entries, and the peer, or "" for plexindex."""
+"""Where a figure stands in README, the row of the page, its entries ("": any), and the peer ("": plexindex)."""
 
 
 def quoted(page: str, text: str) -> str:
@@ -29,7 +35,7 @@ def quoted(page: str, text: str) -> str:
 def _figure(page: str, what: str, entries: str, peer: str) -> str:
     for line in page.splitlines():
         cells = line.removeprefix("| ").split(" | ")
-        if cells[0].split(" (")[0] == what and cells[1:2] == [entries]:
+        if cells[0].split(" (")[0] == what and entries in ("", *cells[1:2]):
             found = re.search(rf"(?:^|, ){peer} ([^(,]+)" if peer else r"\*\*([^(*]+)", cells[3 if peer else 2])
             if found:
                 return found.group(1).strip()
