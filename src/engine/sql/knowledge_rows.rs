@@ -483,12 +483,12 @@ impl<'t, 'c> Folding<'t, 'c> {
             return tx.write_overlay(id, rating_key, interval, &changed); // the publication reports the differences
         }
         let old = self.get(rating_key);
-        let single = overlay_row(tx, id, rating_key)?;
         self.read.borrow_mut().insert(rating_key.to_owned(), new.clone()); // a reply can have the item twice
         // A compaction may be writing the row of a single item, which this one replaces.
         if !old.is_single && item.is_some() && old.value == new.value && self.listed(rating_key) == new.value {
             return tx.write_overlay(id, rating_key, interval, &SingleItem::AsListed);
         }
+        let single = overlay_row(tx, id, rating_key)?;
         tx.write_overlay(id, rating_key, interval, &changed(single.as_ref()))?;
         if old.value == new.value {
             return Ok(());

@@ -48,11 +48,16 @@ impl FromSql for SingleItem {
             None => Ok(Self::Removed),
             Some([]) => Ok(Self::AsListed),
             Some(bytes) => {
-                let item = Arc::new(PackedItem::column_result(value)?.0);
-                let rest = postcard::take_from_bytes::<Item>(bytes).map_or(&[][..], |(_, rest)| rest);
+                let (item, rest) = match postcard::take_from_bytes(bytes) {
+                    Ok(decoded) => decoded,
+                    Err(_) => (PackedItem::column_result(value)?.0, &[][..]),
+                };
                 // An earlier version did not write it: `OverlayRow::read` then takes the last request.
                 let shown = postcard::from_bytes(rest).unwrap_or(Sequence(u64::MAX));
-                Ok(Self::Item { item, shown })
+                Ok(Self::Item {
+                    item: Arc::new(item),
+                    shown,
+                })
             }
         }
     }
