@@ -501,14 +501,16 @@ impl QueryKind for PathQuery<'_> {
         // A request that began after this query, or its batch, has shown the item.
         let is_shown =
             |found: &FoundItem<'_>| context.is_shown_since(found.library, found.item.rating_key, state.since);
-        let is_just_found = !state.verified
-            && outcome.match_kind.is_listed()
-            && outcome.single().is_some_and(is_shown)
-            && !queries.sync.is_past_ttl(state.started_ms, context.now_ms);
+        let is_just_found = || {
+            !state.verified
+                && outcome.match_kind.is_listed()
+                && outcome.single().is_some_and(is_shown)
+                && !queries.sync.is_past_ttl(state.started_ms, context.now_ms)
+        };
         answer.stale = if outcome.match_kind == MatchKind::Confirmed {
             is_invalidated(context, outcome)
         } else {
-            is_outdated || !is_just_found && context.is_answer_stale(&state)
+            is_outdated || context.is_answer_stale(&state) && !is_just_found()
         };
         // The server was not asked about a doubted item, or about that of a confirmed match.
         answer.stale |= outcome.doubt != HitDoubt::None
