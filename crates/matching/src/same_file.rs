@@ -55,13 +55,17 @@ const MAX_COMPONENTS: usize = 16;
 const MAX_OF_SIZE: usize = 64;
 
 /// Returns the step between the sizes that files like these have: of the format, as far as this size shows it, or what the
-/// differences of listed sizes have in common, such as frames of one length behind a head.
-fn step_of(size: u64, listed: &[u64]) -> u64 {
+/// differences of listed sizes have in common, such as frames of one length behind a head. `listed`: as [`Named::sizes`].
+fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
     let block = size & size.wrapping_neg();
     let packet = PACKETS.into_iter().find(|packet| size.is_multiple_of(*packet));
     let of_format = if block < SECTOR { packet.unwrap_or(1) } else { block };
     // Without a head, the size itself is a multiple, too.
-    let gaps: Vec<u64> = listed.iter().map(|other| other.abs_diff(size)).chain([size]).collect();
+    let gaps: Vec<u64> = listed
+        .iter()
+        .map(|other| other.0.abs_diff(size))
+        .chain([size])
+        .collect();
     let common = gaps.windows(2).map(|pair| gcd(pair[0], pair[1]));
     let steps: Vec<u64> = common.filter(|step| *step >= MIN_STEP).collect();
     let rarity = steps.iter().fold(1, |rarity: u64, step| rarity.saturating_mul(*step));
@@ -71,7 +75,7 @@ fn step_of(size: u64, listed: &[u64]) -> u64 {
 }
 
 /// Returns the bytes of a frame, if listed tracks show that each millisecond has the same number of bytes: 1 if they do not.
-/// `track`, `listed`: sizes and durations.
+/// `track`, `listed`: as [`Named::sizes`].
 fn frame_of(track: (u64, u64), listed: &[(u64, u64)]) -> u64 {
     let longer = listed
         .iter()
@@ -125,9 +129,8 @@ struct Named<'v> {
     agreeing: [u64; MAX_COMPONENTS],
     /// How many of those of the name have nearly the queried file's size, for each of [`NEARLY`].
     near: [u64; NEARLY.len()],
-    /// Some other sizes of the name, and the durations of tracks.
-    sizes: Vec<u64>,
-    tracks: Vec<(u64, u64)>,
+    /// Some other sizes of the name, each with the duration in ms of a track; 0 if it is unknown, or no track.
+    sizes: Vec<(u64, u64)>,
     has_unknown: bool,
     /// The paths out of scope that have the queried file's size.
     elsewhere: Vec<&'v [u8]>,
@@ -137,12 +140,12 @@ impl Named<'_> {
     /// Returns whether chance hardly gives this size to a file that is not listed but has as many last components, for one
     /// of these numbers: at most once in a million, or four times, if the folders have the same name, too. Sizes differ by
     /// steps, and spread over twice their magnitude at least, unless those of the name gather; a few may be near by chance.
-    /// `duration_ms`: of a track.
-    fn is_rare(&self, (size, duration_ms): (u64, u64), mut components: RangeInclusive<usize>) -> bool {
-        let count = self.agreeing[0];
+    /// `file`: as [`Named::sizes`].
+    fn is_rare(&self, file: (u64, u64), mut components: RangeInclusive<usize>) -> bool {
+        let (size, count) = (file.0, self.agreeing[0]);
         let near = NEARLY.iter().zip(self.near);
         let gathered = near.map(|((part, chance), near)| near.saturating_sub(*chance) * part);
-        let step = step_of(size, &self.sizes).max(frame_of((size, duration_ms), &self.tracks));
+        let step = step_of(size, &self.sizes).max(frame_of(file, &self.sizes));
         let weight = step.saturating_mul(gathered.max().unwrap_or_default().max(count));
         components.any(|components| {
             let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
@@ -173,8 +176,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             || is_called_wrong()
             || self.is_owned_elsewhere()
             // Where many files have the name, so many folders must have the same name, too, that chance is small.
-            || !named.is_rare((self.size(), self.duration_of(first)), least..=self.common_of_size())
-            || self.is_of_constant_rate(first)
+            || self.is_by_chance(&named, first, least)
         {
             return None;
         }
@@ -213,11 +215,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     }
                     named.has_unknown |= size == 0;
                     // A file of two episodes is listed twice.
-                    if named.sizes.len() < STEP_SIZES && named.sizes.last() != Some(&size) {
-                        named.sizes.push(size);
-                        if view.kind() == LibraryKind::Artist {
-                            named.tracks.push((size, view.duration_ms(hit)));
-                        }
+                    if named.sizes.len() < STEP_SIZES && named.sizes.last().is_none_or(|last| last.0 != size) {
+                        let is_track = view.kind() == LibraryKind::Artist;
+                        named
+                            .sizes
+                            .push((size, if is_track { view.duration_ms(hit) } else { 0 }));
                     }
                 } else if common > 0 && !self.is_in_scope(library) {
                     named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
@@ -271,16 +273,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         !self.lacks_index.get()
     }
 
-    /// Returns whether a listed file of the queried file's size may have a constant bit rate.
-    fn is_of_constant_rate(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> bool {
-        let is_track = self.libraries()[candidate.library].kind() == LibraryKind::Artist;
-        may_follow_from_duration(self.size(), self.duration_of(candidate), is_track)
-    }
-
-    /// Returns the duration of a candidate's item in ms; 0 if it is unknown.
-    fn duration_of(&self, candidate: &RankedHit<'v, HitOf<'v, V>>) -> u64 {
+    /// Returns whether chance may give the queried file's size to other files that have at least so many last components:
+    /// see [`Named::is_rare`], and [`may_follow_from_duration`].
+    fn is_by_chance(&self, named: &Named<'v>, candidate: &RankedHit<'v, HitOf<'v, V>>, least: usize) -> bool {
         let view = &*self.libraries()[candidate.library];
-        candidate.item.map_or(0, |hit| view.duration_ms(hit))
+        let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
+        !named.is_rare((self.size(), duration_ms), least..=self.common_of_size())
+            || may_follow_from_duration(self.size(), duration_ms, view.kind() == LibraryKind::Artist)
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
@@ -449,7 +448,7 @@ mod tests {
         let of = |count: u64, agreeing: u64, near: u64, sizes: &[u64]| {
             let mut named = Named {
                 near: [near, 0],
-                sizes: sizes.to_vec(),
+                sizes: sizes.iter().map(|size| (*size, 0)).collect(),
                 ..Named::default()
             };
             (named.agreeing[0], named.agreeing[1]) = (count, agreeing);
@@ -473,7 +472,7 @@ mod tests {
         let radio = |frames: u64| (187_331 + frames * 417_959 / 1_000, frames * 26_122 / 1_000);
         let hour = |named: Named<'_>, track| named.is_rare(track, 1..=1);
         let of_radio = |tracks: &[(u64, u64)]| Named {
-            tracks: tracks.to_vec(),
+            sizes: tracks.to_vec(),
             ..of(5, 5, 0, &[])
         };
         let listed = [135_000, 136_001, 134_500, 137_777].map(radio);
