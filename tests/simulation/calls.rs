@@ -99,6 +99,12 @@ impl World {
                 self.unsure = true;
                 Ok(())
             }
+            // Nothing was done: the store does not know the library, or no longer, and nobody asks the server.
+            Err(error) if error.status == Status::LibraryNotFound => {
+                self.count("calls about a library that the store does not know");
+                self.unsure = true;
+                Ok(())
+            }
             done => done.map_err(|error| format!("{what}: {:?}: {error}", error.status)),
         }
     }
