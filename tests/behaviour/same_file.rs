@@ -12,8 +12,10 @@ use plexindex::model::{Confidence, Reason, Token};
 use plexindex::options::Ttl;
 use plexindex_standin::{ItemSpec, LibraryKind, LibrarySpec, Standin};
 
-/// About a MiB, so that no size is round.
-pub const MIB: u64 = (1 << 20) + 1;
+/// Returns about so many MiB: no round size, and none that has a step in common with others.
+pub const fn mib(count: u64) -> u64 {
+    (count << 20) + ((count * count * 7_919 % 99_991) | 1)
+}
 const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
 
 /// A server that has only these films.
@@ -50,7 +52,7 @@ fn write(path: &Path, size: u64) {
 
 #[test]
 fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
-    let at = films([film(7, FILM, 700 * MIB)]);
+    let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let folder = tempfile::tempdir().expect("a folder");
@@ -65,7 +67,7 @@ fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
         low(Reason::SameName, "7"),
         "no such file"
     );
-    write(Path::new(&flat), 700 * MIB);
+    write(Path::new(&flat), mib(700));
     at.server.reset();
     assert_eq!(answer(QueryOptions::default()), high("7"));
     assert_eq!(answer(QueryOptions::default().offline()), high("7"));
@@ -93,56 +95,56 @@ fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
     let found = answers[0].as_ref().expect("an answer");
     assert_eq!(found.confidence, Some(Confidence::High));
     let file = found.file.as_ref().expect("a file");
-    assert_eq!((file.path.as_path(), file.size), (Path::new(FILM), Some(700 * MIB)));
-    write(Path::new(&flat), 701 * MIB);
+    assert_eq!((file.path.as_path(), file.size), (Path::new(FILM), Some(mib(700))));
+    write(Path::new(&flat), mib(701));
     assert_eq!(answer(QueryOptions::default()), low(Reason::SizeDiffers, "7"));
 }
 
 #[test]
 fn a_size_that_others_have_distinguishes_nothing() {
-    let disc = |key, name: &str, file: &str| film(key, &format!("/data/movies/{name}/VIDEO_TS/{file}"), 1023 * MIB);
+    let disc = |key, name: &str, file: &str| film(key, &format!("/data/movies/{name}/VIDEO_TS/{file}"), mib(1023));
     let track = |key, album: &str, size| film(key, &format!("/data/movies/{album}/01.mp3"), size);
     let at = films([
         disc(1, "Alien", "VTS_01_1.VOB"),
         disc(2, "Alien", "VTS_01_2.VOB"),
         // A few of one name, each with its own size.
-        film(3, "/data/movies/Heat/movie.mkv", 2 * MIB),
-        film(4, "/data/movies/Ran/movie.mkv", 3 * MIB + 777_777),
-        track(5, "Hits", 5 * MIB),
-        track(6, "Best", 6 * MIB + 4_321),
+        film(3, "/data/movies/Heat/movie.mkv", mib(2)),
+        film(4, "/data/movies/Ran/movie.mkv", mib(3) + 777_777),
+        track(5, "Hits", mib(5)),
+        track(6, "Best", mib(6) + 4_321),
         // Two copies of one file: of two items, and of one.
-        film(7, "/data/movies/a/Copy.mkv", 800 * MIB),
-        film(8, "/data/movies/b/Copy.mkv", 800 * MIB),
-        film(9, "/data/movies/c/Twice.mkv", 900 * MIB)
+        film(7, "/data/movies/a/Copy.mkv", mib(800)),
+        film(8, "/data/movies/b/Copy.mkv", mib(800)),
+        film(9, "/data/movies/c/Twice.mkv", mib(900))
             .version("/data/movies/d/Twice.mkv")
-            .size(900 * MIB),
+            .size(mib(900)),
         // A twin whose size Plex does not know.
-        film(10, "/data/movies/e/Twin.mkv", 600 * MIB),
+        film(10, "/data/movies/e/Twin.mkv", mib(600)),
         film(11, "/data/movies/f/Twin.mkv", 0),
     ]);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     for (path, size, expected) in [
-        ("/mnt/x/VIDEO_TS/VTS_01_1.VOB", 1023 * MIB, low(Reason::SameName, "1")),
+        ("/mnt/x/VIDEO_TS/VTS_01_1.VOB", mib(1023), low(Reason::SameName, "1")),
         // Small files need the name of the folder, too.
-        ("/mnt/Heat/movie.mkv", 2 * MIB, high("3")),
-        ("/mnt/x/movie.mkv", 2 * MIB, low(Reason::SameName, "3")),
-        ("/mnt/Hits/01.mp3", 5 * MIB, high("5")),
-        ("/mnt/New/01.mp3", 5 * MIB, low(Reason::SameName, "5")),
-        ("/mnt/Hits/01.mp3", 6 * MIB + 4_321, low(Reason::SameName, "6")),
-        ("/mnt/Hits/01.mp3", 7 * MIB, low(Reason::SizeDiffers, "5")),
+        ("/mnt/Heat/movie.mkv", mib(2), high("3")),
+        ("/mnt/x/movie.mkv", mib(2), low(Reason::SameName, "3")),
+        ("/mnt/Hits/01.mp3", mib(5), high("5")),
+        ("/mnt/New/01.mp3", mib(5), low(Reason::SameName, "5")),
+        ("/mnt/Hits/01.mp3", mib(6) + 4_321, low(Reason::SameName, "6")),
+        ("/mnt/Hits/01.mp3", mib(7), low(Reason::SizeDiffers, "5")),
         (
             "/mnt/x/Copy.mkv",
-            800 * MIB,
+            mib(800),
             (Confidence::Low, Reason::SeveralItems, None),
         ),
-        ("/mnt/x/Twice.mkv", 900 * MIB, high("9")),
-        ("/mnt/x/Twin.mkv", 600 * MIB, low(Reason::SameName, "10")),
+        ("/mnt/x/Twice.mkv", mib(900), high("9")),
+        ("/mnt/x/Twin.mkv", mib(600), low(Reason::SameName, "10")),
         // Renamed: the only file of this size.
-        ("/mnt/x/Other.mkv", 600 * MIB, low(Reason::SameSize, "10")),
+        ("/mnt/x/Other.mkv", mib(600), low(Reason::SameSize, "10")),
         (
             "/mnt/x/Other.mkv",
-            3 * MIB + 777_777,
+            mib(3) + 777_777,
             (Confidence::None, Reason::NoLocation, None),
         ),
     ] {
@@ -152,18 +154,18 @@ fn a_size_that_others_have_distinguishes_nothing() {
 
 #[test]
 fn a_listed_path_of_another_size_was_replaced() {
-    let at = films([film(7, FILM, 700 * MIB)]);
+    let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let found = |size| {
         let (confidence, reason, key) = ask(&index, FILM, size);
         (confidence, reason, key.as_deref() == Some("7"))
     };
-    assert_eq!(found(700 * MIB), (Confidence::High, Reason::None, true));
-    assert_eq!(found(9 * MIB), (Confidence::High, Reason::SizeDiffers, true));
+    assert_eq!(found(mib(700)), (Confidence::High, Reason::None, true));
+    assert_eq!(found(mib(9)), (Confidence::High, Reason::SizeDiffers, true));
     index.movies().record("/mnt/elsewhere.mkv", "7");
     assert_eq!(
-        ask(&index, "/mnt/elsewhere.mkv", 9 * MIB).1,
+        ask(&index, "/mnt/elsewhere.mkv", mib(9)).1,
         Reason::None,
         "of another path, nothing is known"
     );
@@ -174,20 +176,20 @@ fn a_path_in_another_spelling_may_be_another_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().to_str().expect("UTF-8").to_owned();
     let rule = Mapping::host_to_server(&root, "/data/movies");
-    let at = films([film(7, FILM, 700 * MIB)]).with(move |options| options.mappings = vec![rule.clone()]);
+    let at = films([film(7, FILM, mib(700))]).with(move |options| options.mappings = vec![rule.clone()]);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let sure = (Confidence::High, Reason::None, Some("7".to_owned()));
     let respelled = FILM.to_lowercase();
-    assert_eq!(ask(&index, &respelled, 700 * MIB), sure);
-    assert_eq!(ask(&index, &respelled, 9 * MIB), low(Reason::SizeDiffers, "7"));
+    assert_eq!(ask(&index, &respelled, mib(700)), sure);
+    assert_eq!(ask(&index, &respelled, mib(9)), low(Reason::SizeDiffers, "7"));
     // The library reads the size of such a file, and of no file that is listed in this spelling.
     let (same, other) = (
         FILM.replace("/data/movies", &root),
         respelled.replace("/data/movies", &root),
     );
     for path in [&same, &other] {
-        write(Path::new(path), 9 * MIB);
+        write(Path::new(path), mib(9));
     }
     let answer = |path: &str| {
         let found = index.ask(&QueryOptions::default(), path);
@@ -201,19 +203,19 @@ fn a_path_in_another_spelling_may_be_another_file() {
 
 #[test]
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
-    let at = films([film(7, FILM, 700 * MIB)]);
+    let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let moved = "/data/movies/new/Quiet River.mkv";
     at.server.reset();
-    assert_eq!(ask(&index, moved, 700 * MIB), high("7"));
+    assert_eq!(ask(&index, moved, mib(700)), high("7"));
     assert!(
         requests(&at.server).iter().sum::<u64>() > 0,
         "the server may have listed it since"
     );
-    assert_eq!(ask(&index, moved, 700 * MIB), high("7"), "it was asked a moment ago");
+    assert_eq!(ask(&index, moved, mib(700)), high("7"), "it was asked a moment ago");
     // Without an answer, it may be a file that Plex knows better.
-    let offline = index.ask(&QueryOptions::default().size(700 * MIB).offline(), moved);
+    let offline = index.ask(&QueryOptions::default().size(mib(700)).offline(), moved);
     assert_eq!(
         (offline.confidence, offline.reason),
         (Confidence::Low, Reason::NotListed)
@@ -226,23 +228,23 @@ fn a_library_that_was_never_fetched_may_have_the_file() {
     let server = Standin::builder()
         .library(spec(LibraryKind::Movie, "Movies", "/data/movies"))
         .library(spec(LibraryKind::Movie, "Old", "/data/old"))
-        .items(1, [film(7, FILM, 700 * MIB)])
+        .items(1, [film(7, FILM, mib(700))])
         .serve();
     let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
     let movies = index.movies();
     index.refresh(&movies.query(), false).expect("listed");
     let path = "/mnt/Quiet River.mkv";
-    let offline = QueryOptions::default().size(700 * MIB).offline();
+    let offline = QueryOptions::default().size(mib(700)).offline();
     let found = index.ask(&offline, path);
     assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::NotFetched));
-    let of_one = movies.query().size(700 * MIB).offline();
+    let of_one = movies.query().size(mib(700)).offline();
     assert_eq!(
         index.ask(&of_one, path).confidence,
         Confidence::High,
         "asked of one library"
     );
-    assert_eq!(ask(&index, path, 700 * MIB), high("7"), "after the other was fetched");
+    assert_eq!(ask(&index, path, mib(700)), high("7"), "after the other was fetched");
 }
 
 #[test]
@@ -256,17 +258,17 @@ fn a_twin_in_another_library_counts() {
     let server = Standin::builder()
         .library(spec("Movies", "/data/movies"))
         .library(spec("4K", "/data/4k"))
-        .items(1, [film(7, FILM, 700 * MIB)])
-        .items(2, [film(8, "/data/4k/Quiet River.mkv", 700 * MIB)])
+        .items(1, [film(7, FILM, mib(700))])
+        .items(2, [film(8, "/data/4k/Quiet River.mkv", mib(700))])
         .serve();
     let at = Scene::of(server);
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let movies = index.movies();
-    let found = index.ask(&movies.query().size(700 * MIB), "/mnt/Quiet River.mkv");
+    let found = index.ask(&movies.query().size(mib(700)), "/mnt/Quiet River.mkv");
     assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::SameName));
     assert_eq!(
-        ask(&index, "/mnt/Quiet River.mkv", 700 * MIB).1,
+        ask(&index, "/mnt/Quiet River.mkv", mib(700)).1,
         Reason::SeveralLibraries
     );
 }
@@ -279,7 +281,7 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
     };
     let server = Standin::builder()
         .library(LibrarySpec::shows(0).plain().title("Shows"))
-        .items(1, (1..=3).map(|number| episode(number, 300 * MIB + u64::from(number))))
+        .items(1, (1..=3).map(|number| episode(number, mib(300) + u64::from(number))))
         .serve();
     let at = Scene::of(server);
     let index = at.open();
@@ -297,9 +299,9 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
         )
     };
     assert_eq!(answer(), (Confidence::Low, Reason::SameName));
-    write(&file(1), 300 * MIB + 1);
+    write(&file(1), mib(300) + 1);
     assert_eq!(answer(), (Confidence::High, Reason::SameFile));
-    write(&file(3), 300 * MIB + 3);
+    write(&file(3), mib(300) + 3);
     assert_eq!(answer(), (Confidence::High, Reason::SameFile));
     write(&file(2), 5);
     assert_eq!(answer(), (Confidence::Low, Reason::SizeDiffers));
@@ -316,7 +318,7 @@ fn the_listing_of_the_format_before_has_no_sizes() {
         options.token = Token::new("a-token-of-stores");
         options.library_ttl = Ttl::Forever;
     });
-    let found = index.ask(&QueryOptions::default().size(700 * MIB), "/mnt/later.mkv");
+    let found = index.ask(&QueryOptions::default().size(mib(700)), "/mnt/later.mkv");
     assert_eq!(
         (found.status, found.confidence),
         (Status::Ok, Confidence::Low),
@@ -330,12 +332,12 @@ fn the_listing_of_the_format_before_has_no_sizes() {
 #[test]
 fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {
     let path = |key| format!("/data/movies/{key}/River {key}.mkv");
-    let at = films((1..=1_100).map(|key| film(key, &path(key), 700 * MIB + key)));
+    let at = films((1..=1_100).map(|key| film(key, &path(key), mib(60 + 7 * key))));
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let at_once = || QueryOptions::default().within(Duration::ZERO);
     let sized = || {
-        let found = index.ask(&at_once().size(700 * MIB + 9), "/mnt/x/River 9.mkv");
+        let found = index.ask(&at_once().size(mib(60 + 63)), "/mnt/x/River 9.mkv");
         (found.confidence, found.reason, found.message.contains("indexed"))
     };
     assert_eq!(sized(), (Confidence::Low, Reason::SameName, true));

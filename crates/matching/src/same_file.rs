@@ -35,14 +35,14 @@ const SECTOR: u64 = 512;
 const PACKETS: [u64; 2] = [192, 188];
 /// By chance, two numbers have a divisor of at least so many bytes in common only about once in as many pairs.
 const MIN_STEP: u64 = 64;
-/// Number of listed sizes that show a step.
+/// Number of listed sizes that show a step, and of files around a listed one whose sizes are compared with its own.
 const STEP_SIZES: usize = 17;
 /// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
 const MAX_TAGS: u64 = 4 << 10;
 /// Two sizes are nearly the same within one part in so many, and how many may be so by chance: the closer, the more it says.
-const NEARLY: [(u64, u64); 2] = [(512, 1), (4096, 3)];
+const NEARLY: [(u64, u64); 3] = [(128, 0), (512, 1), (4096, 3)];
 /// Duration of a frame of sound in ms, at least.
 const FRAME_MS: f64 = 20.0;
 /// Tracks whose durations differ by so many ms show the bytes of a millisecond.
@@ -55,7 +55,7 @@ const MAX_COMPONENTS: usize = 16;
 const MAX_OF_SIZE: usize = 64;
 
 /// Returns the step between the sizes that files like these have: of the format, as far as this size shows it, or what the
-/// differences of listed sizes have in common, such as frames of one length behind a head. `listed`: as [`Named::sizes`].
+/// differences of listed sizes have in common, such as frames of one length behind a head. `listed`: as [`Sample::sizes`].
 fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
     let block = size & size.wrapping_neg();
     let packet = PACKETS.into_iter().find(|packet| size.is_multiple_of(*packet));
@@ -68,14 +68,17 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
         .collect();
     let common = gaps.windows(2).map(|pair| gcd(pair[0], pair[1]));
     let steps: Vec<u64> = common.filter(|step| *step >= MIN_STEP).collect();
-    let rarity = steps.iter().fold(1, |rarity: u64, step| rarity.saturating_mul(*step));
-    let is_shown = rarity >= MIN_STEP * MIN_STEP && steps.len() * 3 >= listed.len();
-    let shown = steps.into_iter().min().filter(|_| is_shown);
+    // The largest that many pairs have in common, and that chance hardly gives to so many.
+    let is_shown = |step: &u64| {
+        let count = steps.iter().filter(|other| other.is_multiple_of(*step)).count();
+        count * 3 >= listed.len() && (count > 1 || *step >= MIN_STEP * MIN_STEP)
+    };
+    let shown = steps.iter().copied().filter(is_shown).max();
     of_format.max(shown.unwrap_or(1))
 }
 
 /// Returns the bytes of a frame, if listed tracks show that each millisecond has the same number of bytes: 1 if they do not.
-/// `track`, `listed`: as [`Named::sizes`].
+/// `track`, `listed`: as [`Sample::sizes`].
 fn frame_of(track: (u64, u64), listed: &[(u64, u64)]) -> u64 {
     let longer = listed
         .iter()
@@ -122,15 +125,46 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
 
+/// Sizes that show how the sizes of other files may be spread: of the files of a name, or of those beside a file.
+#[derive(Default)]
+struct Sample {
+    count: u64,
+    /// How many have nearly the queried file's size, for each of [`NEARLY`].
+    near: [u64; NEARLY.len()],
+    /// Some of them, each with the duration in ms of a track; 0 if it is unknown, or no track.
+    sizes: Vec<(u64, u64)>,
+}
+
+impl Sample {
+    /// Adds a file that has another size than the queried one.
+    fn add(&mut self, size: u64, other: u64, duration_ms: impl FnOnce() -> u64) {
+        let gap = size.abs_diff(other);
+        self.count += 1;
+        for ((part, _), near) in NEARLY.iter().zip(&mut self.near) {
+            *near += u64::from(gap <= size / part);
+        }
+        // A file of two episodes is listed twice.
+        if self.sizes.len() < STEP_SIZES && self.sizes.last().is_none_or(|last| last.0 != other) {
+            self.sizes.push((other, duration_ms()));
+        }
+    }
+
+    /// Returns how closely the sizes gather around the queried one, times [`Self::count`]: at least once, if they are spread
+    /// over twice their magnitude.
+    fn gathered(&self) -> u64 {
+        let near = NEARLY.iter().zip(self.near);
+        let gathered = near.map(|((part, chance), near)| part * near.saturating_sub(*chance));
+        gathered.fold(self.count, u64::max)
+    }
+}
+
 /// What is listed of a name.
 #[derive(Default)]
 struct Named<'v> {
     /// How many files have so many last components of the queried path, from one on.
     agreeing: [u64; MAX_COMPONENTS],
-    /// How many of those of the name have nearly the queried file's size, for each of [`NEARLY`].
-    near: [u64; NEARLY.len()],
-    /// Some other sizes of the name, each with the duration in ms of a track; 0 if it is unknown, or no track.
-    sizes: Vec<(u64, u64)>,
+    /// The other sizes of the name.
+    others: Sample,
     has_unknown: bool,
     /// The paths out of scope that have the queried file's size.
     elsewhere: Vec<&'v [u8]>,
@@ -139,17 +173,18 @@ struct Named<'v> {
 impl Named<'_> {
     /// Returns whether chance hardly gives this size to a file that is not listed but has as many last components, for one
     /// of these numbers: at most once in a million, or four times, if the folders have the same name, too. Sizes differ by
-    /// steps, and spread over twice their magnitude at least, unless those of the name gather; a few may be near by chance.
-    /// `file`: as [`Named::sizes`].
-    fn is_rare(&self, file: (u64, u64), mut components: RangeInclusive<usize>) -> bool {
-        let (size, count) = (file.0, self.agreeing[0]);
-        let near = NEARLY.iter().zip(self.near);
-        let gathered = near.map(|((part, chance), near)| near.saturating_sub(*chance) * part);
-        let step = step_of(size, &self.sizes).max(frame_of(file, &self.sizes));
-        let weight = step.saturating_mul(gathered.max().unwrap_or_default().max(count));
+    /// steps, and spread over twice their magnitude at least, unless those of the name gather, or those of the files beside
+    /// the listed one. `file`: as [`Sample::sizes`].
+    fn is_rare(&self, file: (u64, u64), beside: &Sample, mut components: RangeInclusive<usize>) -> bool {
+        let (size, samples) = (file.0, [&self.others, beside]);
+        let steps = samples.map(|sample| step_of(size, &sample.sizes));
+        let step = steps.into_iter().fold(frame_of(file, &self.others.sizes), u64::max);
         components.any(|components| {
-            let possible = (size >> if components > 1 { 17 } else { 19 }).saturating_mul(count);
-            self.agreeing[components - 1].saturating_mul(weight) <= possible
+            let possible = size >> if components > 1 { 17 } else { 19 };
+            let weight = self.agreeing[components - 1].saturating_mul(step);
+            samples.iter().all(|sample| {
+                weight.saturating_mul(sample.gathered().max(1)) <= possible.saturating_mul(sample.count.max(1))
+            })
         })
     }
 }
@@ -209,18 +244,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 named.agreeing[..common].iter_mut().for_each(|count| *count += 1);
                 let size = view.file_size(hit);
                 if common > 0 && size != self.size() {
-                    let gap = size.abs_diff(self.size());
-                    for ((part, _), near) in NEARLY.iter().zip(&mut named.near) {
-                        *near += u64::from(gap <= self.size() / part);
-                    }
                     named.has_unknown |= size == 0;
-                    // A file of two episodes is listed twice.
-                    if named.sizes.len() < STEP_SIZES && named.sizes.last().is_none_or(|last| last.0 != size) {
-                        let is_track = view.kind() == LibraryKind::Artist;
-                        named
-                            .sizes
-                            .push((size, if is_track { view.duration_ms(hit) } else { 0 }));
-                    }
+                    let is_track = view.kind() == LibraryKind::Artist;
+                    let duration_ms = || if is_track { view.duration_ms(hit) } else { 0 };
+                    named.others.add(self.size(), size, duration_ms);
                 } else if common > 0 && !self.is_in_scope(library) {
                     named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
                 } else if common > 0 {
@@ -278,7 +305,15 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     fn is_by_chance(&self, named: &Named<'v>, candidate: &RankedHit<'v, HitOf<'v, V>>, least: usize) -> bool {
         let view = &*self.libraries()[candidate.library];
         let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
-        !named.is_rare((self.size(), duration_ms), least..=self.common_of_size())
+        let mut beside = Sample::default();
+        NormalPath::with(candidate.path, |listed| {
+            view.each_beside(listed.form(), STEP_SIZES, |other| {
+                if ![0, self.size()].contains(&other) {
+                    beside.add(self.size(), other, || 0);
+                }
+            });
+        });
+        !named.is_rare((self.size(), duration_ms), &beside, least..=self.common_of_size())
             || may_follow_from_duration(self.size(), duration_ms, view.kind() == LibraryKind::Artist)
     }
 
@@ -420,7 +455,7 @@ pub fn has_replaced_characters(path: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, likeness, may_be_of_many, may_follow_from_duration};
+    use super::{Named, Sample, likeness, may_be_of_many, may_follow_from_duration};
 
     #[test]
     fn a_constant_bit_rate_says_no_more_than_the_duration() {
@@ -446,34 +481,46 @@ mod tests {
     #[test]
     fn files_of_a_name_show_how_many_sizes_are_possible() {
         let of = |count: u64, agreeing: u64, near: u64, sizes: &[u64]| {
-            let mut named = Named {
-                near: [near, 0],
-                sizes: sizes.iter().map(|size| (*size, 0)).collect(),
-                ..Named::default()
-            };
+            let mut named = Named::default();
             (named.agreeing[0], named.agreeing[1]) = (count, agreeing);
+            named.others = Sample {
+                count,
+                near: [0, near, 0],
+                sizes: sizes.iter().map(|size| (*size, 0)).collect(),
+            };
             named
         };
-        let film = 700_000_001;
+        let (film, alone) = (700_000_001, Sample::default());
         let sizes = [1_200_000_019, 800_000_011, 3_100_000_037, 950_000_003];
-        assert!(of(1335, 9, 0, &sizes).is_rare((film, 0), 1..=1));
-        assert!(!of(1336, 9, 0, &sizes).is_rare((film, 0), 1..=1), "more files");
-        assert!(of(1336, 9, 0, &sizes).is_rare((film, 0), 2..=2), "the folder, too");
-        assert!(!of(12, 12, 4, &sizes).is_rare((film, 0), 1..=1), "a third is near");
+        assert!(of(1335, 9, 0, &sizes).is_rare((film, 0), &alone, 1..=1));
+        assert!(!of(1336, 9, 0, &sizes).is_rare((film, 0), &alone, 1..=1), "more files");
+        assert!(
+            of(1336, 9, 0, &sizes).is_rare((film, 0), &alone, 2..=2),
+            "the folder, too"
+        );
+        assert!(
+            !of(12, 12, 4, &sizes).is_rare((film, 0), &alone, 1..=1),
+            "a third is near"
+        );
         // A recording of whole packets, a Blu-ray disc's stream, and what is left of a DVD's film.
         let packets = 188 * 7_108_590;
         assert!(
-            !of(816, 2, 0, &sizes).is_rare((packets, 0), 1..=1) && of(816, 2, 0, &sizes).is_rare((packets, 0), 2..=2)
+            !of(816, 2, 0, &sizes).is_rare((packets, 0), &alone, 1..=1)
+                && of(816, 2, 0, &sizes).is_rare((packets, 0), &alone, 2..=2)
         );
         let stream = 6144 * 3_254_321;
-        assert!(!of(30, 30, 0, &sizes).is_rare((stream, 0), 1..=1) && of(30, 1, 0, &sizes).is_rare((stream, 0), 2..=2));
-        assert!(!of(1, 1, 0, &[]).is_rare((2048 * 100_001, 0), 2..=2));
+        assert!(
+            !of(30, 30, 0, &sizes).is_rare((stream, 0), &alone, 1..=1)
+                && of(30, 1, 0, &sizes).is_rare((stream, 0), &alone, 2..=2)
+        );
+        assert!(!of(1, 1, 0, &[]).is_rare((2048 * 100_001, 0), &alone, 2..=2));
         // Four hours of radio in frames of 418 bytes, nearly, with one picture, and tracks of other rates.
         let radio = |frames: u64| (187_331 + frames * 417_959 / 1_000, frames * 26_122 / 1_000);
-        let hour = |named: Named<'_>, track| named.is_rare(track, 1..=1);
-        let of_radio = |tracks: &[(u64, u64)]| Named {
-            sizes: tracks.to_vec(),
-            ..of(5, 5, 0, &[])
+        let hour = |named: Named<'_>, track| named.is_rare(track, &alone, 1..=1);
+        let of_radio = |tracks: &[(u64, u64)]| {
+            let mut named = of(5, 5, 0, &[]);
+            named.others.sizes = tracks.to_vec();
+            named
         };
         let listed = [135_000, 136_001, 134_500, 137_777].map(radio);
         assert!(!hour(of_radio(&listed), radio(135_502)));
@@ -481,15 +528,35 @@ mod tests {
         assert!(hour(of_radio(&others), radio(135_502)));
         // Pictures of one length behind a head.
         let tape = |pictures: u64| 5_131 + 151_728 * pictures;
-        assert!(!of(3, 1, 0, &[tape(900), tape(71)]).is_rare((tape(2_222), 0), 2..=2));
+        assert!(!of(3, 1, 0, &[tape(900), tape(71)]).is_rare((tape(2_222), 0), &alone, 2..=2));
         assert!(
-            !of(2, 1, 0, &[144_000 * 7]).is_rare((144_000 * 2_221, 0), 2..=2),
+            !of(2, 1, 0, &[144_000 * 7]).is_rare((144_000 * 2_221, 0), &alone, 2..=2),
             "without a head"
         );
         assert!(
-            of(1, 1, 0, &[]).is_rare((144_000 * 2_221, 0), 2..=2),
+            of(1, 1, 0, &[]).is_rare((144_000 * 2_221, 0), &alone, 2..=2),
             "nothing shows it"
         );
+        // The files beside it: their steps, and that they gather. Two of six of another kind are among them.
+        let beside = |size: u64, others: &[u64]| {
+            let mut sample = Sample::default();
+            for other in others {
+                sample.add(size, *other, || 0);
+            }
+            of(1, 1, 0, &[]).is_rare((size, 0), &sample, 1..=1)
+        };
+        let pictures = [tape(900), 41_231_002, tape(71), tape(412), tape(1_300), 98_000_123];
+        assert!(!beside(tape(2_222), &pictures) && beside(55_231_001, &pictures));
+        let half_a_cd = [
+            366_700_012,
+            366_771_234,
+            366_690_126,
+            183_000_444,
+            366_720_008,
+            366_810_002,
+        ];
+        assert!(!beside(366_750_002, &half_a_cd) && beside(512_345_678, &half_a_cd));
+        assert!(!beside(2048 * 357_002, &[2048 * 358_100]), "the second of two CDs");
     }
 
     #[test]

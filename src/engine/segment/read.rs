@@ -364,6 +364,16 @@ impl ListingSegment {
         Ok(from..end)
     }
 
+    /// Passes the sizes of the files at about `count` positions around this normal form to `each`, 0 if unknown.
+    pub fn sizes_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64)) {
+        let listed = usize::try_from(self.head.listed_paths).unwrap_or(usize::MAX);
+        let form = Form::from_folded(form);
+        let middle = bisect(0..listed, |at| Ok(self.entry_at(at)?.form().compare(form).is_lt())).unwrap_or(0);
+        let around = middle.saturating_sub(count / 2)..(middle + count.div_ceil(2)).min(listed);
+        let entries = around.filter_map(|at| self.entry_at(at).ok());
+        entries.map(|entry| self.file_size(entry.number)).for_each(each);
+    }
+
     /// Returns the entry at a position in the folder order.
     fn entry_at(&self, position: usize) -> ReadResult<EntryRef<'_>> {
         let order = self.head.order;

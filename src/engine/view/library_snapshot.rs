@@ -383,6 +383,12 @@ impl LibraryIndex for LibrarySnapshot {
         true
     }
 
+    fn each_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64)) {
+        if let Some(segment) = &self.segment {
+            segment.sizes_beside(form, count, each);
+        }
+    }
+
     fn file_size(&self, hit: Hit<'_>) -> u64 {
         match hit {
             Hit::Listed(number) => self.segment.as_ref().map_or(0, |segment| segment.file_size(number)),

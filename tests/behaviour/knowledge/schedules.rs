@@ -4,7 +4,7 @@ use super::*;
 
 use plexindex_standin::Token as Admitted;
 
-use crate::same_file::{MIB, film, films as only};
+use crate::same_file::{film, films as only, mib};
 use crate::support::HOUR_MS;
 use crate::support::index::Selector;
 
@@ -201,19 +201,19 @@ fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
     const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
     const COPY: &str = "/data/movies/Copies/Quiet River.mkv";
     for is_batch in [false, true] {
-        let at = only([film(7, FILM, 700 * MIB)]);
+        let at = only([film(7, FILM, mib(700))]);
         let (index, _) = at.listed();
         freeze(&at.server);
         at.server
-            .alter(|state| state.add_items(1, vec![film(8, COPY, 700 * MIB)], false));
+            .alter(|state| state.add_items(1, vec![film(8, COPY, mib(700))], false));
         let other = "/data/movies/Other/Other.mkv";
         let answer = if is_batch {
-            let query = QueryOptions::default().size(700 * MIB);
+            let query = QueryOptions::default().size(mib(700));
             facts(&index.ask_batch(&query, &[other, COPY])[1])
         } else {
             // Another path has had the search of this half minute.
-            by_size(&index, other, 5 * MIB);
-            by_size(&index, COPY, 700 * MIB)
+            by_size(&index, other, mib(5));
+            by_size(&index, COPY, mib(700))
         };
         let is_wrong = answer.1.as_deref() == Some("7") && answer.2 == Confidence::High && !answer.4;
         assert!(
@@ -227,12 +227,12 @@ fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
 #[test]
 fn a_path_that_was_called_wrong_is_not_certain_by_size() {
     const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
-    let at = only([film(7, FILM, 700 * MIB)]);
+    let at = only([film(7, FILM, mib(700))]);
     let (index, library) = at.listed();
     let path = "/mnt/other/Quiet River.mkv";
-    let before = by_size(&index, path, 700 * MIB);
+    let before = by_size(&index, path, mib(700));
     library.invalidate_path(path.as_bytes()).expect("invalidated");
-    let answers = [by_size(&index, path, 700 * MIB), by_size(&index, path, 700 * MIB)];
+    let answers = [by_size(&index, path, mib(700)), by_size(&index, path, mib(700))];
     let is_certain = |answer: &Facts| answer.1.is_some() && answer.2 == Confidence::High && !answer.4;
     assert!(
         !answers.iter().any(is_certain),
