@@ -12,7 +12,7 @@ QUOTES = (
     (r"(?<=and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
     (r"(?<=items take )\S+ \S+(?= to fetch)", "fetching: peak of memory", "1,000,000", ""),
     (
-        r"(?<=generated, )\S+ files(?= of)",
+        r"(?<=certain and wrong were )\S+(?= of)",
         "wrong items with high confidence: other files with a listed file's path",
         "",
         "",
@@ -26,7 +26,7 @@ def quoted(page: str, text: str) -> str:
     """The text with the figures of the page. Raises ValueError if the text or the page lacks one."""
     for pattern, what, entries, peer in QUOTES:
         figure = _figure(page, what, entries, peer)
-        text, count = re.subn(pattern, figure.removesuffix(" requests"), text)
+        text, count = re.subn(pattern, figure.removesuffix(" requests").removesuffix(" files"), text)
         if count != 1:
             raise ValueError(f"README has {count} figures of '{what}', and there should be one")
     return text
