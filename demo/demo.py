@@ -190,7 +190,7 @@ class Demo:
             row("", f"→ [bold]{match.status.replace('_', ' ')}[/] · {match.reason}: {match.message}")
             for candidate in match.candidates[:3]:
                 row("", f"  {candidate.describe()} · key {candidate.rating_key}")
-        expected = not rating_key or match.rating_key == rating_key
+        expected = not rating_key or (found is not None and found.rating_key == rating_key)
         self.check(f"{path} is {rating_key}, but the answer was {match!r}", expected)
 
     def many(self, index: plexindex.Index) -> None:

@@ -12,5 +12,5 @@ with (
     plexindex.open(folder, server_url=plex.url, token=plex.token) as index,
 ):
     match = index.library("Movies").match(FILE)
-    assert match.title == "Big Buck Bunny", match
+    assert match.require().title == "Big Buck Bunny", match
     print(match)

@@ -57,12 +57,13 @@ def test_only_a_sure_match_is_true(movies: plexindex.Library, row: dict[str, str
     assert low.likely.key == sure.key
     for unsure in (low, missing):
         assert not unsure
-        assert unsure.sure is None
+        fields = (unsure.sure, unsure.key, unsure.rating_key, unsure.ratingKey, unsure.title, unsure.kind, unsure.path)
+        assert set(fields) == {None}
         with pytest.raises(plexindex.NoMatchError) as raised:
             unsure.require()
         assert str(raised.value) == unsure.message
-    with pytest.warns(DeprecationWarning, match="Match.sure"):
-        assert low.item == low.likely
+        with pytest.warns(DeprecationWarning, match="Match.sure"):
+            assert unsure.item is None
 
 
 def test_facts_are_those_of_the_library_that_answers(open_index: OpenIndex) -> None:

@@ -31,14 +31,15 @@ def _fact(name: str) -> Any:
 
 
 def _of_item(name: str) -> Any:
-    """Returns the property for a field of the single item; None without one."""
+    """Returns the property for a field of the sure item; None without one."""
     place = c.ITEM.get(name) if name in _TEXTS else None
 
     def read(match: Match) -> object:
+        if not match:
+            return None
         if place is not None and match._block:
             return item_text(match._block, match._place, match._base, place)
-        item = match._single()
-        return None if item is None else getattr(item, name)
+        return getattr(match._single(), name)
 
     return property(read)
 
@@ -51,9 +52,9 @@ _CANDIDATES, _MESSAGE = c.ANSWER["candidates"], c.ANSWER["message"]
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item, with high confidence.
 
-    :attr:`sure` is this item; :attr:`likely` is a single item with low confidence. Without a single item, ``key``,
-    ``title`` and the other fields of an :class:`Item` are None, :attr:`reason` and :attr:`message` say why, and
-    :attr:`candidates` lists the items that match equally well, best first.
+    :attr:`sure` is this item, and ``key``, ``title`` and the other fields of an :class:`Item` are its own; otherwise
+    they are None. :attr:`likely` is a single item with low confidence. Without a single item, :attr:`reason` and
+    :attr:`message` say why, and :attr:`candidates` lists the items that match equally well, best first.
 
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
@@ -166,9 +167,9 @@ class Match:
 
     @property
     def item(self) -> plexindex.Item | None:
-        """The single item, or None. Its confidence can be low. Deprecated: use :attr:`sure` or :attr:`likely`."""
-        warn("Match.item can have low confidence: use Match.sure or Match.likely", DeprecationWarning, stacklevel=2)
-        return self._single()
+        """Deprecated: :attr:`sure`."""
+        warn("Match.item is deprecated: use Match.sure, or Match.likely", DeprecationWarning, stacklevel=2)
+        return self.sure
 
     def _single(self) -> plexindex.Item | None:
         if self._item is None:
@@ -215,8 +216,8 @@ class Match:
 
     @property
     def file(self) -> plexindex.MatchedFile | None:
-        """The item's file that matched, as the index has it now. None without a single item, for a GUID, a title or a
-        recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
+        """The file of :attr:`sure` or :attr:`likely` that matched, as the index has it now. None for a GUID, a title or
+        a recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
         item, media = self._single(), plexindex.media
         if item is None:
@@ -287,14 +288,6 @@ class FolderMatch(Match):
 
     __slots__ = ()
 
-    @property
-    def kind(self) -> plexindex.types.Kind | None:  # type: ignore[override]
-        """``"show"``, ``"season"``, ``"artist"``, ``"album"``, or the type of the single item. None if there is no
-        single answer.
-        """
-        kind = self._read().get("kind")
-        return None if kind == "other" else kind
-
     items: int = _fact("items")
     """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
     plexindex has searched a never-fetched library for only one file.
@@ -304,7 +297,8 @@ class FolderMatch(Match):
 
     def _value(self) -> dict[str, object]:
         value = super()._value()
-        return {**value, "kind": self.kind, "items": self.items, "files": self.files}
+        kind = self._read().get("kind")
+        return {**value, "kind": None if kind == "other" else kind, "items": self.items, "files": self.files}
 
     __hash__ = Match.__hash__
 

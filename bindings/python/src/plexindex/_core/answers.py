@@ -40,7 +40,7 @@ def is_sure(block: Block, place: int) -> bool:
 def item_text(block: Block, place: int, base: int, field: int) -> str | None:
     """Returns a text of an answer's single item, without decoding the others. ``field`` is the text's offset."""
     (item,) = one_number(block, place + c.ANSWER["item"])
-    return _text(block, base, *two_numbers(block, item - base + field)) if item else None
+    return _text(block, base, *two_numbers(block, item - base + field))
 
 
 def answer_facts(block: Block, place: int, base: int) -> dict[str, Any]:

@@ -204,7 +204,7 @@ def folder_command(folders: list[str], library: str | None, null: bool) -> int:
             bar.done()
             tally.add(answer)
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
-            text = answer_text(path, answer, counts, prefix=f"{answer.kind}: ", shown=10)
+            text = answer_text(path, answer, counts, of_folder=True)
             output.show(answer_dict(answer), text)
     return tally.code()
 
@@ -349,21 +349,21 @@ def _line(form: str, path: bytes, answer: Match, server: str | None) -> bytes:
     """Formats an answer as keys, paths or tsv. A path keeps its bytes, so that xargs finds the file."""
     if form == "paths":
         return path
-    if form == "keys":
-        return (answer.key or "").encode()
     item = answer.sure or answer.likely
-    title, library = (None, None) if item is None else (_describe(answer, item), item.library_title)
+    key, title, library = (item.key, _describe(answer, item), item.library_title) if item else ("", None, None)
+    if form == "keys":
+        return key.encode()
     kinds = answer.confidence or "none", answer.match_kind or "none"
-    cells = (os.fsdecode(path), answer.key, answer.status, *kinds, title, library, answer.message,
+    cells = (os.fsdecode(path), key, answer.status, *kinds, title, library, answer.message,
              *filter(None, [server]))  # fmt: skip
     return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
 def answer_text(
     path: bytes | str, answer: Match, note: str = "", reason: str | None = None, mappings: Sequence[Mapping] = (), *,
-    prefix: str = "", shown: int = 5,
+    of_folder: bool = False,
 ) -> str:  # fmt: skip
-    """Formats an answer for people: the path, followed by the item, or by the reason and at most ``shown`` candidates.
+    """Formats an answer for people: the path, followed by the item, or by the reason and a few candidates.
 
     ``reason`` replaces the answer's reason. ``note``: what else to say, such as the name of the server that answered.
     If a mapping applies, but Plex does not list the resulting path, the text includes the mapping.
@@ -378,6 +378,7 @@ def answer_text(
         how[-1] += ": verify it" if answer.confidence == "low" else ""
         age = "of unknown age" if answer.age is None else f"{output.span(answer.age)} old"
         how += filter(None, [note, age if answer.stale else ""])
+        prefix = f"{item.kind}: " if of_folder else ""
         text = f"{prefix}{item_text(item, _describe(answer, item))} · {', '.join(how)}"
         style = "good" if answer.confidence == "high" else "warn"
     lines.append(output.paint(output.fitted(f"  {text}"), style))
@@ -390,7 +391,7 @@ def answer_text(
 
         for rule, server_path in filter(None, first_applying(mappings, [os.fsencode(path)])):
             lines.append(output.one_line(f"  the mapping {arrow(rule)} gives {server_path}"))
-    candidates = answer.candidates[:shown] if item is None else []
+    candidates = answer.candidates[: 10 if of_folder else 5] if item is None else []
     for one in candidates:
         lines += [f"    {item_text(one)}", f"      {output.one_line(one.path or '')}"]
     if answer.candidates_total > len(candidates) > 0:

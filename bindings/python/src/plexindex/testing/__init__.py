@@ -5,7 +5,7 @@
     def test_my_tool(tmp_path):
         with FakePlex({"Movies": ["/media/movies/Big Buck Bunny (2008).mkv"]}) as plex:
             with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
-                assert index.match("/media/movies/Big Buck Bunny (2008).mkv").title == "Big Buck Bunny"
+                assert index.match("/media/movies/Big Buck Bunny (2008).mkv").require().title == "Big Buck Bunny"
 
 To use the server as a pytest fixture, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The fixture
 is a server without libraries. Add libraries with :meth:`FakePlex.add_library`.
