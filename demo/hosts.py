@@ -57,7 +57,7 @@ class Demo:
         self.heading("PostgreSQL stops, and A records another match")
         self.cluster.stop()
         self.hosts["A"].library("Movies").record_match(ROOTS["A"] + FILES[1], key)
-        status = self.hosts["A"].shared_status()
+        status = self.hosts["A"].shared.status()
         assert status is not None
         SCREEN.print(f"  A  undelivered: {status.get('undelivered')}, reachable: {status.get('reachable')}")
         self.check("A keeps what it could not deliver", status.get("undelivered") == 1)

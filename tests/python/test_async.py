@@ -20,6 +20,7 @@ import plexindex
 import pytest
 from conftest import OpenIndex, Server, until
 from plexindex import aio
+from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 
 
@@ -46,7 +47,8 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
 
 
 def test_the_same_names_take_the_same_arguments() -> None:
-    for ours, theirs in ((aio.AsyncIndex, plexindex.Index), (aio.AsyncLibrary, plexindex.Library)):
+    for theirs in (plexindex.Index, plexindex.Library, plexindex.Table, plexindex.Shared):
+        ours = getattr(aio, f"Async{theirs.__name__}")
         for name, method in vars(theirs).items():
             if name.startswith("_") or not inspect.isfunction(method):
                 continue
@@ -54,7 +56,8 @@ def test_the_same_names_take_the_same_arguments() -> None:
             assert list(inspect.signature(twin).parameters) == list(inspect.signature(method).parameters), name
     # A library has no argument for a library, also for type checkers.
     assert "library" not in inspect.signature(plexindex.Library.match).parameters
-    assert inspect.signature(plexindex.open) == inspect.signature(aio.open)
+    opens = inspect.signature(plexindex.open).replace(return_annotation=aio.Opening)
+    assert inspect.signature(aio.open) == opens
     assert inspect.signature(aio.AsyncIndex.items).return_annotation == AsyncIterator[plexindex.Item]
     assert inspect.signature(aio.AsyncIndex.library).return_annotation == aio.AsyncLibrary
     for door in (plexindex.from_server, plexindex.from_section):
@@ -137,6 +140,26 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
     monkeypatch.setattr(aio, "_THREADS", 2)
     with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
         asyncio.run(ask(plex))
+
+
+def test_an_error_of_the_store_reaches_each_wait(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.refresh()
+    session = selection_of(index).session
+    request = session.request
+
+    def fail(method: str, *arguments: Any, **options: Any) -> Any:
+        if method.startswith("changes."):
+            raise plexindex.StoreError("the disk is full")
+        return request(method, *arguments, **options)
+
+    async def ask() -> None:
+        own = aio.AsyncIndex(index)
+        monkeypatch.setattr(session, "request", fail)
+        waits = [own.wait_for(f"/{number}.mkv", timeout=60) for number in range(2)]
+        for error in await asyncio.gather(*waits, return_exceptions=True):
+            assert isinstance(error, plexindex.StoreError)
+
+    asyncio.run(ask())
 
 
 def test_a_watch_reads_what_came_while_its_caller_did_not_wait(tmp_path: Path) -> None:
@@ -245,6 +268,25 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
     asyncio.run(ask(open_index(timeout=0.05)))
 
 
+def test_a_table_does_not_hold_the_loop(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> None:
+        async with busy(index, monkeypatch) as own:
+            table = own.table("notes")
+            task = asyncio.create_task(table.set("a", b"1", expire=60))
+            await asyncio.sleep(0.05)
+            assert not task.done()
+        await task
+        assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
+        assert not await table.add("a", b"2")
+        assert [name async for name in table] == [b"a"]
+        assert (await table.pop("a"), await table.pop("a", None)) == (b"1", None)
+        assert (await table.setdefault("c", b"3"), await table.popitem()) == (b"3", (b"c", b"3"))
+        await table.delete("c")
+        await table.clear()
+
+    asyncio.run(ask())
+
+
 def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
     tokens, loops = ["second", "first"], set[object]()
 
@@ -253,12 +295,22 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
         loops.add(asyncio.get_running_loop())
         return tokens.pop()
 
+    def blocking() -> str:
+        assert threading.current_thread() is not threading.main_thread()
+        return "second"
+
     async def ask() -> None:
         loops.add(asyncio.get_running_loop())
-        async with aio.open(tmp_path, server.url, token, user="ann") as index:
+        opening = aio.open(tmp_path, server.url, token, user="ann")
+        with pytest.raises(AttributeError, match="await"):
+            opening.match  # noqa: B018
+        async with opening as index:
             for name in ("first", "second"):
                 server.post("tokens", {"tokens": [{"token": name}]})
                 assert await index.refresh(full=True)
+        index = await aio.open(tmp_path, server.url, blocking, user="ann")
+        assert await index.refresh(full=True)
+        await index.close()
 
     asyncio.run(ask())
     assert (tokens, len(loops)) == ([], 1)

@@ -348,7 +348,7 @@ class TestEpisodeFiles:
 FILMS = ["/films/Sintel (2010).mkv", "/films/Big Buck Bunny (2008).mkv"]
 EPISODES = [f"/tv/Alpha/Season 1/Alpha - S01E0{number}.mkv" for number in (1, 2)]
 # They need PostgreSQL: docs/several-hosts.md.
-SHARED = ("Index.shared_init", "Index.shared_deliver", "Index.shared_clear", "Index.shared_drop_old")
+SHARED = ("Shared.init", "Shared.deliver", "Shared.clear", "Shared.drop_old")
 
 
 def public_functions() -> Iterator[tuple[str, Any]]:

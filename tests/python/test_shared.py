@@ -49,7 +49,7 @@ def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def test_an_index_that_shares_nothing(open_index: OpenIndex) -> None:
     index = open_index()
-    assert index.shared_status() is None
+    assert index.shared.status() is None
     with pytest.raises(plexindex.InvalidArgumentError, match="shared"):
         index.library("Movies").record_match("/a.mkv", 1, through=True)
     with pytest.raises(plexindex.InvalidArgumentError) as error:
@@ -71,14 +71,14 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
 
 def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     # Without a server, nothing is exchanged: otherwise the tables may be made in the background.
-    assert open_index(shared=address(cluster), server_url=None).shared_init() == "made"
+    assert open_index(shared=address(cluster), server_url=None).shared.init() == "made"
     index = open_index(shared=address(cluster))
-    assert index.shared_init() == "present"
+    assert index.shared.init() == "present"
     cluster.sql(
         "INSERT INTO plexindex_shared.views VALUES (1, 'a machine', 'user ann', 2, now()); "
         "INSERT INTO plexindex_shared.matches VALUES (1, 'lib', 'a', 'x', 1, 1), (1, 'lib', 'b', NULL, 1, 2)"
     )
-    status: Any = asyncio.run(aio.AsyncIndex(index).shared_status())
+    status: Any = asyncio.run(aio.AsyncIndex(index).shared.status())
     assert status["reachable"]
     assert "error" not in status
     (view,) = status["views"]
@@ -86,12 +86,12 @@ def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     assert (view["last"], view["matches"], view["taken_back"]) == (2, 1, 1)
     assert 0 <= view["age_ms"] < 60_000
     with pytest.raises(plexindex.InvalidArgumentError, match="look up a file"):
-        index.shared_clear()
+        index.shared.clear()
     index.refresh()
-    index.shared_deliver()
-    index.shared_clear()
+    index.shared.deliver()
+    index.shared.clear()
     assert cluster.sql("SELECT count(*) FROM plexindex_shared.matches WHERE view = 1") == "2", "another view"
-    index.shared_drop_old()
+    index.shared.drop_old()
 
 
 @pytest.mark.parametrize(

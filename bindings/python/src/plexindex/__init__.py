@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .plexapi import SectionIndex, ServerIndex, from_section, from_server
     from .progress import Progress
     from .queries import Queries
+    from .shared import Shared
     from .shows import Season, Show
     from .table import Table
 
@@ -65,8 +66,8 @@ __all__ = [
     "FolderMatch", "Index", "InvalidArgumentError", "Item", "Library", "LibraryNotFoundError", "LightItem",
     "ListAgainError", "Mapping", "Match", "MatchedFile", "Matches", "Media", "MediaPart", "NoMatchError",
     "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError", "Progress", "Proposal", "Queries",
-    "Season", "SectionIndex", "ServerIndex", "ServerUnavailableError", "Show", "StoreError", "Table", "TimeoutError",
-    "UnauthorizedError", "Watch", "from_section", "from_server", "open",
+    "Season", "SectionIndex", "ServerIndex", "ServerUnavailableError", "Shared", "Show", "StoreError", "Table",
+    "TimeoutError", "UnauthorizedError", "Watch", "from_section", "from_server", "open",
 ]  # fmt: skip
 
 # The module of each name. A short-lived process needs few of them, so each is imported on the first use of a name.
@@ -86,6 +87,7 @@ _MODULES = {
     "progress": ("Progress",),
     "queries": ("Queries",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "shared": ("Shared",),
     "shows": ("Season", "Show"),
     "table": ("Table",),
     "aio": (),

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial, wraps
-from inspect import iscoroutinefunction, signature
+from inspect import isawaitable, signature
 from itertools import islice
 from math import inf
 from time import monotonic, sleep
@@ -30,14 +30,16 @@ from ._core.selection import query_flags, selection_of
 from .changes import BETWEEN, Pages, Watch, options_of
 from .compare import Comparison
 from .edits import edit
-from .errors import AbortedError, ClosedError, ServerUnavailableError, TimeoutError
+from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, StoreError, TimeoutError
 from .item import Item
 from .library import Library
 from .match import Match
 from .queries import Queries
+from .shared import Shared
+from .table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
     from typing import Concatenate, ParamSpec
 
     from ._core.session import Session
@@ -107,7 +109,7 @@ class _Waits:
             self._is_running = True
             self._waits.append(wait)
         self._sleep.stop()
-        with suppress(ClosedError):  # the thread says so
+        with suppress(ClosedError):  # the wait says so
             self._session.ask(self._session.native.wake_waiting)
 
     def remove(self, wait: _Wait) -> None:
@@ -122,7 +124,14 @@ class _Waits:
                 self._is_running = bool(waits)
             if not waits:
                 return
-            is_due, cursor = self._next_change(cursor, waits)
+            try:
+                is_due, cursor = self._next_change(cursor, waits)
+            except BaseException as error:
+                cursor = None
+                for wait in waits:
+                    wait.future.set_exception(error)
+                    self.remove(wait)
+                continue
             for wait in waits:
                 if (is_due or wait.at <= monotonic()) and not wait.go_on(is_due=is_due):
                     self.remove(wait)
@@ -139,10 +148,10 @@ class _Waits:
             return True, request("changes.list", limit=1)["cursor"]
         except AbortedError:
             return False, cursor
-        except ClosedError:
-            return True, None  # each wait says so
-        except Exception:  # such as a feed that begins anew
-            sleep(max(0.0, min(left, _BETWEEN_LOOKS)))
+        except Error as error:
+            if isinstance(error, (ClosedError, StoreError)):
+                raise
+            sleep(max(0.0, min(left, _BETWEEN_LOOKS)))  # such as a feed that begins anew
             return True, None
 
 
@@ -493,6 +502,38 @@ class AsyncLibrary(AsyncQueries):
         return hash(self._target)
 
 
+class AsyncTable(_Caller):
+    """As :class:`plexindex.Table`, for ``asyncio``. ``async for`` over it yields its names."""
+
+    __slots__ = ()
+    _target: Table
+
+    get = _coroutine(Table.get)
+    set = _coroutine(Table.set)
+    delete = _coroutine(Table.delete)
+    clear = _coroutine(Table.clear)
+    add = _coroutine(Table.add)
+    setdefault = _coroutine(Table.setdefault)
+    pop = _coroutine(Table.pop)
+    popitem = _coroutine(Table.popitem)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._each(iter(self._target), Stoppable(None))  # type: ignore[no-any-return]
+
+
+class AsyncShared(_Caller):
+    """As :class:`plexindex.Shared`, for ``asyncio``."""
+
+    __slots__ = ()
+    _target: Shared
+
+    status = _coroutine(Shared.status)
+    init = _coroutine(Shared.init)
+    deliver = _coroutine(Shared.deliver)
+    clear = _coroutine(Shared.clear)
+    drop_old = _coroutine(Shared.drop_old)
+
+
 class AsyncIndex(AsyncQueries):
     """As :class:`plexindex.Index`, for ``asyncio``. Close it with :meth:`close` or ``async with``."""
 
@@ -514,7 +555,7 @@ class AsyncIndex(AsyncQueries):
         return [AsyncLibrary(library, self._threads) for library in found]
 
     library = _made(AsyncLibrary, sync.Index.library)
-    table = _direct(sync.Index.table)
+    table = _made(AsyncTable, sync.Index.table)
     clear = _coroutine(sync.Index.clear)
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
@@ -524,11 +565,11 @@ class AsyncIndex(AsyncQueries):
     proposals = _coroutine(sync.Index.proposals)
     server = _coroutine(sync.Index.server)
     store = _coroutine(sync.Index.store)
-    shared_status = _coroutine(sync.Index.shared_status)
-    shared_init = _coroutine(sync.Index.shared_init)
-    shared_deliver = _coroutine(sync.Index.shared_deliver)
-    shared_clear = _coroutine(sync.Index.shared_clear)
-    shared_drop_old = _coroutine(sync.Index.shared_drop_old)
+
+    @property
+    def shared(self) -> AsyncShared:
+        """As :attr:`plexindex.Index.shared`."""
+        return AsyncShared(self._target.shared, self._threads)
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
@@ -545,37 +586,51 @@ class AsyncIndex(AsyncQueries):
         await self.close()
 
 
-class _Opening(AsyncIndex):
-    """An index that opens when it is entered, because it awaits its token."""
+class Opening:
+    """An index that opens on a thread, from :func:`open`. Await it, or enter it with ``async with``."""
 
-    __slots__ = ("_open", "_token")
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
 
-    def __init__(self, begin: Callable[..., sync.Index], token: Callable[[], Coroutine[Any, Any, str | None]]) -> None:
-        self._open, self._token = begin, token
+    async def _open(self) -> AsyncIndex:
+        token, loop, home = self._options.get("token"), asyncio.get_running_loop(), threading.get_ident()
 
-    async def __aenter__(self) -> AsyncIndex:
-        loop, home = asyncio.get_running_loop(), threading.get_ident()
+        async def awaited(given: Any) -> str | None:
+            return await given  # type: ignore[no-any-return]
 
-        def token() -> str | None:
+        def renew() -> str | None:
+            given: Any = token() if callable(token) else token
+            if not isawaitable(given):
+                return given  # type: ignore[no-any-return]
             if threading.get_ident() == home:
                 raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-            return asyncio.run_coroutine_threadsafe(self._token(), loop).result()
+            return asyncio.run_coroutine_threadsafe(awaited(given), loop).result()
 
-        super().__init__(await asyncio.to_thread(self._open, token=token))
-        return self
+        options = {**self._options, "token": renew} if callable(token) else self._options
+        return AsyncIndex(await asyncio.to_thread(opening.open, **options))
+
+    def __await__(self) -> Generator[Any, None, AsyncIndex]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncIndex:
+        self._index = await self
+        return self._index
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._index.close()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"an index that is not open yet has no {name!r}: await plexindex.aio.open(…) first")
 
 
 def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
-    return wraps(function)
+    give: Any = _typed_as(function, Opening)
+    return give  # type: ignore[no-any-return]
 
 
 @_opens_as(opening.open)
-def open(*arguments: Any, **options: Any) -> AsyncIndex:
-    """As :func:`plexindex.open`. ``token`` can also be a coroutine function, which runs in the event loop; the index
-    then opens with ``async with``.
+def open(*arguments: Any, **options: Any) -> Opening:
+    """As :func:`plexindex.open`: ``async with plexindex.aio.open(…) as index``, or ``index = await
+    plexindex.aio.open(…)``. The ``token`` can also be a coroutine function, which runs in the event loop.
     """
-    given = signature(opening.open).bind(*arguments, **options).arguments
-    if iscoroutinefunction(given.get("token")):
-        token = given.pop("token")
-        return _Opening(partial(opening.open, **given), token)
-    return AsyncIndex(opening.open(*arguments, **options))
+    return Opening(signature(opening.open).bind(*arguments, **options).arguments)

@@ -10,6 +10,7 @@ from ._core.selection import Selection, query_flags, selection_of
 from ._core.session import Handle, Session
 from .library import Library
 from .queries import Queries
+from .shared import Shared
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar
@@ -214,45 +215,10 @@ class Index(Queries):
         """
         return self._session.request("store.get")  # type: ignore[no-any-return]
 
-    def shared_status(self) -> plexindex.types.SharedStatus | None:
-        """Returns what the shared database has, and how many rows this folder has not read; None without ``shared``.
-
-        Waits at most the ``timeout`` from ``open``, or some seconds. If the database does not respond, the field
-        ``error`` contains the reason.
-
-        >>> index.shared_status() is None
-        True
-        """
-        return self._share("status").get("database")
-
-    def shared_init(self) -> str:
-        """Creates the tables, for hosts whose roles may not. Returns ``"made"`` or ``"present"``. Otherwise, the first
-        host creates them.
-
-        Raises InvalidArgumentError without ``shared``, and OfflineError if the index is offline. Errors of PostgreSQL
-        are ServerUnavailableError, TimeoutError or UnauthorizedError.
-        """
-        return self._share("init")["tables"]  # type: ignore[no-any-return]
-
-    def shared_deliver(self) -> None:
-        """Waits until the shared database has all that this host recorded or took back, which the index otherwise
-        delivers a moment later. Waits as long as :meth:`shared_status`. Raises TimeoutError if something remains, which
-        the index delivers later, and InvalidArgumentError without ``shared``.
-        """
-        self._share("deliver")
-
-    def shared_clear(self) -> None:
-        """Takes back all confirmed matches of this server and user, on all hosts. Raises the errors of
-        :meth:`shared_init`; InvalidArgumentError also if this index has not reached its server yet.
-        """
-        self._share("clear")
-
-    def shared_drop_old(self) -> None:
-        """Removes the tables of versions that shared a log. Raises the errors of :meth:`shared_init`."""
-        self._share("drop_old")
-
-    def _share(self, action: str) -> dict[str, Any]:
-        return self._session.request("sharing", action=action)  # type: ignore[no-any-return]
+    @property
+    def shared(self) -> plexindex.Shared:
+        """The PostgreSQL database that several hosts share, by the option ``shared``."""
+        return Shared(self._session)
 
     def __enter__(self: Entered) -> Entered:
         if not self.is_open:

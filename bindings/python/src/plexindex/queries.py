@@ -376,7 +376,7 @@ class Queries:
 
         Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
         library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the
-        shared database, like :meth:`Index.shared_deliver`. After a TimeoutError, the match may be stored here, and is
+        shared database, like :meth:`Shared.deliver`. After a TimeoutError, the match may be stored here, and is
         delivered later. After an InvalidArgumentError, nothing is recorded: the index does not share, or the path is
         neither in one of the library's folders nor under a mapping.
 

@@ -278,7 +278,7 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
     if settings.shared is None:
         return
     report.title("Shared database")
-    status = None if settings.offline else index.shared_status()
+    status = None if settings.offline else index.shared.status()
     if status is None:
         report.note("not checked, because --offline was given")
         return

@@ -58,7 +58,7 @@ def shared_clear_command(yes: bool) -> int:
         raise UsageError("`plexindex shared clear` takes back one server's matches: give --server-url")
     hide_warnings()
     with settings.open() as index:
-        status = index.shared_status()
+        status = index.shared.status()
         assert status is not None, "the option is set"
         if status["reachable"]:
             index.libraries()  # identifies the server
@@ -69,8 +69,8 @@ def shared_clear_command(yes: bool) -> int:
             if not output.is_confirmed(yes, question):
                 return codes.NOT_ALL
             given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
-            index.shared_clear()
-        return _print_status(index.shared_status())
+            index.shared.clear()
+        return _print_status(index.shared.status())
 
 
 @command("""shared drop-old
@@ -96,7 +96,7 @@ def _run(action: str, *, is_confirmed: bool = False) -> int:
     given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
     if action == "status" and settings.has_store():
         with settings.open() as index:
-            return _print_status(index.shared_status())
+            return _print_status(index.shared.status())
     # These actions need only the database, and neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(cache_dir=folder) as index:
         tables = None
@@ -104,11 +104,11 @@ def _run(action: str, *, is_confirmed: bool = False) -> int:
             question = f"Remove the schema plexindex of earlier versions from {settings.shared}?"
             if not output.is_confirmed(is_confirmed, question):
                 return codes.NOT_ALL
-            index.shared_drop_old()
+            index.shared.drop_old()
         elif action == "init":
-            tables = index.shared_init()
+            tables = index.shared.init()
         no_store = f"this host has no index yet in {settings.folder}"
-        return _print_status(index.shared_status(), tables=tables, no_store=no_store)
+        return _print_status(index.shared.status(), tables=tables, no_store=no_store)
 
 
 def _print_status(status: SharedStatus | None, *, tables: str | None = None, no_store: str | None = None) -> int:
