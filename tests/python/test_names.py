@@ -19,8 +19,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
-from plexindex import aio, testing
-from plexindex._core.selection import selection_of
+from plexindex import aio, opening, testing
 from requests.adapters import HTTPAdapter
 
 
@@ -120,19 +119,24 @@ def test_a_library_is_a_recipe_for_another_process(
     printed = run_python(code, pickled.hex(), row["path"].replace("/data/", "/mnt/media/"))
     assert printed == f"{row['ratingKey']} {index.cache_dir}\n"
     first, second = pickle.loads(pickled), pickle.loads(pickled)  # noqa: S301
-    session = selection_of(second).session
-    assert selection_of(first).session is session is not selection_of(movies).session
     assert repr(first) == repr(movies)
+    path = row["path"].replace("/data/", "/mnt/media/")
+    assert first.lookup_key(path) == second.lookup_key(path) != None  # noqa: E711
     for _ in range(2):  # the second close of an index does nothing
         first.index.close()
         assert (first.index.is_open, second.index.is_open) == (False, True)
-    for use in (first.index.stats, lambda: first.index.match("/x"), first.index.__enter__):
+    table = first.index.table
+    for use in (first.index.stats, lambda: first.match(path), lambda: first.lookup_key(path), lambda: table("a")["a"]):
         with pytest.raises(plexindex.ClosedError):
             use()
-    path = row["path"].replace("/data/", "/mnt/media/")
     assert second.match(path)
-    second.index.close()
-    assert not session.is_open
+    third = pickle.loads(pickled)  # noqa: S301
+    closers = [threading.Thread(target=one.index.close) for one in (second, third) for _ in range(4)]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join()
+    assert not any(session.is_open for session in opening._reopened.values())
     assert pickle.loads(pickled).match(path)  # noqa: S301
 
 

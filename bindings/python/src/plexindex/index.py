@@ -48,12 +48,7 @@ class Index(Queries):
         >>> index.is_open
         False
         """
-        session = self._session
-        if session.owners > 1:
-            session.owners -= 1
-            Index.__init__(self, Session(session.folder, session.recipe))
-        else:
-            session.close()
+        self._session.close()
 
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None

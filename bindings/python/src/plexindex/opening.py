@@ -10,7 +10,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterable, convert, importing, log
 from ._core import abi as c
-from ._core.session import Session
+from ._core.session import ForkLock, Session
 
 if TYPE_CHECKING:
     from typing import Any
@@ -259,26 +259,29 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
 
 
 _reopened: dict[str, Session] = {}
+_reopening = ForkLock()
 
 
 def open_again(recipe: Recipe) -> Any:
-    """Opens a pickled index. Equal pickles share a session, which stays open until each of their indexes was closed, or
+    """Opens a pickled index. Equal pickles share a handle, which stays open until each of their indexes was closed, or
     until the process exits. Each call of an index that cannot be opened raises the reason.
     """
     name = repr((os.getpid(), vars(recipe)))
-    session = _reopened.get(name)
-    if session is None or not session.is_open:
-        place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
-        try:
-            url = recipe.server_url
-            place["token"] = _configured_token(url, recipe) if recipe.has_token and url is not None else None
-            session = _reopened[name] = open_session({**recipe.options, **place})
-        except plexindex.Error as error:
-            # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
-            return plexindex.Index(Session(recipe.folder, recipe, reason=error))
-    else:
-        session.owners += 1
-    return plexindex.Index(session)
+    with _reopening():
+        shared = _reopened[name].share() if name in _reopened else None
+        if shared is None:
+            place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
+            try:
+                url = recipe.server_url
+                place["token"] = _configured_token(url, recipe) if recipe.has_token and url is not None else None
+                _reopened[name] = open_session({**recipe.options, **place})
+            except plexindex.Error as error:
+                # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait
+                # forever.
+                return plexindex.Index(Session(recipe.folder, recipe, reason=error))
+            shared = _reopened[name].share()
+    assert shared is not None, "nobody else has the session"
+    return plexindex.Index(shared)
 
 
 def _configured_token(server_url: str, recipe: Recipe) -> TokenArg:

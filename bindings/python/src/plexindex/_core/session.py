@@ -83,8 +83,9 @@ class Session:
         self.handle, self.is_open = Handle(), False  # first, because loading the library can fail
         self.native = load()
         self.folder, self.recipe, self.progress, self._reason = folder, recipe, progress, reason
-        self.owners = 1
-        """Number of open indexes that share this session, because they come from equal pickles."""
+        # The session whose handle this one shares, and how many open ones share its own.
+        self._first: Session | None = None
+        self._shares = 0
         self.timeout: float | None = None
         """The default timeout of calls in seconds."""
         self.hides_paths: bool = recipe.options["obfuscate_paths"]
@@ -111,6 +112,19 @@ class Session:
         self.is_open = True
         self.drain_log()
 
+    def share(self) -> Session | None:
+        """Returns a session on the same handle, for an index from an equal pickle; None if this one is closed. The last
+        of them to close closes the handle.
+        """
+        with self._closing():
+            if not self.is_open:
+                return None
+            shared = Session.__new__(Session)
+            vars(shared).update(vars(self))
+            shared.handle, shared._handles, shared._first = Handle(self.handle.value), {}, self
+            self._shares += 1
+        return shared
+
     def close(self) -> None:
         """Closes the handle. First waits for other threads' running calls, whose fetches end early with a ClosedError.
 
@@ -134,15 +148,20 @@ class Session:
             # No fast lookup is running, because this thread has the interpreter's lock.
             for handle in list(self._handles.values()):
                 handle.value = None
-            pointer = c_void_p(self.handle.value)
+            pointer, first = c_void_p(self.handle.value), self._first
             self.handle.value = None
+            if first is not None:
+                first._shares -= 1
+                if first._shares:
+                    return
+                first.handle.value, first.is_open = None, False
             with take() as call:
                 call.session = self
                 call.run(self.native.close, pointer)
         self.drain_log()
 
     def __del__(self) -> None:
-        if not self.handle:
+        if not self.handle or self._first is not None:  # a worker of a pool drops what it unpickled
             return
         try:
             self.close()
@@ -247,7 +266,7 @@ class Session:
 
     def _pass_log(self) -> None:
         """Passes what a watch logs to ``logging`` while the host makes no calls."""
-        while self.is_open and not is_ending():
+        while (self._first or self).is_open and not is_ending():
             self.drain_log()
             sleep(_BETWEEN_DRAINS)
             if not self._watches:
