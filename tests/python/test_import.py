@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import os
 import runpy
 import subprocess
@@ -32,12 +34,35 @@ CACHE = "from plexindex import compat\nc = compat.MatchCache(sys.argv[3])\nc.get
 FEW = {"__future__", "struct", "_struct", "_collections_abc", "_thread", "atexit", "plexindex", "warnings"}
 
 
-@pytest.mark.parametrize(("program", "most"), [(LOOKUP, 14), (PROGRESS, 3), (CACHE, 15)])
+# A lookup needs the modules of all queries, so that no call imports what another thread imports at the same time.
+@pytest.mark.parametrize(("program", "most"), [(LOOKUP, 28), (PROGRESS, 3), (CACHE, 15)])
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, most: int) -> None:
     command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
     added = subprocess.check_output(command, text=True).split()
     assert {name.partition(".")[0] for name in added} <= FEW
     assert sum(name.startswith("plexindex") for name in added) <= most, added
+
+
+def test_modules_import_only_modules_below_them() -> None:
+    package = Path(plexindex.__file__).parent
+    files = {file.relative_to(package.parent).with_suffix("").parts: file for file in package.rglob("*.py")}
+    graph: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for name, file in files.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level]
+        used: set[tuple[str, ...]] = set()
+        for one in imports:
+            base = tuple(filter(None, [*name[: len(name) - one.level], *(one.module or "").split(".")]))
+            used |= {(*base, what.name) if (*base, what.name) in files else base for what in one.names}
+        graph[name] = (used | {(*one, "__init__") for one in used}) & files.keys() - {("plexindex", "__init__")}
+        # Annotations name what is above a module, and types, which take long to import: `plexindex` imports on use.
+        annotations = [getattr(node, field, None) for node in ast.walk(tree) for field in ("annotation", "returns")]
+        allowed = {id(one) for annotation in annotations if annotation for one in ast.walk(annotation)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id == "plexindex" and name[1] != "testing":
+                assert id(node) in allowed, f"{file}:{node.lineno}"
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index(("plexindex", "errors")) < order.index(("plexindex", "index"))
 
 
 VERSIONS = """

@@ -19,7 +19,8 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
-from plexindex import aio, opening, testing
+from plexindex import aio, compat, testing
+from plexindex import index as index_module
 from requests.adapters import HTTPAdapter
 
 
@@ -33,10 +34,12 @@ def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:
 
 
 def public_callables() -> Iterator[tuple[str, Any]]:
-    """Functions, methods and properties with a public name."""
-    for module in (plexindex, aio, testing):
+    """Classes, functions, methods and properties with a public name."""
+    for module in (plexindex, aio, testing, compat):
         for name in getattr(module, "__all__", [name for name in vars(module) if name[:1].isupper()]):
             thing = getattr(module, name)
+            if isinstance(thing, type) and thing.__module__.startswith("plexindex"):
+                yield name, thing
             for member in dir(thing) if isinstance(thing, type) else [""]:
                 value = inspect.getattr_static(thing, member) if member else thing
                 found = getattr(value, "fget", getattr(value, "__func__", value))
@@ -49,7 +52,10 @@ def public_callables() -> Iterator[tuple[str, Any]]:
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="before 3.10, Python cannot read the `|` of an annotation")
 @pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in public_callables()])
 def test_each_public_callable_has_types_and_names_its_options(one: Any) -> None:
-    assert "return" in typing.get_type_hints(one)
+    hints = typing.get_type_hints(one)
+    if isinstance(one, type):
+        return
+    assert "return" in hints
     kinds = {parameter.kind for parameter in inspect.signature(one).parameters.values()}
     # The fields of FakePlex's items have any name.
     assert inspect.Parameter.VAR_KEYWORD not in kinds or "FakePlex" in one.__qualname__
@@ -136,7 +142,7 @@ def test_a_library_is_a_recipe_for_another_process(
         closer.start()
     for closer in closers:
         closer.join()
-    assert not any(session.is_open for session in opening._reopened.values())
+    assert not any(session.is_open for session in index_module._reopened.values())
     assert pickle.loads(pickled).match(path)  # noqa: S301
 
 

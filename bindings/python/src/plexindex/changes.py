@@ -10,7 +10,17 @@ from ._core import TYPE_CHECKING, convert, importing
 from ._core.convert import text_of
 from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
-from .errors import Error, OfflineError, ServerUnavailableError, TimeoutError, UnauthorizedError
+from .errors import (
+    Error,
+    NotFetchedError,
+    NotOnServerError,
+    NotPlexError,
+    OfflineError,
+    ServerUnavailableError,
+    StoreError,
+    TimeoutError,
+    UnauthorizedError,
+)
 from .item import Item
 
 if TYPE_CHECKING:
@@ -18,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.selection import Limits, Selection
-    from .types import ChangeKind, ProgressArg
+    from .types import ProgressArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -30,7 +40,7 @@ _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
 REFRESH_ERRORS = (
     *(ServerUnavailableError, UnauthorizedError, OfflineError),
-    *(plexindex.NotPlexError, plexindex.NotOnServerError, plexindex.StoreError),
+    *(NotPlexError, NotOnServerError, StoreError),
 )
 
 
@@ -46,7 +56,7 @@ def _check_since(since: str | None) -> None:
 class Change(Record):
     """A change to an item's file, or to a library. :meth:`Queries.changes` yields these objects."""
 
-    kind: ChangeKind
+    kind: plexindex.types.ChangeKind
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. ``"list_again"`` means that the
     library changed too much or was removed: list the library again with ``changes(full=True)``.
     """
@@ -322,7 +332,7 @@ def expired(selection: Selection, *, whole: bool = False) -> Error | None:
     """
     known = selection.facts()
     if whole and (missing := _missing(known, whole=True)):
-        raise plexindex.NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
+        raise NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
     is_fresh = all(facts["fresh"] for facts in known if "age_ms" in facts)
     return None if is_fresh else OfflineError("a listing may be old, and the call sends no request")
 

@@ -12,14 +12,15 @@ Importing this module loads the shared library, so that an invalid library fails
 
 from __future__ import annotations
 
+import plexindex
+
 from ._compat.caches import MatchCache, PlexCache
 from ._compat.caches import extract as _extract_item_data
 from ._compat.host import chosen as _chosen
-from ._core import TYPE_CHECKING, importing
+from ._core import TYPE_CHECKING, Callable, importing
 from ._core.native import load as _load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ._compat.failures import NotFoundError
@@ -48,21 +49,21 @@ def __getattr__(name: str) -> Any:
         return getattr(__import__(f"plexindex._compat.{module}", fromlist=[name]), name)
 
 
-def configure(*, matcher: Callable[..., Any] | None = None) -> None:
+def configure(*, matcher: Callable[..., object] | None = None) -> None:
     """Sets the host's own function, for the whole process. It answers if the index cannot."""
     _chosen["matcher"] = matcher
 
 
 def find_plex_items_with_confidence(
-    library: Any,
+    library: plexindex.types.Any,
     stash_path: str,
     plex_path_prefix: str | None = None,
     stash_path_prefix: str | None = None,
-    library_cache: Any = None,
-    match_cache: Any = None,
+    library_cache: plexindex.types.Any = None,
+    match_cache: plexindex.types.Any = None,
     debug_logging: bool = False,
     file_size: int | None = None,
-) -> tuple[Any, Any, list[Any]]:
+) -> tuple[plexindex.types.Any, plexindex.types.Any, list[plexindex.types.Any]]:
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
     The answer comes from an index of the section's server, beside the caches: the recorded item if the index still has

@@ -6,10 +6,19 @@ import sys
 import time
 from types import SimpleNamespace
 
-import plexindex
-
 from ._core import TYPE_CHECKING, importing
 from ._core import convert as _convert
+from ._core.selection import key_list
+from .errors import (
+    AbortedError,
+    Error,
+    InvalidArgumentError,
+    NotOnServerError,
+    OfflineError,
+    ServerUnavailableError,
+    TimeoutError,
+    UnauthorizedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -64,12 +73,10 @@ def edit(
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`. ``ends`` can end the call."""
     session = selection.session
     if selection.handle.named is None:
-        raise plexindex.InvalidArgumentError(
-            "a call edits items in only one library: call index.library(…).edit_items(…)"
-        )
-    report, arguments = EditReport(_convert.key_list(keys, session)), edit_arguments(fields, remove, locked)
+        raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
+    report, arguments = EditReport(key_list(keys, session)), edit_arguments(fields, remove, locked)
     if not report.left:
-        raise plexindex.InvalidArgumentError("the list of items is empty: specify at least one item")
+        raise InvalidArgumentError("the list of items is empty: specify at least one item")
     timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
@@ -77,9 +84,9 @@ def edit(
         section = _section(session, facts[0]["section"])
         for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:
-                raise plexindex.TimeoutError("the timeout passed")
+                raise TimeoutError("the timeout passed")
             if ends is not None and ends.stopped:
-                raise plexindex.AbortedError("the task was cancelled")
+                raise AbortedError("the task was cancelled")
             # First the doubt, so that no edit is without one; then once more, because a lookup may have settled it
             # before the server had changed the items.
             session.note_items(str(section.key), batch)
@@ -118,7 +125,7 @@ def _section(session: Session, section: str) -> Any:
     recipe, plex = session.recipe, session.plexapi or session.plex
     if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
-            raise plexindex.OfflineError("cannot edit items: the index is offline, or has no server_url")
+            raise OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = theirs.server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
@@ -147,7 +154,7 @@ def _batches(selection: Selection, section: Any, report: EditReport) -> list[tup
         report.left = _without(report.left, report.missing)
         more = f" and {len(report.missing) - 5} more" if len(report.missing) > 5 else ""
         named = f"{', '.join(report.missing[:5])}{more}"
-        raise plexindex.NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
+        raise NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
     by_kind: dict[str, list[str]] = {}
     for rating_key, kind in kinds.items():
         by_kind.setdefault(kind, []).append(rating_key)
@@ -164,20 +171,20 @@ def _without(keys: list[str], others: list[str]) -> list[str]:
     return [key for key in keys if key not in gone]
 
 
-def _failure(error: BaseException, report: EditReport, server_url: str | None) -> plexindex.Error:
+def _failure(error: BaseException, report: EditReport, server_url: str | None) -> Error:
     """Returns the package's exception for an error of plexapi or of its connection."""
     names = {kind.__name__ for kind in type(error).__mro__}
     text = str(error).partition(";")[0]
     if type(error).__module__.startswith("requests"):
         # The original text names objects of Python, and can be long.
         text = f"{server_url} does not answer ({type(error).__name__}): check that the server runs, and retry later"
-    kind: type[plexindex.Error] = plexindex.ServerUnavailableError
+    kind: type[Error] = ServerUnavailableError
     if "Unauthorized" in names or text.startswith("(403)"):
-        kind = plexindex.UnauthorizedError
+        kind = UnauthorizedError
     elif "NotFound" in names:
-        kind = plexindex.NotOnServerError
+        kind = NotOnServerError
     elif "Timeout" in names:
-        kind = plexindex.TimeoutError
+        kind = TimeoutError
     done, count = len(report.done), len(report.done) + len(report.failed) + len(report.left)
     return kind(f"edited {done} of {count} items, then stopped: {text or type(error).__name__}")
 
@@ -197,9 +204,7 @@ def edit_arguments(
     arguments: dict[str, Any] = {}
     for name in (*fields, *remove):
         if name not in (*TAGS, *NUMBERS, *TEXTS):
-            raise plexindex.InvalidArgumentError(
-                f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}"
-            )
+            raise InvalidArgumentError(f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}")
     for name, value in fields.items():
         if name in TAGS and value is not None:
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
@@ -213,26 +218,26 @@ def edit_arguments(
     if locked is not None:
         arguments.update({f"{name}.locked": int(locked) for name in (*fields, *remove)})
     if not arguments:
-        raise plexindex.InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
+        raise InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
     return arguments
 
 
 def _value(name: str, value: object) -> str:
     """Returns the value of a field without tags."""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise plexindex.InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
+        raise InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
     try:
         float(value if name in NUMBERS else 0)
     except ValueError:
-        raise plexindex.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+        raise InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
     return _convert.only_text("value", str(value)).decode()
 
 
 def _tags(name: str, tags: Any) -> list[str]:
     """Returns the tags of a field."""
     if name not in TAGS:
-        raise plexindex.InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
+        raise InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
     found: list[Any] = list(tags) if hasattr(tags, "__iter__") and not isinstance(tags, (str, bytes)) else []
     if not found or not all(isinstance(tag, str) and tag.strip() for tag in found):
-        raise plexindex.InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
+        raise InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
     return found

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import builtins
 
-from ._core import TYPE_CHECKING
+import plexindex
+
 from ._core import abi as c
-
-if TYPE_CHECKING:
-    from .edits import EditReport
-
 
 _CLASSES: dict[int, type[Error]] = {}
 
@@ -26,7 +23,7 @@ class Error(Exception):
     """The library's error number, or None if the package detected the error before calling the library."""
     argument: str | None = None
     """The name of the option that is invalid, such as ``"token"``, or None."""
-    report: EditReport | None = None
+    report: plexindex.EditReport | None = None
     """The report of a failed ``edit_items``, or None for all other calls."""
 
     def __init_subclass__(cls, statuses: tuple[int, ...] = ()) -> None:

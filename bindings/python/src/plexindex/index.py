@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import plexindex
 
 from ._core import TYPE_CHECKING, Iterable, Mapping, convert
 from ._core import abi as c
+from ._core.options import configured_token, open_session
 from ._core.selection import Selection, query_flags, selection_of
-from ._core.session import Handle, Session
+from ._core.session import ForkLock, Handle, Recipe, Session
+from .errors import Error, InvalidArgumentError
 from .library import Library
+from .mapping import Proposal
 from .queries import Queries
 from .shared import Shared
+from .table import Table
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn, TypeVar
@@ -68,7 +74,7 @@ class Index(Queries):
         named = (c.SELECT_ANY, title), (c.SELECT_SECTION, section), (c.SELECT_UUID, uuid)
         given: list[Any] = [one for one in named if one[1] is not None]
         if len(given) > 1:
-            raise plexindex.InvalidArgumentError("give only one of title, section and uuid")
+            raise InvalidArgumentError("give only one of title, section and uuid")
         if not self.is_open:
             raise self._session.closed_error()
         return Library(self, self._selection.select(*(given[0] if given else ())))
@@ -129,7 +135,7 @@ class Index(Queries):
 
     token = property(None, set_token, doc="The token, write-only: see :meth:`set_token`.")
 
-    def table(self, name: str | bytes, *, limit: int | None = None) -> plexindex.Table:
+    def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
         """Returns a table of your own in the index: a mapping of names to bytes, which every process sees.
 
         ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
@@ -139,7 +145,7 @@ class Index(Queries):
         >>> index.table("notes")["a"]
         b'1'
         """
-        return plexindex.Table(self._session, name, limit=limit)
+        return Table(self._session, name, limit=limit)
 
     def call(
         self,
@@ -165,7 +171,7 @@ class Index(Queries):
             if not isinstance(library, Library):
                 library = self.library(library)
             elif library.index is not self:
-                raise plexindex.InvalidArgumentError(f"{library!r} belongs to a different index")
+                raise InvalidArgumentError(f"{library!r} belongs to a different index")
             request["library"] = selection_of(library).handle
         return self._session.request(method, timeout, progress, **request)
 
@@ -177,7 +183,7 @@ class Index(Queries):
         """
         return self._session.stats()  # type: ignore[return-value]
 
-    def proposals(self, paths: Iterable[plexindex.types.PathArg] = ()) -> list[plexindex.Proposal]:
+    def proposals(self, paths: Iterable[plexindex.types.PathArg] = ()) -> list[Proposal]:
         """Returns at most five mappings that seem to be missing, best first. Sends no request.
 
         They are based on this index's first 500 answers that matched a path by its end or its file name, or only on
@@ -188,7 +194,7 @@ class Index(Queries):
         """
         given = convert.check_paths(convert.listed("paths", paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
-        return list(map(plexindex.Proposal, found))
+        return list(map(Proposal, found))
 
     def server(
         self, *, timeout: float | None = None, progress: plexindex.types.ProgressArg = None
@@ -211,7 +217,7 @@ class Index(Queries):
         return self._session.request("store.get")  # type: ignore[no-any-return]
 
     @property
-    def shared(self) -> plexindex.Shared:
+    def shared(self) -> Shared:
         """The PostgreSQL database that several hosts share, by the option ``shared``."""
         return Shared(self._session)
 
@@ -224,7 +230,7 @@ class Index(Queries):
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return plexindex.opening.open_again, (self._session.recipe,)
+        return _open_again, (self._session.recipe,)
 
     def __copy__(self, _memo: object = None) -> NoReturn:
         raise TypeError("cannot copy an Index: use the same object everywhere, or open the folder again")
@@ -233,3 +239,29 @@ class Index(Queries):
 
     def __repr__(self) -> str:
         return f"<plexindex.Index {self.cache_dir!r} {'open' if self.is_open else 'closed'}>"
+
+
+_reopened: dict[str, Session] = {}
+_reopening = ForkLock()
+
+
+def _open_again(recipe: Recipe) -> Index:
+    """Opens a pickled index. Equal pickles share a handle, which stays open until each of their indexes was closed, or
+    until the process exits. Each call of an index that cannot be opened raises the reason.
+    """
+    name = repr((os.getpid(), vars(recipe)))
+    with _reopening():
+        shared = _reopened[name].share() if name in _reopened else None
+        if shared is None:
+            place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
+            try:
+                url = recipe.server_url
+                place["token"] = configured_token(url, recipe) if recipe.has_token and url is not None else None
+                _reopened[name] = open_session({**recipe.options, **place})
+            except Error as error:
+                # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait
+                # forever.
+                return Index(Session(recipe.folder, recipe, reason=error))
+            shared = _reopened[name].share()
+    assert shared is not None, "nobody else has the session"
+    return Index(shared)

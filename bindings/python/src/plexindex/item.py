@@ -7,6 +7,8 @@ import plexindex
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_of
+from .errors import Error
+from .media import Media, media_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -121,9 +123,9 @@ class Item:
         return tuple(text_of(path) or "" for path in known)
 
     @property
-    def media(self) -> tuple[plexindex.Media, ...]:
+    def media(self) -> tuple[Media, ...]:
         """The item's versions, with their files. Empty if Plex was not asked about files."""
-        return plexindex.media.media_of(self._listed(), self.paths)
+        return media_of(self._listed(), self.paths)
 
     @property
     def guids(self) -> tuple[str, ...]:
@@ -173,7 +175,7 @@ class Item:
 
     def _known_source(self) -> Selection:
         if self._source is None:
-            raise plexindex.Error(f"a pickled item has no index that knows more of {self.key}: use Index.item_facts()")
+            raise Error(f"a pickled item has no index that knows more of {self.key}: use Index.item_facts()")
         return self._source
 
     def describe(self) -> str:

@@ -6,6 +6,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from ._core.methods import ProposalJson
@@ -41,7 +42,7 @@ class Mapping:
 
     def __init__(self, kind: int, find: plexindex.types.PathArg, replace: plexindex.types.PathArg) -> None:
         if kind not in _NAMES:
-            raise plexindex.InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
+            raise InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
         self.kind, self.find, self.replace = kind, _part(find), _part(replace)
 
     @classmethod

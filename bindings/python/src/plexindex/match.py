@@ -13,6 +13,9 @@ import plexindex
 from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from .errors import Error, NoMatchError, error_for
+from .item import Item
+from .media import MatchedFile, file_of, matched_file
 
 if TYPE_CHECKING:
     from typing import Any, overload
@@ -74,7 +77,7 @@ class Match:
         self._source, self._question = source, question
         self._facts: dict[str, Any] | None = facts
         self._block, self._place, self._base = block, place, base
-        self._item: plexindex.Item | None = None
+        self._item: Item | None = None
 
     def _read(self) -> dict[str, Any]:
         if self._facts is None:
@@ -143,61 +146,61 @@ class Match:
         return self._read()["status"] == "found" and self._read().get("confidence") == "high"
 
     @property
-    def sure(self) -> plexindex.Item | None:
+    def sure(self) -> Item | None:
         """The single item with high confidence, or None."""
         return self._single() if self else None
 
     @property
-    def likely(self) -> plexindex.Item | None:
+    def likely(self) -> Item | None:
         """The single item with low confidence, or None. The file may be another work: verify the item before you
         change it.
         """
         return None if self else self._single()
 
-    def require(self) -> plexindex.Item:
+    def require(self) -> Item:
         """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`.
 
         >>> movies.match("/films/Sintel (2010).mkv").require()
-        <plexindex.Item /library/metadata/101 'Sintel (2010)'>
+        <Item /library/metadata/101 'Sintel (2010)'>
         """
         item = self.sure
         if item is None:
-            raise self.error or plexindex.NoMatchError(self.message)
+            raise self.error or NoMatchError(self.message)
         return item
 
     @property
-    def item(self) -> plexindex.Item | None:
+    def item(self) -> Item | None:
         """Deprecated: :attr:`sure`."""
         warn("Match.item is deprecated: use Match.sure, or Match.likely", DeprecationWarning, stacklevel=2)
         return self.sure
 
-    def _single(self) -> plexindex.Item | None:
+    def _single(self) -> Item | None:
         if self._item is None:
             if self._block:
                 facts = single_item(self._block, self._place, self._base)
             else:
                 facts = self._items()[0] if self._read()["status"] == "found" else None
             if facts is not None:
-                self._item = plexindex.Item(facts, self._source)
+                self._item = Item(facts, self._source)
         return self._item
 
     @property
-    def candidates(self) -> list[plexindex.Item]:
+    def candidates(self) -> list[Item]:
         """The items that match equally well, best first. A single item is the only candidate. For a file with several
         episodes, the candidates are the episodes in order; the answer's item is the first episode.
         """
-        return [plexindex.Item(facts, self._source) for facts in self._items()]
+        return [Item(facts, self._source) for facts in self._items()]
 
     candidates_total: int = _fact("total")
     """Number of candidates. ``candidates`` can contain fewer."""
 
     @property
-    def error(self) -> plexindex.Error | None:
+    def error(self) -> Error | None:
         """In a batch, the error for this path, which you can raise. None if the path caused no error."""
         status = self._read().get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
-        return plexindex.errors.error_for(status, self.message)
+        return error_for(status, self.message)
 
     key: str | None = _of_item("key")
     """The item's key, ``/library/metadata/<rating key>``."""
@@ -215,17 +218,17 @@ class Match:
     """The item with plexapi's attributes: :attr:`Item.light`."""
 
     @property
-    def file(self) -> plexindex.MatchedFile | None:
+    def file(self) -> MatchedFile | None:
         """The file of :attr:`sure` or :attr:`likely` that matched, as the index has it now. None for a GUID, a title or
         a recorded path that Plex does not list, or if Plex was not asked about files. Sends no request.
         """
-        item, media = self._single(), plexindex.media
+        item = self._single()
         if item is None:
             return None
         facts = (self._items()[0] if self._block else self._read()).get("file")
         if facts is not None:
-            return media.matched_file(facts)
-        return media.file_of(item.media, item.path) if self._block else None
+            return matched_file(facts)
+        return file_of(item.media, item.path) if self._block else None
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values. Without a :attr:`file` that only an open index knows.
@@ -235,7 +238,7 @@ class Match:
         """
         try:
             file = self.file
-        except plexindex.Error:
+        except Error:
             file = None
         return {"asked": self.asked, **self._value(), "file": file and vars(file), "age": self.age}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import plexindex
-
 from ._core import TYPE_CHECKING
 from ._core.convert import text_of
 from ._core.record import Record, record_of
@@ -27,7 +25,7 @@ class MediaPart(Record):
 class Media(Record):
     """A version of an item. An unknown field is None."""
 
-    parts: tuple[plexindex.MediaPart, ...]
+    parts: tuple[MediaPart, ...]
     """The files, in order: more than one if they are stacked."""
     media_id: int | None
     """Plex's id of the version."""

@@ -11,13 +11,13 @@ import plexindex
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
+from ._core.options import open_session
 from .errors import InvalidArgumentError
 from .index import Index
 from .item import Item
 from .library import Library
 from .light import LightItem
 from .opening import open as _open
-from .opening import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

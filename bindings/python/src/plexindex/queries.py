@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
+from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert, importing
 from ._core import abi as c
 from ._core.record import record_of
-from ._core.selection import Selection, check_limits, query_flags
+from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
+from .changes import Changes, Watch, bring_up_to_date, expired
+from .edits import EditReport, edit
+from .errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError
+from .item import Item
+from .match import FolderMatch, Match, Matches
+from .shows import Season, Show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +44,10 @@ class Queries:
 
     __slots__ = ("_handle", "_lookup", "_selection", "_session")
 
-    _lookup: Callable[[Any, bytes], bytes | None]
-
     def __init__(self, selection: Selection) -> None:
         self._selection, self._session, self._handle = selection, selection.session, selection.handle
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
+        self._lookup: Callable[[Any, bytes], bytes | None]
         self._lookup = self._session.native.lookup_key if HAS_GLOBAL_LOCK else self._lookup_counted
 
     def lookup_key(self, path: plexindex.types.PathArg) -> str | None:
@@ -95,7 +100,7 @@ class Queries:
             piece = paths[start : start + _KEYS_AT_ONCE]
             try:
                 keys = self._keys_of(convert.join_paths(piece, hides_paths), len(piece))
-            except (TypeError, plexindex.InvalidArgumentError):
+            except (TypeError, InvalidArgumentError):
                 convert.check_paths(paths, hides_paths)
                 raise
             found += [key or None for key in keys]
@@ -110,7 +115,7 @@ class Queries:
         keys.pop()
         if len(keys) != count:
             # Without this check, paths could get the keys of other paths.
-            raise plexindex.Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
+            raise Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
         return keys
 
     def match(
@@ -122,7 +127,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Match:
+    ) -> Match:
         """Returns the item for a file. Asks the server only if necessary.
 
         ``size`` is the file's size in bytes, which a webhook may contain. By default, plexindex reads the size of a
@@ -147,7 +152,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Matches:
+    ) -> Matches:
         """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order. ``size=False``
         forbids to read sizes.
 
@@ -168,7 +173,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.FolderMatch:
+    ) -> FolderMatch:
         """Returns the item for a folder: the movie, show, season, artist or album of the given ``kind`` that has the
         files below it, or without ``kind`` the outermost item whose files are all below it. The folder of a season is
         therefore the show if the show has no other files. Fetches and raises errors as :meth:`match` does.
@@ -180,7 +185,7 @@ class Queries:
         if kind is not None and convert.only_text("kind", kind).decode() not in _FOLDER_KINDS:
             raise convert.invalid("kind", f"invalid kind ({kind!r}): must be one of {', '.join(_FOLDER_KINDS)}")
         answer = self._asked("match.folder", timeout, offline, check, progress, path=raw, kind=kind)
-        return plexindex.FolderMatch(self._selection, path, answer)
+        return FolderMatch(self._selection, path, answer)
 
     def match_guid(
         self,
@@ -190,7 +195,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Match:
+    ) -> Match:
         """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
         TMDB and TVDB number films, shows and episodes separately, so name the type: ``tvdb://show/81189``.
 
@@ -202,7 +207,7 @@ class Queries:
         """
         name = convert.only_text("guid", guid).decode()
         answer = self._asked("match.guid", timeout, offline, check, progress, guid=name)
-        return plexindex.Match(self._selection, guid, answer)
+        return Match(self._selection, guid, answer)
 
     def search_title(
         self,
@@ -212,7 +217,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Match:
+    ) -> Match:
         """Returns the items with a title, ignoring case, accents and punctuation, as ``candidates``; otherwise the
         items whose titles contain all words, with low confidence. For a show's title, the items are its episodes.
 
@@ -221,7 +226,7 @@ class Queries:
         """
         name = convert.only_text("title", title).decode()
         answer = self._asked("match.title", timeout, offline, check, progress, title=name)
-        return plexindex.Match(self._selection, title, answer)
+        return Match(self._selection, title, answer)
 
     def _asked(
         self, method: str, timeout: float | None, offline: bool, check: bool, progress: Any, **request: Any
@@ -236,7 +241,7 @@ class Queries:
         timeout: float | None = None,
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> Iterator[plexindex.Item]:
+    ) -> Iterator[Item]:
         """Yields the items from the store, in an order without meaning. Of all libraries, one library after another.
 
         plexindex reads one page at a time. If an item changes meanwhile, the order of the others stays the same; the
@@ -257,7 +262,7 @@ class Queries:
         timeout: float | None = None,
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> Iterator[plexindex.Item]:
+    ) -> Iterator[Item]:
         """Yields the items with files below a folder, once for each file, in path order: :attr:`Item.path`. The rest is
         as for :meth:`items`.
 
@@ -269,7 +274,7 @@ class Queries:
 
     def _pages(
         self, method: str, timeout: float | None, offline: bool, progress: Any, request: dict[str, Any]
-    ) -> Iterator[plexindex.Item]:
+    ) -> Iterator[Item]:
         """Returns the items from all pages of a list. Fetches a library that was never fetched."""
         selection, limits = self._selection, (timeout, progress)
         query_flags(offline)
@@ -278,18 +283,16 @@ class Queries:
         def first(one: Selection) -> Any:
             try:
                 return one.request(method, *limits, **request)
-            except plexindex.NotFetchedError:
+            except NotFetchedError:
                 if offline:
                     raise
             one.refresh(0, *limits)
             try:
                 return one.request(method, *limits, **request)
-            except plexindex.NotFetchedError:
-                raise plexindex.TimeoutError(
-                    "the timeout passed before the library was fetched: retry to resume"
-                ) from None
+            except NotFetchedError:
+                raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
 
-        def pages() -> Iterator[plexindex.Item]:
+        def pages() -> Iterator[Item]:
             one_by_one = selection.each(*limits, offline=offline) if method == "items.list" else [selection]
             for one in one_by_one:
                 page = first(one)
@@ -299,14 +302,14 @@ class Queries:
                         for name in ("guids", "paths"):
                             if name in facts:
                                 facts[name] = tuple(facts[name])
-                        yield plexindex.Item(facts, selection)
+                        yield Item(facts, selection)
                     if "cursor" not in page:
                         break
                     page = one.request(method, *limits, **request, cursor=page["cursor"])
 
         return pages()
 
-    def shows(self) -> list[plexindex.Show]:
+    def shows(self) -> list[Show]:
         """Returns the shows or artists, each once, sorted by title; of all libraries, one library after another. Reads
         all stored items, and sends no request: raises NotFetchedError if a library was never fetched. Plex lists
         neither the year nor the external IDs of a show with its episodes.
@@ -314,16 +317,16 @@ class Queries:
         >>> [show.title for show in index.shows()]
         ['Alpha']
         """
-        return self._levels(plexindex.Show, "shows")
+        return self._levels(Show, "shows")
 
-    def seasons(self) -> list[plexindex.Season]:
+    def seasons(self) -> list[Season]:
         """Returns the seasons or albums, sorted by show, number and title, like :meth:`shows`. Plex lists no seasons of
         a show that hides them.
 
         >>> [season.number for season in shows.seasons()]
         [1]
         """
-        return self._levels(plexindex.Season, "seasons")
+        return self._levels(Season, "seasons")
 
     def _levels(self, kind: type[Level], level: str) -> list[Level]:
         return [record_of(kind, facts) for one in self._selection.each() for facts in one.request("shows.list")[level]]
@@ -360,7 +363,10 @@ class Queries:
         >>> [difference.reason for difference in index.compare(folder)]
         ['no_library']
         """
-        return plexindex.Comparison(self, folders, without, timeout, offline, progress)
+        with importing:  # with `re`, it takes longer to import than an index to open
+            from .compare import Comparison
+
+        return Comparison(self, folders, without, timeout, offline, progress)
 
     def record_match(
         self,
@@ -387,7 +393,7 @@ class Queries:
         if convert.flag("through", through):
             self.record_matches([(path, key)], timeout=timeout, through=through)
             return
-        raw, text = convert.path_bytes(path, self._session.hides_paths), convert.key_bytes(key, self._session)
+        raw, text = convert.path_bytes(path, self._session.hides_paths), key_bytes(key, self._session)
         given = raw, len(raw), text, len(text), convert.timeout_ms(timeout)
         self._session.ask(self._session.native.record_match, *given, target=self._handle)
 
@@ -417,7 +423,7 @@ class Queries:
         paths = convert.join_paths(given, self._session.hides_paths)
         if paths.count(b"\0") != len(given):
             convert.check_paths(given, self._session.hides_paths)
-        keys = b"".join([convert.key_bytes(key, self._session) + b"\0" for _, key in pairs])
+        keys = b"".join([key_bytes(key, self._session) + b"\0" for _, key in pairs])
         texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
         self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
 
@@ -441,7 +447,7 @@ class Queries:
         >>> movies.match(item.path).stale  # the lookup has asked the server
         False
         """
-        raw = convert.key_bytes(key, self._session)
+        raw = key_bytes(key, self._session)
         self._session.ask(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 
     def invalidate(self) -> None:
@@ -484,7 +490,7 @@ class Queries:
         offline: bool = False,
         check: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Changes:
+    ) -> Changes:
         """Returns the items that were added, removed, changed or moved since a cursor.
 
         Without ``since``, returns only the current cursor; with ``full``, all items as additions. Asks the server if a
@@ -501,13 +507,13 @@ class Queries:
         query_flags(offline, check, full)
         check_limits(timeout, progress)
         if full and since:
-            raise plexindex.InvalidArgumentError("a full listing starts without a cursor: omit since or full")
-        selection, feed, missed = self._selection, plexindex.changes, None
+            raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
+        selection, missed = self._selection, None
         if not offline:
-            missed = feed.bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
+            missed = bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
         else:
-            missed = feed.expired(selection, whole=full)
-        return plexindex.Changes(selection, since, full, missed)
+            missed = expired(selection, whole=full)
+        return Changes(selection, since, full, missed)
 
     def watch(
         self,
@@ -516,7 +522,7 @@ class Queries:
         timeout: float | None = None,
         offline: bool = False,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.Watch:
+    ) -> Watch:
         """Waits for changes from now on, or since a cursor. Yields :class:`Changes` with their cursors, the first at
         once. Ends after ``timeout`` seconds; without a ``timeout``, never.
 
@@ -529,7 +535,7 @@ class Queries:
         ...     print([change.path for change in changes])
         []
         """
-        return plexindex.Watch(self._selection, since, offline, (timeout, progress))
+        return Watch(self._selection, since, offline, (timeout, progress))
 
     def wait_for(
         self,
@@ -539,7 +545,7 @@ class Queries:
         every: float = 1.5,
         progress: plexindex.types.ProgressArg = None,
         size: plexindex.types.SizeArg = None,
-    ) -> plexindex.Match:
+    ) -> Match:
         """Waits until Plex lists a file, such as a new import. Returns the match as soon as its confidence is high, or
         the last answer after ``timeout`` seconds. None waits forever. ``size`` is as in :meth:`match`.
 
@@ -555,7 +561,7 @@ class Queries:
         if size is not None:
             request["size"] = convert.file_size(size)[1]
         limit = float("inf") if timeout is None else timeout
-        return plexindex.Match(self._selection, path, self._selection.request("match.wait", limit, progress, **request))
+        return Match(self._selection, path, self._selection.request("match.wait", limit, progress, **request))
 
     def refresh_items(
         self,
@@ -571,7 +577,7 @@ class Queries:
 
         >>> movies.refresh_items([item])
         """
-        names = convert.key_list(keys, self._session)
+        names = key_list(keys, self._session)
         self._session.request("items.refresh", timeout, progress, keys=names, analyze=convert.flag("analyze", analyze))
 
     def edit_items(
@@ -582,7 +588,7 @@ class Queries:
         remove: Mapping[str, str | Iterable[str]] | None = None,
         locked: bool | None = True,
         timeout: float | None = None,
-    ) -> plexindex.EditReport:
+    ) -> EditReport:
         """Sets the same values for items in one library, with one request for each hundred items of a type.
 
         ``fields`` maps Plex's field names to values: a string or a number replaces the value, a list adds tags
@@ -599,4 +605,4 @@ class Queries:
         >>> movies.edit_items([item], {"label": ["seen"]}).done
         ['101']
         """
-        return plexindex.edits.edit(self._selection, keys, fields, remove, locked, timeout)
+        return edit(self._selection, keys, fields, remove, locked, timeout)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from ctypes import byref, c_char_p
+from ctypes import byref, c_char_p, sizeof
 
 import plexindex
 
-from .._core import TYPE_CHECKING, importing
+from .._core import TYPE_CHECKING, Callable, Iterable, convert, importing, log
 from .._core import abi as c
-from .._core.session import HAS_GLOBAL_LOCK, ForkLock
-from ..opening import open_tables
+from .._core.session import HAS_GLOBAL_LOCK, ForkLock, Recipe, Session
+from ..errors import ClosedError
 from ..table import Table
 from .host import chosen, host_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, Union
 
-    from .._core.session import Session
-
     PathLike = Union[str, "os.PathLike[str]"]
-    Row = dict[str, Any]
     T = TypeVar("T")
 
 
@@ -63,14 +59,19 @@ class Cache:
             with self._opening():
                 found = self._open
                 if found is None or not found.is_open:
-                    found = self._open = open_tables(self._folder)
+                    raw = convert.folder_bytes("cache_dir", self._folder)
+                    options = c.COptions(size=sizeof(c.COptions), cache_dir=c.CBytes(raw, len(raw)))
+                    options.log_level, options.slow_ms = log.follow_level(), c.NEVER_SLOW
+                    found = Session(self._folder, Recipe(self._folder, None, False, {"obfuscate_paths": False}))
+                    found.open(options, None)
+                    self._open = found
         return found
 
     def _run(self, work: Callable[[Session], T]) -> T:
         """Calls a function with the session. Retries if another thread closes the index during the call."""
         try:
             return work(self._session())
-        except plexindex.ClosedError:
+        except ClosedError:
             return work(self._session())
 
     def _at(self, name: bytes, work: Callable[[Table], T]) -> T:
@@ -92,7 +93,7 @@ class Cache:
             found.close()
         self._log.debug(f"{self._name} closed")
 
-    def get_stats(self) -> dict[str, Any]:
+    def get_stats(self) -> plexindex.types.Facts:
         """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, ``count``."""
         total = self._hits + self._misses
         return {
@@ -241,28 +242,28 @@ class PlexCache(Cache):
         self._library_ttl = library_ttl
         super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
 
-    def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
+    def set_library_items(self, library_name: str, items: Iterable[plexindex.types.Any]) -> None:
         """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
         count = self._put(_entry(_LISTED, library_name), items)
         self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
 
-    def get_library_items(self, library_name: str) -> list[Row] | None:
+    def get_library_items(self, library_name: str) -> list[plexindex.types.Facts] | None:
         """Returns a library's rows in order, or None if there are no rows or the rows have expired."""
         return self._get(_entry(_LISTED, library_name), f"library '{library_name}'", "items")
 
-    def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
+    def set_search_results(self, library_name: str, title: str, results: Iterable[plexindex.types.Any]) -> None:
         """Stores the results of a title search, like :meth:`set_library_items`."""
         count = self._put(_entry(_SEARCHED, library_name, title), results)
         self._log.debug(f"Cached {count} search results for '{library_name}:{title}'")
 
-    def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
+    def get_search_results(self, library_name: str, title: str) -> list[plexindex.types.Facts] | None:
         """Returns the results that were stored for exactly this title, or None, like :meth:`get_library_items`."""
         return self._get(_entry(_SEARCHED, library_name, title), f"search '{library_name}:{title}'", "results")
 
     def __repr__(self) -> str:
         return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
-    def _put(self, entry: bytes, items: Iterable[Any]) -> int:
+    def _put(self, entry: bytes, items: Iterable[plexindex.types.Any]) -> int:
         with importing:
             import json  # importing it takes longer than a lookup
 
@@ -271,7 +272,7 @@ class PlexCache(Cache):
         self._at(_ROWS, lambda table: table.set(entry, json.dumps(rows).encode(), expire=ttl))
         return len(rows)
 
-    def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
+    def _get(self, entry: bytes, what: str, rows_are: str) -> list[plexindex.types.Facts] | None:
         with importing:
             import json
 
@@ -291,7 +292,7 @@ def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:
     return b"%s%d:%s%s" % (kind, len(library), library, name_of(rest))
 
 
-def extract(item: Any) -> Row | None:
+def extract(item: plexindex.types.Any) -> plexindex.types.Facts | None:
     """Returns an item's row: ``key``, ``title`` and ``file_paths``. None without a key, or if reading fails."""
     # Otherwise plexapi would send a request for each empty attribute.
     known = getattr(item, "__dict__", None)

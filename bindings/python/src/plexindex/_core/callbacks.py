@@ -18,19 +18,17 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-from _thread import _local, get_ident
 from time import monotonic, sleep
 
-import plexindex
-
-from . import TYPE_CHECKING, in_child, log
+from ..errors import Error, error_for
+from ..progress import Progress
+from . import TYPE_CHECKING, _local, get_ident, in_child, log
 from . import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from ..progress import Progress
     from ..types import ProgressArg
     from .session import Session
 
@@ -153,9 +151,9 @@ class Call:
             raise self._failure(status)  # no name here, which would keep the error and this frame alive
         return status
 
-    def _failure(self, status: int) -> plexindex.Error:
+    def _failure(self, status: int) -> Error:
         text = b"\0".join(self.text.raw.split(b"\0", 2)[:2])  # the name of an invalid option follows a NUL
-        error = plexindex.errors.error_for(status, text)
+        error = error_for(status, text)
         return error if self.session is None else self.session.explain(error)
 
     def goes_on(self, address: int) -> bool:
@@ -181,7 +179,7 @@ class Call:
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
         try:
-            progress = plexindex.Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
+            progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
             return self.listener(progress) is not False
         except GeneratorExit as error:  # otherwise the generator that C calls would end
             self.error = error

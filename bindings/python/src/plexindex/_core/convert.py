@@ -6,8 +6,7 @@ import os
 import sys
 from struct import Struct
 
-import plexindex
-
+from ..errors import InvalidArgumentError
 from . import TYPE_CHECKING, importing
 from . import abi as c
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..types import PathArg, SizeArg
-    from .session import Session
 
     T = TypeVar("T")
 
@@ -46,9 +44,9 @@ def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes
         value = fspath("a path", path)
         raw = text_bytes("path", value, hidden)
     if not raw:
-        raise plexindex.InvalidArgumentError(f"the path is empty: give the full path of a {what}")
+        raise InvalidArgumentError(f"the path is empty: give the full path of a {what}")
     if 0 in raw:  # b"\0" would take longer
-        raise plexindex.InvalidArgumentError(
+        raise InvalidArgumentError(
             f"the path {display_path(value, hidden)} contains a NUL character, which no file name can contain: "
             "omit this path"
         )
@@ -142,40 +140,9 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
     try:
         for path in paths:
             encoded.append(path_bytes(path, hidden))  # noqa: PERF401 - the length is the position
-    except (TypeError, plexindex.InvalidArgumentError) as error:
+    except (TypeError, InvalidArgumentError) as error:
         raise type(error)(f"{error} (position {len(encoded)} in the list of paths)") from None
     return encoded
-
-
-def key_bytes(key: object, session: Session | None = None) -> bytes:
-    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, a show, a season, or a plexindex or plexapi item. Rejects a
-    match that is not sure, and an item of another server than the session's.
-    """
-    if not isinstance(key, (str, int)):
-        if isinstance(key, plexindex.Match):
-            key = key.require()
-        # A pickled item does not know its server.
-        known = getattr(key, "_source", None) if isinstance(key, plexindex.Item) else None
-        theirs = getattr(key, "_server", None)  # plexapi's
-        if session and (
-            (known and known.session.recipe.server_url != session.recipe.server_url) or not session.is_of_server(theirs)
-        ):
-            raise plexindex.InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
-        key = getattr(key, "ratingKey", getattr(key, "rating_key", key))
-    if isinstance(key, int) and not isinstance(key, bool):
-        key = str(key)
-    if not isinstance(key, str):
-        raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
-    if not key or "\0" in key:
-        raise plexindex.InvalidArgumentError(
-            f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'"
-        )
-    return only_text("key", key)
-
-
-def key_list(keys: Iterable[object], session: Session) -> list[str]:
-    """Returns keys as strings, each once. Accepts the same keys as :func:`key_bytes`."""
-    return list(dict.fromkeys(key_bytes(key, session).decode() for key in listed("keys", keys)))
 
 
 def callback(name: str, given: Any) -> Any:
@@ -206,9 +173,9 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 
 
-def invalid(argument: str | None, text: str) -> plexindex.InvalidArgumentError:
+def invalid(argument: str | None, text: str) -> InvalidArgumentError:
     """Creates the error for an invalid option or argument."""
-    error = plexindex.InvalidArgumentError(text)
+    error = InvalidArgumentError(text)
     error.argument = argument
     return error
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from _thread import get_ident
 from functools import partial
 from weakref import WeakSet
 
-from . import TYPE_CHECKING, convert, in_child
+from . import TYPE_CHECKING, convert, get_ident, in_child
 from . import abi as c
 from .callbacks import receive, running
 

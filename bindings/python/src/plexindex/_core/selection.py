@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import plexindex
-
+from ..errors import InvalidArgumentError, LibraryNotFoundError, NotFetchedError, OfflineError
+from ..item import Item
+from ..light import LightItem
+from ..match import Match, Matches
 from . import TYPE_CHECKING, convert
 from . import abi as c
 from .callbacks import take
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
 
-    from ..item import Item
-    from ..light import LightItem
-    from ..match import Match, Matches
     from ..queries import Queries
     from ..types import KeyArg, NoSizeArg, PathArg, ProgressArg, SizeArg
     from .session import Handle, Session
@@ -82,11 +81,11 @@ class Selection:
         """
         try:
             return self.request("libraries.list", offline=True)["libraries"]  # type: ignore[no-any-return]
-        except plexindex.LibraryNotFoundError:
+        except LibraryNotFoundError:
             if must_exist:
                 raise
             return []
-        except (plexindex.NotFetchedError, plexindex.OfflineError):
+        except (NotFetchedError, OfflineError):
             return []
 
     def match(
@@ -111,7 +110,7 @@ class Selection:
         first, log_lines = two_numbers(block, _FIRST)
         if log_lines:
             session.drain_log()
-        return plexindex.Match(self, path, None, block, first)
+        return Match(self, path, None, block, first)
 
     def match_paths(
         self,
@@ -136,10 +135,10 @@ class Selection:
                 block = call.detach()
                 call.query.text_data = None
             session.drain_log()
-        except plexindex.InvalidArgumentError:
+        except InvalidArgumentError:
             convert.check_paths(paths, session.hides_paths)
             raise
-        return plexindex.Matches(block, self, paths)
+        return Matches(block, self, paths)
 
     def refresh(self, flags: int = 0, timeout: float | None = None, progress: ProgressArg = None) -> bool:
         """Refreshes the libraries. Returns whether they are up to date."""
@@ -152,13 +151,13 @@ class Selection:
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item; None if it is not listed."""
-        return self.request("items.get", key=convert.key_bytes(key, self.session)).get("item")  # type: ignore[no-any-return]
+        return self.request("items.get", key=key_bytes(key, self.session)).get("item")  # type: ignore[no-any-return]
 
     def listed_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """As :meth:`item_facts`, but returns None if a library has no listing, or vanished."""
         try:
             return self.item_facts(key)
-        except (plexindex.LibraryNotFoundError, plexindex.NotFetchedError):
+        except (LibraryNotFoundError, NotFetchedError):
             return None
 
     def __reduce__(self) -> NoReturn:
@@ -173,7 +172,7 @@ class Selection:
     def light_of(self, item: Item) -> LightItem | None:
         """Returns an item with plexapi's attributes, if the index is for a plexapi server."""
         plex = self.session.plexapi
-        return None if plex is None else plexindex.LightItem(plex, self._of(item), item)
+        return None if plex is None else LightItem(plex, self._of(item), item)
 
     def host_path_of(self, path: str) -> str | None:
         """Returns the host's path for a server's path."""
@@ -195,3 +194,34 @@ def oldest(known: list[dict[str, Any]]) -> float | None:
     """Returns the maximum age of libraries' listings in seconds, by their facts."""
     ages: list[int] = [facts["age_ms"] for facts in known if "age_ms" in facts]
     return max(ages) / 1000 if ages else None
+
+
+def key_bytes(key: object, session: Session | None = None) -> bytes:
+    """Encodes a key: ``/library/metadata/7``, ``"7"``, 7, a show, a season, or a plexindex or plexapi item. Rejects a
+    match that is not sure, and an item of another server than the session's.
+    """
+    if not isinstance(key, (str, int)):
+        if isinstance(key, Match):
+            key = key.require()
+        # A pickled item does not know its server.
+        known = getattr(key, "_source", None) if isinstance(key, Item) else None
+        theirs = getattr(key, "_server", None)  # plexapi's
+        if session and (
+            (known and known.session.recipe.server_url != session.recipe.server_url) or not session.is_of_server(theirs)
+        ):
+            raise InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
+        key = getattr(key, "ratingKey", getattr(key, "rating_key", key))
+    if isinstance(key, int) and not isinstance(key, bool):
+        key = str(key)
+    if not isinstance(key, str):
+        raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
+    if not key or "\0" in key:
+        raise InvalidArgumentError(
+            f"{convert.display_path(key)} is not a key: give an item's key or rating key, such as '7'"
+        )
+    return convert.only_text("key", key)
+
+
+def key_list(keys: Iterable[object], session: Session) -> list[str]:
+    """Returns keys as strings, each once. Accepts the same keys as :func:`key_bytes`."""
+    return list(dict.fromkeys(key_bytes(key, session).decode() for key in convert.listed("keys", keys)))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from _thread import RLock, get_ident, start_new_thread
 from ctypes import c_void_p
 from time import sleep
 from warnings import warn
 
-import plexindex
-
-from . import TYPE_CHECKING, convert, importing, log
+from ..errors import ClosedError, Error
+from . import TYPE_CHECKING, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
 from .native import load
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from ..opening import Recipe
     from ..types import ProgressArg, TokenArg
     from .callbacks import Call
     from .renewal import Renewal
@@ -68,6 +65,13 @@ class ForkLock:
         return self._lock
 
 
+class Recipe:
+    """How another process opens the same index."""
+
+    def __init__(self, folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> None:
+        self.folder, self.server_url, self.has_token, self.options = folder, server_url, has_token, options
+
+
 class Session:
     """An open handle and its running calls.
 
@@ -76,9 +80,7 @@ class Session:
     waits for registered calls.
     """
 
-    def __init__(
-        self, folder: str, recipe: Recipe, progress: ProgressArg = None, reason: plexindex.Error | None = None
-    ) -> None:
+    def __init__(self, folder: str, recipe: Recipe, progress: ProgressArg = None, reason: Error | None = None) -> None:
         """Until :meth:`open`, each call raises the reason or, without one, a ClosedError."""
         self.handle, self.is_open = Handle(), False  # first, because loading the library can fail
         self.native = load()
@@ -132,7 +134,7 @@ class Session:
         """
         this_thread = get_ident()
         if any(call.reporting and call.session is self and call.thread == this_thread for call in list(running)):
-            raise plexindex.Error("cannot close an index from its progress callback: return False to end the call")
+            raise Error("cannot close an index from its progress callback: return False to end the call")
         self.is_open = False
         with self._closing():
             if not self.handle:
@@ -304,7 +306,7 @@ class Session:
             lines = [] if is_ending() or sys.is_finalizing() else log.read(self.native)
         log.hand_on(lines)
 
-    def closed_error(self) -> plexindex.Error:
+    def closed_error(self) -> Error:
         """Creates the error for a call on a closed index."""
         if self._reason is not None:
             # A new exception each time, because each raise adds frames to an exception.
@@ -313,10 +315,8 @@ class Session:
             error.__cause__ = self._reason.__cause__
             return error
         if self.is_open:
-            return plexindex.ClosedError(
-                "the Python interpreter is exiting: only its last thread can still use plexindex"
-            )
-        return plexindex.ClosedError(f"the index on {self.folder!r} is closed: open it again")
+            return ClosedError("the Python interpreter is exiting: only its last thread can still use plexindex")
+        return ClosedError(f"the index on {self.folder!r} is closed: open it again")
 
     def _begin(self, call: Call, progress: ProgressArg = None) -> None:
         """Registers a call, and then checks that the index is open."""
@@ -326,13 +326,13 @@ class Session:
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
 
-    def explain(self, error: plexindex.Error) -> plexindex.Error:
+    def explain(self, error: Error) -> Error:
         """Returns the exception for an error of a call: with the cause that only Python knows."""
         if error.status == c.UNAUTHORIZED and self._renewal is not None:
             error.__cause__ = self._renewal.error
         self.drain_log()
         if error.status == c.ABORTED and (not self.is_open or is_ending()):
-            closed = plexindex.ClosedError("the index was closed during this call") if not self.is_open else None
+            closed = ClosedError("the index was closed during this call") if not self.is_open else None
             error, cause = closed or self.closed_error(), error
             error.__cause__ = cause
         return error

@@ -24,7 +24,6 @@ from .._core.selection import oldest, selection_of
 from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
-from ..library import Library
 from ..mapping import as_mapping
 from ..match import LISTED
 from ..media import file_of
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..index import Index
+    from ..library import Library
     from ..match import Match
     from ..queries import Queries
     from ..types import PathArg
@@ -74,7 +74,8 @@ def scope_of(compared: Queries, rules: Iterable[str] = RULES) -> Scope:
 
 
 def _index_of(compared: Queries) -> Index:
-    return compared.index if isinstance(compared, Library) else compared  # type: ignore[return-value]
+    index: Any = compared
+    return getattr(index, "index", index)  # type: ignore[no-any-return]
 
 
 class Comparison:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+import plexindex
+
 from .._core import TYPE_CHECKING
 from .._core.record import Record
 from ..item import Item
@@ -44,7 +46,7 @@ _REPLACED = dict.fromkeys(map(ord, _FORBIDDEN), "_")
 class Difference(Record):
     """A difference between a disk and Plex's lists. :meth:`Queries.compare` yields these objects."""
 
-    what: DifferenceKind
+    what: plexindex.types.DifferenceKind
     """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
     ignores the file) and ``"several_paths"`` (an additional file of an item).
     """
