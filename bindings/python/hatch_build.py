@@ -11,7 +11,6 @@ Environment variables:
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import platform
@@ -33,7 +32,7 @@ RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
-    "LICENSE-*", "scripts/make_man.py",
+    "scripts/make_man.py",
 )  # fmt: skip
 
 COMPILES = """\
@@ -55,17 +54,17 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
         if self.target_name == "sdist":
             found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
-            build_data["force_include"].update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
+            # The licences here are links to those of the repository.
+            included = {os.path.realpath(path): name for path, name in build_data["force_include"].items()}
+            included.update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
+            build_data["force_include"] = included
             return
         library = self.prebuilt("PLEXINDEX_PREBUILT") or self.build(rust)
         name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
-        # pyproject.toml cannot name files outside of this folder.
-        folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
-        licensed = {str(licence): f"{folder}/{licence.name}" for licence in rust.glob("LICENSE-*")}
-        build_data["force_include"].update(licensed)
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
+            folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
         # A copy of this folder alone has no scripts.
         if library.suffix != ".dll" and (rust / "scripts").is_dir():
@@ -157,13 +156,9 @@ def report(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def say(text: str) -> None:
-    """Writes to standard error, or to the terminal, because pip hides a build's output unless it fails."""
+    """Writes to standard error, which pip shows with -v, or if the build fails."""
     sys.stderr.write(text)
     sys.stderr.flush()
-    if sys.stderr.isatty():
-        return
-    with contextlib.suppress(OSError), open("/dev/tty", "w") as terminal:
-        terminal.write(f"\n{text}")
 
 
 def platform_tag() -> str:

@@ -69,6 +69,11 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     assert needed == ["Requires-Dist: tomli>=2; python_version < '3.11'"]
     assert "Requires-Python: >=3.9" in metadata
     assert "Author: The plexindex contributors" in metadata
+    licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    assert (
+        licences == set(re.findall("^License-File: (.*)$", metadata, re.MULTILINE)) == {"LICENSE-MIT", "LICENSE-APACHE"}
+    )
+    assert not re.search(r"\]\((?!https?:)", metadata), "a relative link leads nowhere on a package's page"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +164,7 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
     # cargo looks for lib.rs and main.rs below, and for no other file.
     assert {
         *(f"rust/{name}" for name in ("Cargo.lock", "build.rs", ".cargo/config.toml")),
-        "rust/include/plexindex.h",
+        *("LICENSE-MIT", "LICENSE-APACHE", "src/plexindex/py.typed", "rust/include/plexindex.h"),
         "rust/include/plexindex.schema.json",
         "rust/bindings/c/src/functions/lookup.rs",
     } <= names

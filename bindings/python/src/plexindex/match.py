@@ -161,7 +161,7 @@ class Match:
         """Returns :attr:`sure`. Raises NoMatchError with the :attr:`message` if it is None, or the :attr:`error`.
 
         >>> movies.match("/films/Sintel (2010).mkv").require()
-        <Item /library/metadata/101 'Sintel (2010)'>
+        <plexindex.Item /library/metadata/101 'Sintel (2010)'>
         """
         item = self.sure
         if item is None:
