@@ -361,7 +361,7 @@ def test_an_index_for_asyncio_names_its_class_and_cannot_be_copied(
 
 def test_an_error_names_the_attribute_that_cannot_be_set(index: plexindex.Index) -> None:
     own, name = aio.AsyncIndex(index), "tokn"
-    unknown = [(target, name) for target in (index, index.library(), own, own.library())]
+    unknown = [(target, name) for target in (index, index.library(1), own, own.library(1))]
     for target, name in (*unknown, (index, "cache_dir"), (plexindex.Item({}), "rating_key")):
         with pytest.raises(AttributeError, match=name):
             setattr(target, name, "x")

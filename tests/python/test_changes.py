@@ -125,7 +125,7 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
     tree.rename(tree.listed[0], new)
     cursor = index.changes().cursor
     aside = tree.films.rename(tree.media / "aside")
-    find_renames(index.library())
+    find_renames(index)
     aside.rename(tree.films)
     find_renames(index.library("Shows"))
     assert list(index.changes(cursor)) == []

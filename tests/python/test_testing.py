@@ -158,7 +158,7 @@ def test_a_server_that_fails(plex_with_movie: FakePlex, tmp_path: Path) -> None:
         plex.token = "another"
         with pytest.raises(plexindex.UnauthorizedError):
             index.refresh(full=True)
-        index.token = "another"
+        index.set_token("another")
         index.refresh(full=True)
         address = plex.url
         plex.stop()

@@ -89,7 +89,7 @@ def index_types(index: plexindex.Index, movies: plexindex.Library) -> None:
     assert count(movies) == count(index) == 2
     with pytest.raises(AttributeError, match="section"):
         movies.section = "2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    index.token = "another"
+    index.set_token("another")
 
 
 def plexapi_types(plex: Any, folder: Path) -> None:

@@ -315,19 +315,19 @@ def asked(
     return some
 
 
-def by_match(library: plexindex.Library) -> Ask:
+def by_match(library: plexindex.Queries) -> Ask:
     """The full answer, with each file's size."""
     return lambda asked: [_answer(library.match(one.path, size=one.size, offline=True)) for one in asked]
 
 
-def without_sizes(library: plexindex.Library) -> Ask:
+def without_sizes(library: plexindex.Queries) -> Ask:
     """The full answer, of paths alone."""
     return lambda asked: [
         _answer(match) for match in library.match_paths([one.path for one in asked], size=False, offline=True)
     ]
 
 
-def by_lookup(library: plexindex.Library) -> Ask:
+def by_lookup(library: plexindex.Queries) -> Ask:
     """The fast answer."""
     return lambda asked: [(key, None) for key in library.lookup_keys([one.path for one in asked])]
 
@@ -362,7 +362,7 @@ Open = Callable[[Path, list[tuple[str, str]]], plexindex.Index]
 
 def judged(
     store: Path, open_: Open, collections: list[Collection], view: View
-) -> Iterator[tuple[list[Collection], plexindex.Library]]:
+) -> Iterator[tuple[list[Collection], plexindex.Queries]]:
     """Who answers in a view, over a store that was fetched: the library of each collection, and all at once."""
     groups: dict[tuple[tuple[str, str], ...], list[Collection]] = defaultdict(list)
     for collection in collections:
@@ -372,4 +372,4 @@ def judged(
             for collection in some:
                 yield [collection], index.library(collection.title)
             if view.mappings is None:
-                yield collections, index.library()
+                yield collections, index

@@ -559,7 +559,6 @@ class AsyncIndex(AsyncQueries):
     clear = _coroutine(sync.Index.clear)
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
-    token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
     call = _coroutine(sync.Index.call)
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)

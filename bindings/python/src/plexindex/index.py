@@ -59,7 +59,7 @@ class Index(Queries):
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None
     ) -> Library:
-        """Returns a library by its title, section ID or uuid. Without arguments, the result means all libraries.
+        """Returns a library by its title, section ID or uuid.
 
         ``title`` can also be a uuid or a section ID, and is not case-sensitive; a number is a section ID. Fetches
         nothing: if the server has no such library, the first lookup raises LibraryNotFoundError, which lists the
@@ -73,11 +73,11 @@ class Index(Queries):
         section = None if section is None else str(section)
         named = (c.SELECT_ANY, title), (c.SELECT_SECTION, section), (c.SELECT_UUID, uuid)
         given: list[Any] = [one for one in named if one[1] is not None]
-        if len(given) > 1:
-            raise InvalidArgumentError("give only one of title, section and uuid")
+        if len(given) != 1 or given[0][1] == "":
+            raise InvalidArgumentError("give one of title, section and uuid; the index itself asks all libraries")
         if not self.is_open:
             raise self._session.closed_error()
-        return Library(self, self._selection.select(*(given[0] if given else ())))
+        return Library(self, self._selection.select(*given[0]))
 
     def libraries(
         self,
@@ -120,7 +120,7 @@ class Index(Queries):
         self._session.ask(self._session.native.notify, raw, len(raw))
 
     def set_token(self, token: str | None) -> None:
-        """Replaces the token, like ``index.token = …``. Sends no request. Running calls keep their token.
+        """Replaces the token. Sends no request. Running calls keep their token.
 
         With the option ``user``, the index keeps its content and answers immediately. Without it, the next lookup asks
         the server, and the index keeps its content only for the same token, or a JSON Web Token with the same key pair
@@ -132,8 +132,6 @@ class Index(Queries):
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
         self._session.token, self._session.plex = token, None
-
-    token = property(None, set_token, doc="The token, write-only: see :meth:`set_token`.")
 
     def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
         """Returns a table of your own in the index: a mapping of names to bytes, which every process sees.
@@ -166,8 +164,8 @@ class Index(Queries):
         if request is not None and not hasattr(request, "keys"):
             raise TypeError(f"request must be a dict, not {type(request).__name__}")
         request = dict(request or {})
-        library: Any = request.get("library", {})
-        if not isinstance(library, dict):
+        library: Any = request.get("library")
+        if library is not None and not isinstance(library, dict):
             if not isinstance(library, Library):
                 library = self.library(library)
             elif library.index is not self:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import plexindex
 
 from ._core import TYPE_CHECKING, Iterator
-from ._core.selection import Selection, oldest, selection_of
+from ._core.selection import Selection, selection_of
 from ._core.session import Handle
 from .queries import Queries
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    Value = TypeVar("Value")
 
 
 class Library(Queries):
-    """One library in an index, or all libraries. :meth:`Index.library` and :meth:`Index.libraries` return this object,
-    which any thread can use. Libraries are equal if the index and what selects the library are equal.
+    """One library in an index. :meth:`Index.library` and :meth:`Index.libraries` return this object, which any thread
+    can use. Libraries are equal if the index and what selects the library are equal.
 
     The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
     the library opens the same folder with the same options. The pickle contains no token, so the process reads the
@@ -38,61 +40,55 @@ class Library(Queries):
 
     @property
     def title(self) -> str:
-        """Title. Two libraries can have the same title. This fact and the next three are empty for all libraries, and
-        if the store does not contain the library.
+        """Title. Two libraries can have the same title. This fact and the next four are empty if the store does not
+        contain the library.
         """
-        return self._fact("title") or ""
+        return self._fact("title", "")
 
     @property
     def section(self) -> str:
         """Section id, such as ``"1"``."""
-        return self._fact("section") or ""
+        return self._fact("section", "")
 
     @property
     def uuid(self) -> str:
         """The library's uuid."""
-        return self._fact("uuid") or ""
+        return self._fact("uuid", "")
 
     @property
     def kind(self) -> str:
         """Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
-        return self._fact("kind") or ""
+        return self._fact("kind", "")
 
     @property
     def locations(self) -> tuple[str, ...]:
         """The library's folders, as paths on the server."""
-        return tuple(folder for facts in self._known() for folder in facts["locations"])
+        return tuple(self._fact("locations", ()))
 
     @property
     def item_count(self) -> int:
         """Number of listed items. 0 if the library was never fetched."""
-        return sum(facts.get("items", 0) for facts in self._known())
+        return self._fact("items", 0)
 
     @property
     def age(self) -> float | None:
-        """Seconds since the listing was last known to be current. None if the library was never fetched completely. For
-        all libraries, the maximum.
-        """
-        return oldest(self._known())
+        """Seconds since the listing was last known to be current. None if the library was never fetched completely."""
+        milliseconds: float | None = self._fact("age_ms", None)
+        return None if milliseconds is None else milliseconds / 1000
 
     @property
     def fresh(self) -> bool:
         """Whether the listing is current, so that answers from it are not stale."""
-        known = self._known()
-        return bool(known) and all(facts["fresh"] for facts in known)
+        return self._fact("fresh", False)
 
     @property
     def generation(self) -> int:
         """The listing's number, which changes only when the content changes. 0 if the library was never fetched."""
-        return self._fact("generation") or 0
+        return self._fact("generation", 0)
 
-    def _fact(self, name: str) -> Any:
-        known = self._known() if self._handle.named is not None else []
-        return known[0].get(name) if known else None
-
-    def _known(self) -> list[dict[str, Any]]:
-        """Returns the facts for the properties."""
-        return self._selection.facts() if self._facts is None else [self._facts]
+    def _fact(self, name: str, absent: Value) -> Value:
+        facts: Any = next(iter(self._selection.facts()), {}) if self._facts is None else self._facts
+        return facts.get(name, absent)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[plexindex.Item]:
         return self.items()
@@ -115,7 +111,7 @@ class Library(Queries):
         elif isinstance(named, dict):
             shown = ", ".join(f"{name}={value!r}" for name, value in named.items())
         else:
-            shown = "(all)" if named is None else repr(named)
+            shown = repr(named)
         closed = "" if self._session.is_open else " (closed)"
         return f"<plexindex.Library {shown}{closed}>"
 

@@ -13,12 +13,12 @@ from ..changes import Change, Changes, bring_up_to_date
 from ..compare import find_renames
 from ..errors import Error, InvalidArgumentError
 from ..index import Index
-from ..library import Library
+from ..queries import Queries
 from . import codes, output
 from .match import item_text
 from .options import UsageError, command, given
 from .output import say
-from .settings import Settings
+from .settings import Settings, chosen
 
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
@@ -71,11 +71,11 @@ def changes_command(
         settings.expect_source()
     cursor = since or (None if full or state is None else _read_state(state))
     with settings.open_for_answers(progress=bar) as index:
-        chosen = index.library(library)
+        asked = chosen(index, library)
         try:
             if not offline:
-                older = bring_up_to_date(selection_of(chosen), (settings.timeout, bar), always=check, whole=full)
-            page = chosen.changes(cursor, full=full, offline=True)
+                older = bring_up_to_date(selection_of(asked), (settings.timeout, bar), always=check, whole=full)
+            page = asked.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:
                 raise
@@ -103,9 +103,9 @@ def changes_command(
                     raise
                 has_events = False  # Plex's database sends no events, so plexindex polls it
             if has_events and disk_every != 0:
-                follow_renames(index, chosen, disk_every or _DISK_SECONDS)
+                follow_renames(index, asked, disk_every or _DISK_SECONDS)
             before = page.cursor
-            for page in chosen.watch(before, offline=offline):
+            for page in asked.watch(before, offline=offline):
                 _print_page(index, page, has_state=has_state, always=page.cursor != before)
                 before = page.cursor
                 _write_state(state, before)
@@ -174,7 +174,7 @@ def _write_state(state: str | None, cursor: str | None) -> None:
 _DISK_SECONDS = 600.0
 
 
-def follow_renames(index: Index, library: Library, seconds: float) -> None:
+def follow_renames(index: Index, compared: Queries, seconds: float) -> None:
     """Compares the libraries' folders with the disk again and again, on a separate thread.
 
     The server does not always report a rename, but each rename leaves a missing file. After a request for the item of
@@ -184,7 +184,7 @@ def follow_renames(index: Index, library: Library, seconds: float) -> None:
     def run() -> None:
         while index.is_open:
             with contextlib.suppress(Error):  # the feed reports a failure that lasts
-                find_renames(library)
+                find_renames(compared)
             time.sleep(seconds)
 
     threading.Thread(target=run, name="plexindex-renames", daemon=True).start()

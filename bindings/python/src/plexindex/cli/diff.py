@@ -13,7 +13,7 @@ from . import codes, output
 from .match import item_text
 from .options import VALUES, UsageError, command, given
 from .output import count, say
-from .settings import Settings
+from .settings import Settings, chosen
 
 _WORDS = {
     "not_in_plex": ("not in Plex", "bad"),
@@ -77,7 +77,7 @@ def diff_command(
         raise UsageError("no folder was given: give the folders to walk")
     settings, counter = Settings(), output.Bar()
     with settings.open_for_answers() as index:
-        comparison = index.library(library).compare(
+        comparison = chosen(index, library).compare(
             map(os.fsencode, folders),
             without=without,
             timeout=settings.timeout,
@@ -85,9 +85,9 @@ def diff_command(
             progress=lambda files: counter.show(f"{count(files, 'file')} found"),
         )
         printed = hidden = 0
-        chosen = (one for one in comparison if not only or any(_KINDS[kind](one) for kind in only))
+        wanted = (one for one in comparison if not only or any(_KINDS[kind](one) for kind in only))
         try:
-            for missing, group in groupby(chosen, _missing_folder):
+            for missing, group in groupby(wanted, _missing_folder):
                 for text in _lines(group, missing, with_remarks=left_out and not only):
                     counter.drop()
                     if limit is None or printed < limit:

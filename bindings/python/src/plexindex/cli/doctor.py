@@ -332,7 +332,7 @@ def _check_files(
             return
     folders = [full_path(os.fsencode(path)) for path in arguments if path != "-" and os.path.isdir(path)]
     listed = list(read_paths((path for path in arguments if path == "-" or not os.path.isdir(path)), null=False))
-    scope = scope_of(index.library())
+    scope = scope_of(index)
     for one in missing_mounts(scope, folders):
         report.bad(f"{one.path}: {one.message}")
     found = [files for files in [*(_media_below(report, folder, scope) for folder in folders), listed] if files]

@@ -40,7 +40,7 @@ def first_applying(rules: Sequence[Mapping], paths: Sequence[bytes]) -> list[tup
 
 def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[bytes]) -> dict[bytes, str]:
     """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
-    scope, found = scope_of(index.library()), {}
+    scope, found = scope_of(index), {}
     for path, answer in zip(paths, answers):
         # On Windows, a path without a drive belongs to a different machine.
         is_here = os.name != "nt" or os.path.splitdrive(path)[0]

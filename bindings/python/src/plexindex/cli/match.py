@@ -18,7 +18,7 @@ from ..match import LISTED
 from . import codes, output
 from .options import UsageError, command, given
 from .output import count, say
-from .settings import Settings, of_all_servers
+from .settings import Settings, chosen, of_all_servers
 
 if TYPE_CHECKING:
     from .._core.selection import Selection
@@ -142,26 +142,26 @@ class _Server:
         if self._is_check:
             self.settings.expect_source()
         self.index = opened.enter_context(self.settings.open_for_answers(progress=self._bar))
-        chosen = selection_of(self.index.library(self._library))
+        asked = selection_of(chosen(self.index, self._library))
         if self._is_check:
             from ..changes import bring_up_to_date
 
-            self.older = bring_up_to_date(chosen, (self.settings.timeout, self._bar), always=True)
+            self.older = bring_up_to_date(asked, (self.settings.timeout, self._bar), always=True)
             self._bar.drop()
             if self.older is not None:
                 output.complain(f"{self.older}: searching the stored listing")
-        return chosen
+        return asked
 
     def answers(
         self, opened: ExitStack, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool
     ) -> Sequence[Match]:
         """Answers a batch. Opens the index for the first."""
-        chosen = self._selection = self._selection or self._open(opened)
+        asked = self._selection = self._selection or self._open(opened)
         # After a failed check, the answers are those of a check too, so that they are stale.
         flags = query_flags(check=self.older is not None)
         if size is not None:
-            return [chosen.match(paths[0], size, flags)]
-        found = chosen.match_paths(paths, None if with_size else False, QUERY_FILE | flags)
+            return [asked.match(paths[0], size, flags)]
+        found = asked.match_paths(paths, None if with_size else False, QUERY_FILE | flags)
         self._bar.done()
         if is_first and found[0].error is not None:
             raise found[0].error
@@ -198,9 +198,9 @@ def folder_command(folders: list[str], library: str | None, null: bool) -> int:
     settings, bar = Settings(), output.Bar()
     tally = Tally(offline=settings.answers_from_store_only)
     with settings.open_for_answers(progress=bar) as index:
-        chosen = index.library(library)
+        asked = chosen(index, library)
         for path in read_paths(folders, null):
-            answer = chosen.folder(path)
+            answer = asked.folder(path)
             bar.done()
             tally.add(answer)
             counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""

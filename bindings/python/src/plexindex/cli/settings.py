@@ -14,6 +14,7 @@ from .options import UsageError, command, given
 
 if TYPE_CHECKING:
     from ..index import Index
+    from ..queries import Queries
 
 HOW_TO_NAME_A_SERVER = "give --server-url or --database, set PLEXINDEX_SERVER_URL, or see `plexindex help config`"
 _OF_A_SERVER = ("server_url", "server", "token", "token_file", "token_command", "shared")
@@ -141,6 +142,11 @@ class Settings:
             **options,
         }
         return open(server_url=self.url, token=self.renew or self.token, **chosen)
+
+
+def chosen(index: Index, library: str | None) -> Queries:
+    """Returns the library of the option --library, or the index for all libraries."""
+    return index if library is None else index.library(library)
 
 
 def of_all_servers() -> list[Settings]:

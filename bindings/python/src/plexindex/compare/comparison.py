@@ -499,8 +499,8 @@ def _listed_below(folder: bytes, library: Library) -> int:
     return found.files if found.match_kind in ("exact", "mapped") else 0
 
 
-def find_renames(library: Library) -> None:
-    """Compares a library's folders on this machine with its listing. The feed then reports the renames."""
-    folders = [one.folder for one in scope_of(library).compared if os.path.isdir(disk.native(one.folder))]
+def find_renames(compared: Queries) -> None:
+    """Compares the libraries' folders on this machine with their listings. The feed then reports the renames."""
+    folders = [one.folder for one in scope_of(compared).compared if os.path.isdir(disk.native(one.folder))]
     if folders:
-        Comparison(library, folders, (), None, False, None)._find_renames()
+        Comparison(compared, folders, (), None, False, None)._find_renames()
