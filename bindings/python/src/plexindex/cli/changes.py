@@ -8,8 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from .._core.selection import selection_of
-from ..changes import Change, Changes, bring_up_to_date
+from ..changes import Change, Changes
 from ..compare import find_renames
 from ..errors import Error, InvalidArgumentError
 from ..index import Index
@@ -65,7 +64,7 @@ def changes_command(
     ):
         if is_wrong:
             raise UsageError(text)
-    settings, older, bar = Settings(), None, output.Bar()
+    settings, bar = Settings(), output.Bar()
     offline, has_state = settings.answers_from_store_only, state is not None
     if check:
         settings.expect_source()
@@ -73,16 +72,14 @@ def changes_command(
     with settings.open_for_answers(progress=bar) as index:
         asked = chosen(index, library)
         try:
-            if not offline:
-                older = bring_up_to_date(selection_of(asked), (settings.timeout, bar), always=check, whole=full)
-            page = asked.changes(cursor, full=full, offline=True)
+            page = asked.changes(cursor, full=full, offline=offline, check=check)
         except InvalidArgumentError as error:
             if state is None:
                 raise
             raise UsageError(f"--state {state}: {error}") from None
         bar.drop()
+        older = None if offline else page.error
         if older is not None:
-            page.stale = True
             age = "" if page.age is None else f" of the last {output.span(page.age)}"
             output.complain(f"{older}: changes{age} may be missing")
         is_any = _print_page(index, page, has_state=has_state, always=True)

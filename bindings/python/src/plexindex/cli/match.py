@@ -21,12 +21,12 @@ from .output import count, say
 from .settings import Settings, chosen, of_all_servers
 
 if TYPE_CHECKING:
-    from .._core.selection import Selection
     from ..index import Index
     from ..item import Item
     from ..mapping import Mapping
     from ..match import FolderMatch, Match
     from ..media import MatchedFile
+    from ..queries import Queries
 
 _BATCH = 500
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -133,20 +133,18 @@ class _Server:
     def __init__(self, settings: Settings, library: str | None, is_check: bool) -> None:
         self.settings, self._library, self._is_check = settings, library, is_check
         self._bar = output.Bar()
-        self._selection: Selection | None = None
+        self._asked: Queries | None = None
         self.older: Error | None = None
         """Why the check failed, so that the answers are those of the stored listing."""
 
-    def _open(self, opened: ExitStack) -> Selection:
+    def _open(self, opened: ExitStack) -> Queries:
         given["settings"] = self.settings  # for the report of an error
         if self._is_check:
             self.settings.expect_source()
         self.index = opened.enter_context(self.settings.open_for_answers(progress=self._bar))
-        asked = selection_of(chosen(self.index, self._library))
+        asked = chosen(self.index, self._library)
         if self._is_check:
-            from ..changes import bring_up_to_date
-
-            self.older = bring_up_to_date(asked, (self.settings.timeout, self._bar), always=True)
+            self.older = asked.changes(check=True).error
             self._bar.drop()
             if self.older is not None:
                 output.complain(f"{self.older}: searching the stored listing")
@@ -156,12 +154,14 @@ class _Server:
         self, opened: ExitStack, paths: list[bytes], size: int | None, *, with_size: bool, is_first: bool
     ) -> Sequence[Match]:
         """Answers a batch. Opens the index for the first."""
-        asked = self._selection = self._selection or self._open(opened)
+        asked = self._asked = self._asked or self._open(opened)
         # After a failed check, the answers are those of a check too, so that they are stale.
-        flags = query_flags(check=self.older is not None)
+        check = self.older is not None
         if size is not None:
-            return [asked.match(paths[0], size, flags)]
-        found = asked.match_paths(paths, None if with_size else False, QUERY_FILE | flags)
+            return [asked.match(paths[0], size=size, check=check)]
+        # With the files, because reading each takes longer than all answers.
+        flags = QUERY_FILE | query_flags(check=check)
+        found = selection_of(asked).match_paths(paths, None if with_size else False, flags)
         self._bar.done()
         if is_first and found[0].error is not None:
             raise found[0].error
