@@ -6,25 +6,15 @@ from time import monotonic, sleep
 
 import plexindex
 
-from ._core import TYPE_CHECKING, convert, importing
+from . import errors
+from ._core import TYPE_CHECKING, Iterator, convert, importing
 from ._core.convert import text_of
 from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
-from .errors import (
-    Error,
-    NotFetchedError,
-    NotOnServerError,
-    NotPlexError,
-    OfflineError,
-    ServerUnavailableError,
-    StoreError,
-    TimeoutError,
-    UnauthorizedError,
-)
+from .errors import Error
 from .item import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from ._core.selection import Limits, Selection
@@ -39,12 +29,12 @@ BETWEEN = 1.0
 _FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
 REFRESH_ERRORS = (
-    *(ServerUnavailableError, UnauthorizedError, OfflineError),
-    *(NotPlexError, NotOnServerError, StoreError),
+    *(errors.ServerUnavailableError, errors.UnauthorizedError, errors.OfflineError),
+    *(errors.NotPlexError, errors.NotOnServerError, errors.StoreError),
 )
 
 
-class LateError(TimeoutError):
+class LateError(errors.TimeoutError):
     """The timeout passed before the server's whole answer arrived. Results contain this error; no call raises it."""
 
 
@@ -317,10 +307,10 @@ def bring_up_to_date(
     except REFRESH_ERRORS as error:
         if _missing(selection.select().facts() if waits else known, whole=whole) is not None:
             raise
-        return None if fresh and isinstance(error, OfflineError) else error
+        return None if fresh and isinstance(error, errors.OfflineError) else error
     missing = None if waits else _missing(selection.facts(), whole=whole)
     if missing is not None:
-        raise TimeoutError(
+        raise errors.TimeoutError(
             f"the timeout passed before plexindex had fetched {missing or 'any library'}: retry to resume"
         )
     return LateError("the timeout passed before the server's whole answer arrived, or a later answer must confirm it")
@@ -332,9 +322,9 @@ def expired(selection: Selection, *, whole: bool = False) -> Error | None:
     """
     known = selection.facts()
     if whole and (missing := _missing(known, whole=True)):
-        raise NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
+        raise errors.NotFetchedError(f"never fetched: {missing}; fetch each library once (refresh)")
     is_fresh = all(facts["fresh"] for facts in known if "age_ms" in facts)
-    return None if is_fresh else OfflineError("a listing may be old, and the call sends no request")
+    return None if is_fresh else errors.OfflineError("a listing may be old, and the call sends no request")
 
 
 def _missing(known: list[dict[str, Any]], *, whole: bool) -> str | None:

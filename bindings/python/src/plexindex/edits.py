@@ -6,22 +6,13 @@ import sys
 import time
 from types import SimpleNamespace
 
-from ._core import TYPE_CHECKING, importing
+from . import errors
+from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, importing
 from ._core import convert as _convert
 from ._core.selection import key_list
-from .errors import (
-    AbortedError,
-    Error,
-    InvalidArgumentError,
-    NotOnServerError,
-    OfflineError,
-    ServerUnavailableError,
-    TimeoutError,
-    UnauthorizedError,
-)
+from .errors import Error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from ._core.callbacks import Stoppable
@@ -73,10 +64,10 @@ def edit(
     """Edits items of one library: see :meth:`plexindex.Queries.edit_items`. ``ends`` can end the call."""
     session = selection.session
     if selection.handle.named is None:
-        raise InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
+        raise errors.InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
     report, arguments = EditReport(key_list(keys, session)), edit_arguments(fields, remove, locked)
     if not report.left:
-        raise InvalidArgumentError("the list of items is empty: specify at least one item")
+        raise errors.InvalidArgumentError("the list of items is empty: specify at least one item")
     timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
@@ -84,9 +75,9 @@ def edit(
         section = _section(session, facts[0]["section"])
         for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:
-                raise TimeoutError("the timeout passed")
+                raise errors.TimeoutError("the timeout passed")
             if ends is not None and ends.stopped:
-                raise AbortedError("the task was cancelled")
+                raise errors.AbortedError("the task was cancelled")
             # First the doubt, so that no edit is without one; then once more, because a lookup may have settled it
             # before the server had changed the items.
             session.note_items(str(section.key), batch)
@@ -125,7 +116,7 @@ def _section(session: Session, section: str) -> Any:
     recipe, plex = session.recipe, session.plexapi or session.plex
     if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
-            raise OfflineError("cannot edit items: the index is offline, or has no server_url")
+            raise errors.OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = theirs.server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         token = session.token() if callable(session.token) else session.token
@@ -154,7 +145,7 @@ def _batches(selection: Selection, section: Any, report: EditReport) -> list[tup
         report.left = _without(report.left, report.missing)
         more = f" and {len(report.missing) - 5} more" if len(report.missing) > 5 else ""
         named = f"{', '.join(report.missing[:5])}{more}"
-        raise NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
+        raise errors.NotOnServerError(f"edited nothing: the library has no item {named}; omit missing items")
     by_kind: dict[str, list[str]] = {}
     for rating_key, kind in kinds.items():
         by_kind.setdefault(kind, []).append(rating_key)
@@ -178,13 +169,13 @@ def _failure(error: BaseException, report: EditReport, server_url: str | None) -
     if type(error).__module__.startswith("requests"):
         # The original text names objects of Python, and can be long.
         text = f"{server_url} does not answer ({type(error).__name__}): check that the server runs, and retry later"
-    kind: type[Error] = ServerUnavailableError
+    kind: type[Error] = errors.ServerUnavailableError
     if "Unauthorized" in names or text.startswith("(403)"):
-        kind = UnauthorizedError
+        kind = errors.UnauthorizedError
     elif "NotFound" in names:
-        kind = NotOnServerError
+        kind = errors.NotOnServerError
     elif "Timeout" in names:
-        kind = TimeoutError
+        kind = errors.TimeoutError
     done, count = len(report.done), len(report.done) + len(report.failed) + len(report.left)
     return kind(f"edited {done} of {count} items, then stopped: {text or type(error).__name__}")
 
@@ -204,7 +195,9 @@ def edit_arguments(
     arguments: dict[str, Any] = {}
     for name in (*fields, *remove):
         if name not in (*TAGS, *NUMBERS, *TEXTS):
-            raise InvalidArgumentError(f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}")
+            raise errors.InvalidArgumentError(
+                f"{name!r} is not a field of Plex: use {', '.join((*TAGS, *NUMBERS, *TEXTS))}"
+            )
     for name, value in fields.items():
         if name in TAGS and value is not None:
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
@@ -218,26 +211,26 @@ def edit_arguments(
     if locked is not None:
         arguments.update({f"{name}.locked": int(locked) for name in (*fields, *remove)})
     if not arguments:
-        raise InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
+        raise errors.InvalidArgumentError("the list of fields is empty: give the fields to change, such as title")
     return arguments
 
 
 def _value(name: str, value: object) -> str:
     """Returns the value of a field without tags."""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
+        raise errors.InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
     try:
         float(value if name in NUMBERS else 0)
     except ValueError:
-        raise InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+        raise errors.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
     return _convert.only_text("value", str(value)).decode()
 
 
 def _tags(name: str, tags: Any) -> list[str]:
     """Returns the tags of a field."""
     if name not in TAGS:
-        raise InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
+        raise errors.InvalidArgumentError(f"{name} does not contain tags: give its new value in fields")
     found: list[Any] = list(tags) if hasattr(tags, "__iter__") and not isinstance(tags, (str, bytes)) else []
     if not found or not all(isinstance(tag, str) and tag.strip() for tag in found):
-        raise InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
+        raise errors.InvalidArgumentError(f"{name} must be a list of tags that are not empty, not {tags!r}")
     return found

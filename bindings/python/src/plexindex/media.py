@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Sequence
 from ._core.convert import text_of
 from ._core.record import Record, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 

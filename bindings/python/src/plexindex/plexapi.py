@@ -9,7 +9,7 @@ from inspect import signature
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Callable
 from ._core import abi as c
 from ._core.options import open_session
 from .errors import InvalidArgumentError
@@ -20,7 +20,6 @@ from .light import LightItem
 from .opening import open as _open
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from ._core.selection import Selection

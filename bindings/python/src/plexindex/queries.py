@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert, importing
+from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, convert, importing
 from ._core import abi as c
 from ._core.record import record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
@@ -17,7 +17,6 @@ from .match import FolderMatch, Match, Matches
 from .shows import Season, Show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from ._core.record import Record

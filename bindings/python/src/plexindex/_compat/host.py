@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from .._core import TYPE_CHECKING, importing
+from .._core import TYPE_CHECKING, Callable, importing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 # The host's modules, which plexindex uses if they are loaded.

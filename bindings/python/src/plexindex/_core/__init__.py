@@ -8,6 +8,8 @@ import time
 # What `collections.abc` and `threading` have, without their 2 and 3 ms of each process: they import `collections` and
 # `functools`. Every Python since 3.3 has these names. Other modules import them from here.
 from _collections_abc import Callable as Callable
+from _collections_abc import Collection as Collection
+from _collections_abc import Generator as Generator
 from _collections_abc import Iterable as Iterable
 from _collections_abc import Iterator as Iterator
 from _collections_abc import Mapping as Mapping

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, Iterator
 from . import abi as c
 from .convert import two_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     Block = bytes | bytearray

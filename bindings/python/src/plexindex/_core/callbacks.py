@@ -22,11 +22,10 @@ from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import TYPE_CHECKING, _local, get_ident, in_child, log
+from . import TYPE_CHECKING, Generator, _local, get_ident, in_child, log
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from typing import Any
 
     from ..types import ProgressArg

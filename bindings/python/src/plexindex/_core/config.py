@@ -11,12 +11,11 @@ import sys
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
-from . import TYPE_CHECKING, importing
+from . import TYPE_CHECKING, Callable, Iterable, importing
 from .log import logger
 from .record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
     Value = TypeVar("Value")

@@ -7,11 +7,10 @@ import sys
 from struct import Struct
 
 from ..errors import InvalidArgumentError
-from . import TYPE_CHECKING, importing
+from . import TYPE_CHECKING, Iterable, Sequence, importing
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from typing import Any, TypeVar
 
     from ..types import PathArg, SizeArg

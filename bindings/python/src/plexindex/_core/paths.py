@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import TYPE_CHECKING, importing
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from . import Sequence, importing
 
 
 def full_path(path: bytes) -> bytes:

@@ -6,12 +6,11 @@ import ctypes
 from functools import partial
 from weakref import WeakSet
 
-from . import TYPE_CHECKING, convert, get_ident, in_child
+from . import TYPE_CHECKING, Callable, convert, get_ident, in_child
 from . import abi as c
 from .callbacks import receive, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 

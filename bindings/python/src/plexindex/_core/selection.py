@@ -6,13 +6,12 @@ from ..errors import InvalidArgumentError, LibraryNotFoundError, NotFetchedError
 from ..item import Item
 from ..light import LightItem
 from ..match import Match, Matches
-from . import TYPE_CHECKING, convert
+from . import TYPE_CHECKING, Iterable, convert
 from . import abi as c
 from .callbacks import take
 from .convert import two_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from ..queries import Queries

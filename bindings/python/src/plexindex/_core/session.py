@@ -10,13 +10,12 @@ from time import sleep
 from warnings import warn
 
 from ..errors import ClosedError, Error
-from . import TYPE_CHECKING, RLock, convert, get_ident, importing, log, start_new_thread
+from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from ..types import ProgressArg, TokenArg

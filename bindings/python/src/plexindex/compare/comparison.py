@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 import plexindex
 
-from .._core import TYPE_CHECKING, convert
+from .._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
 from .._core.paths import full_path
@@ -33,7 +33,6 @@ from .rules import RULES
 from .walk import Location, Place, Scope, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from ..index import Index

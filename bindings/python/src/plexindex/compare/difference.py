@@ -7,15 +7,13 @@ import re
 
 import plexindex
 
-from .._core import TYPE_CHECKING
+from .._core import TYPE_CHECKING, Collection, Sequence
 from .._core.record import Record
 from ..item import Item
 from . import disk
 from .rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from ..library import Library
     from ..match import Match
     from ..types import DifferenceKind

@@ -13,13 +13,12 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
-from .._core import TYPE_CHECKING
+from .._core import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
 from . import disk
 from .difference import Difference, difference
 from .rules import Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Any
 
     from ..library import Library
