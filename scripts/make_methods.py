@@ -162,9 +162,10 @@ def python(schema: Shape) -> str:
     for name in used:
         used += [one for one in references(definitions[name]) if one not in used]
     lines = [f'"""The types of answers. {MADE}."""', "", "from __future__ import annotations", ""]
-    lines += ["from typing import Literal, TypedDict, Union", "", "from . import TYPE_CHECKING", ""]
+    lines += ["import sys", "from typing import Literal, TypedDict, Union", "", "from . import TYPE_CHECKING", ""]
     # Type checkers know typing_extensions, also where it is not installed.
-    lines += ["if TYPE_CHECKING:", "    from typing_extensions import NotRequired", ""]
+    lines += ["if TYPE_CHECKING:", "    from typing_extensions import NotRequired"]
+    lines += ["elif sys.version_info >= (3, 11):", "    from typing import NotRequired", ""]
     for name in sorted(set(used)):
         shape = definitions[name]
         if not is_object(shape):

@@ -35,7 +35,7 @@ def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:
 
 def public_callables() -> Iterator[tuple[str, Any]]:
     """Classes, functions, methods and properties with a public name."""
-    for module in (plexindex, aio, testing, compat):
+    for module in (plexindex, aio, testing, compat, plexindex.types):
         for name in getattr(module, "__all__", [name for name in vars(module) if name[:1].isupper()]):
             thing = getattr(module, name)
             if isinstance(thing, type) and thing.__module__.startswith("plexindex"):

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
-    "AsyncComparison", "AsyncIndex", "AsyncLibrary", "AsyncQueries", "AsyncShared", "AsyncTable", "AsyncWatch", "Opening",
-    "open",
+    "AsyncComparison", "AsyncIndex", "AsyncLibrary", "AsyncQueries", "AsyncShared", "AsyncTable", "AsyncWatch",
+    "Opening", "open",
 ]  # fmt: skip
 
 # Maximum number of threads of an index.

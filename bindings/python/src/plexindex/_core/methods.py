@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal, TypedDict, Union
 
 from . import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
+elif sys.version_info >= (3, 11):
+    from typing import NotRequired
 
 ByteString = Union["str", "dict[str, str]"]
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
