@@ -10,7 +10,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
-from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,6 @@ PYTHON_TYPES = (
     "FolderKind",
     "MatchKind",
     "MatchStatus",
-    "Proposal",
     "Reason",
     "ServerInfo",
     "SharedStatus",
@@ -175,18 +173,9 @@ def python(schema: Shape) -> str:
             continue
         known = ((field, PYTHON.of(of), always) for field, of, always in fields(shape))
         pairs = [(field, kind if always else f"NotRequired[{kind}]") for field, kind, always in known]
-        base = "TypedDict"
-        if any(iskeyword(field) for field, _ in pairs):
-            row = ", ".join(f'"{field}": "{kind}"' for field, kind in pairs if iskeyword(field))
-            base = f"_{name}Keyword"
-            lines.append(f'{base} = TypedDict("{base}", {{{row}}})')
-        row = "; ".join(f"{field}: {kind}" for field, kind in pairs if not iskeyword(field))
-        lines.append(f"class {name}({base}): {row}")
-    # A type with the name of a public class gets another name.
-    package = (ROOT / "bindings/python/src/plexindex/__init__.py").read_text("utf-8")
-    public = re.findall(r'"(\w+)"', package.partition("__all__ = [")[2].partition("]")[0])
-    clashes = "|".join(sorted(definitions.keys() & set(public)))
-    return re.sub(rf"\b({clashes})\b", r"\1Json", "\n".join([*lines, ""]))
+        row = "; ".join(f"{field}: {kind}" for field, kind in pairs)
+        lines.append(f"class {name}(TypedDict): {row}")
+    return "\n".join([*lines, ""])
 
 
 # The words that Go writes in capitals.

@@ -13,7 +13,7 @@ from ._core.selection import Selection, query_flags, selection_of
 from ._core.session import ForkLock, Handle, Recipe, Session
 from .errors import Error, InvalidArgumentError
 from .library import Library
-from .mapping import Proposal
+from .mapping import Proposal, proposal_of
 from .queries import Queries
 from .shared import Shared
 from .table import Table
@@ -192,7 +192,7 @@ class Index(Queries):
         """
         given = convert.check_paths(convert.listed("paths", paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
-        return list(map(Proposal, found))
+        return list(map(proposal_of, found))
 
     def server(
         self, *, timeout: float | None = None, progress: plexindex.types.ProgressArg = None

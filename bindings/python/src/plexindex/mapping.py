@@ -6,10 +6,12 @@ import plexindex
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from ._core.record import Record, record_of
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from ._core.methods import ProposalJson
+    from typing import Any
+
     from .types import MappingArg, PathArg
 
 
@@ -101,27 +103,25 @@ def as_mapping(rule: MappingArg) -> Mapping:
     return Mapping.host_prefix(*rule)
 
 
-class Proposal:
+class Proposal(Record):
     """A mapping that seems to be missing. :meth:`Index.proposals` returns these objects."""
 
-    __slots__ = ("certain", "contradicted", "gain", "host", "matched", "of", "server")
-
-    def __init__(self, facts: ProposalJson) -> None:
-        self.host, self.server = convert.text_of(facts["from"]) or "", convert.text_of(facts["to"]) or ""
-        """The folder on this machine, and the same folder on the server."""
-        self.matched, self.of = facts["matched"], facts["of"]
-        """Number of paths that the mapping leads to a listed file of their size, and of paths that matched by their end
-        or their file name.
-        """
-        self.gain = facts.get("gain")
-        """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given.
-        """
-        self.contradicted = facts["contradicted"]
-        """Number of files that speak against the mapping: it leads to a file of another size, or another folder has the
-        same files.
-        """
-        self.certain = facts["certain"]
-        """Whether sizes leave no doubt: ten paths match, and none is contradicted."""
+    host: str
+    """The folder on this machine."""
+    server: str
+    """The same folder on the server."""
+    matched: int
+    """Number of paths that the mapping leads to a listed file of their size."""
+    of: int
+    """Number of paths that matched by their end or their file name."""
+    gain: int | None
+    """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given."""
+    contradicted: int
+    """Number of files that speak against the mapping: it leads to a file of another size, or another folder has the
+    same files.
+    """
+    certain: bool
+    """Whether sizes leave no doubt: ten paths match, and none is contradicted."""
 
     @property
     def mapping(self) -> Mapping:
@@ -130,3 +130,9 @@ class Proposal:
 
     def __repr__(self) -> str:
         return f"<plexindex.Proposal {self.host!r} -> {self.server!r}: {self.matched} of {self.of} paths>"
+
+
+def proposal_of(facts: dict[str, Any]) -> Proposal:
+    """Creates a proposal from the answer in JSON."""
+    folders = {"host": convert.text_of(facts["from"]) or "", "server": convert.text_of(facts["to"]) or ""}
+    return record_of(Proposal, facts, **folders)

@@ -19,8 +19,6 @@ ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "stor
 FolderKind = Literal["movie", "show", "season", "artist", "album"]
 MatchKind = Literal["confirmed", "exact", "mapped", "suffix", "file_name"]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
-_ProposalKeyword = TypedDict("_ProposalKeyword", {"from": "ByteString"})
-class ProposalJson(_ProposalKeyword): certain: bool; contradicted: int; gain: NotRequired[int]; matched: int; of: int; to: ByteString
 Reason = Literal["no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name", "same_file", "size_differs", "same_size"]
 class ServerInfo(TypedDict): answered_us: int; libraries: int; machine_identifier: str; version: NotRequired[str]
 class SharedStatus(TypedDict): address: str; behind: NotRequired[int]; error: NotRequired[str]; error_kind: NotRequired[ErrorKind]; failing_since_ms: NotRequired[int]; lost: int; reachable: bool; taken: NotRequired[int]; undelivered: NotRequired[int]; views: list[SharedView]

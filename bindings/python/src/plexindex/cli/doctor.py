@@ -11,7 +11,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from copy import copy
 from itertools import islice, takewhile
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -536,9 +535,8 @@ def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[st
     below = common[len(proposal.server.rstrip("/\\").split(separator)) :]
     if not below:
         return proposal
-    narrowed = copy(proposal)
-    narrowed.host, narrowed.server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
-    return narrowed
+    host, server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
+    return Proposal(**{**vars(proposal), "host": host, "server": server})
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
