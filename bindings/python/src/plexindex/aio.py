@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial, wraps
-from inspect import isawaitable, signature
+from inspect import getdoc, iscoroutine, signature
 from itertools import islice
 from math import inf
 from time import monotonic, sleep
@@ -291,7 +291,9 @@ def _typed_as(
     """Gives a method the arguments and the description of a synchronous method, and another type of the result."""
 
     def give(made: Any) -> Any:
+        own = made.__doc__
         wraps(method)(made)
+        made.__doc__ = "\n\n".join(filter(None, [own, getdoc(method)]))
         if returned is not None:
             made.__annotations__ = {**method.__annotations__, "return": returned}
             made.__signature__ = signature(method).replace(return_annotation=returned)
@@ -349,25 +351,26 @@ class AsyncWatch(_Caller):
     async def __aiter__(self) -> AsyncIterator[Changes]:
         offline, progress = options_of(self._target)
         ends, at = self._ends(progress), inf
-        pages: list[Pages] = []
+        pages: Any = None
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
-            if not pages:
-                pages.append(Pages(self._target, ends))
-                return pages[0].turn(is_due=True)
-            page, wait.at = pages[0].turn(is_due=is_due), at
-            return page if pages[0].is_news or at <= monotonic() else None
+            nonlocal pages
+            if pages is None:
+                pages = Pages(self._target, ends)
+                return pages.turn(is_due=True)  # type: ignore[no-any-return]
+            page, wait.at = pages.turn(is_due=is_due), at
+            return page if pages.is_news or at <= monotonic() else None
 
         try:
             while at:
                 yield await self._wait(_Wait(look, asks=not offline), ends)
-                if pages[0].is_unread:
+                if pages.is_unread:
                     await asyncio.sleep(BETWEEN)
-                at = pages[0].next_at()
+                at = pages.next_at()
         finally:
             ends.stop()
-            for one in pages:
-                _alone(one.end)
+            if pages is not None:
+                _alone(pages.end)
 
 
 class AsyncComparison(_Caller):
@@ -425,26 +428,28 @@ class AsyncQueries(_Caller):
         selection, ends, checked = selection_of(self._target), self._ends(progress), self._threads.waits.checked
         convert.milliseconds("every", every, none=None, zero=None)
         begun, limit = monotonic(), convert.timeout_ms(timeout) / 1000
-        until, last = inf if timeout is None or limit < 0 else begun + limit, list[Match]()
+        until = inf if timeout is None or limit < 0 else begun + limit
+        last: Any = None
 
         def look(wait: _Wait, _: bool) -> Match | None:
+            nonlocal last
             now = monotonic()
             checks = now >= max(begun, checked.get(id(selection.handle), 0)) + every
             if checks:
                 checked[id(selection.handle)] = now
             wait.at = now + min(every, _BETWEEN_LOOKS)
             try:
-                last[:] = [selection.match(path, size, query_flags(check=checks), max(until - now, 0.001), ends)]
+                last = selection.match(path, size, query_flags(check=checks), max(until - now, 0.001), ends)
             except ServerUnavailableError as error:
                 # The store is empty, and the server is unreachable, but the server may return in time.
                 if error.status != c.CONNECT or until - now <= every:
                     raise
                 wait.at = now + every
                 return None
-            return last[0] if last[0] or until <= monotonic() else None
+            return last if last or until <= monotonic() else None
 
         found = await self._wait(_Wait(look), ends, until)
-        return found or (last[0] if last else selection.match(path, size, c.QUERY_AT_ONCE))
+        return found or (selection.match(path, size, c.QUERY_AT_ONCE) if last is None else last)
 
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
@@ -596,18 +601,17 @@ class Opening:
         self._options = options
 
     async def _open(self) -> AsyncIndex:
-        token, loop, home = self._options.get("token"), asyncio.get_running_loop(), threading.get_ident()
+        loop, home = asyncio.get_running_loop(), threading.get_ident()
+        token: Any = self._options.get("token")
 
-        async def awaited(given: Any) -> str | None:
-            return await given  # type: ignore[no-any-return]
-
-        def renew() -> str | None:
-            given: Any = token() if callable(token) else token
-            if not isawaitable(given):
-                return given  # type: ignore[no-any-return]
+        def renew() -> Any:
+            given = token()
+            if not iscoroutine(given):
+                return given
             if threading.get_ident() == home:
+                given.close()
                 raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-            return asyncio.run_coroutine_threadsafe(awaited(given), loop).result()
+            return asyncio.run_coroutine_threadsafe(given, loop).result()
 
         options = {**self._options, "token": renew} if callable(token) else self._options
         return AsyncIndex(await asyncio.to_thread(opening.open, **options))
