@@ -19,8 +19,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,7 +57,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             included.update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
             build_data["force_include"] = included
             return
-        library = self.prebuilt("PLEXINDEX_PREBUILT") or self.build(rust)
+        library = self.prebuilt() or self.build(rust)
         name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
@@ -94,11 +92,11 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             found[str(file)] = f"share/{place}"
         return found
 
-    def prebuilt(self, variable: str) -> Path | None:
-        """Returns the file that an environment variable names."""
-        named = os.environ.get(variable)
+    def prebuilt(self) -> Path | None:
+        """Returns the file that PLEXINDEX_PREBUILT names."""
+        named = os.environ.get("PLEXINDEX_PREBUILT")
         if named and not Path(named).is_file():
-            self.stop(f"{variable}={named}: there is no such file")
+            self.stop(f"PLEXINDEX_PREBUILT={named}: there is no such file")
         return Path(named).resolve() if named else None
 
     def build(self, rust: Path) -> Path:
@@ -109,56 +107,31 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
         if cargo is None:
             self.stop(f"{NO_CARGO}\n{ELSEWHERE}")
-        say(COMPILES)
+        sys.stderr.write(COMPILES)  # as cargo's own lines, which pip shows with -v, or if the build fails
         command = [cargo, "build", "--lib", "--package=plexindex-capi"]
         # Without the default feature that generates the header, which the sources contain.
         command += ["--no-default-features", "--features=plexindex-capi/shared,plexindex-capi/tls"]
         command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'quick'}"]
         command += ["--message-format=json-render-diagnostics"]
         command += ["--locked"] if (rust / "Cargo.lock").is_file() else []
-        libraries: dict[str, Path] = {}
         try:
-            process = subprocess.Popen(command, cwd=rust, stdout=subprocess.PIPE)  # noqa: S603
+            done = subprocess.run(command, cwd=rust, stdout=subprocess.PIPE, check=False)  # noqa: S603
         except OSError as error:
             self.stop(f"{cargo} does not run: {error}\n{ELSEWHERE}")
-        with process:
-            for message in report(process.stdout or ()):
-                for file in message["filenames"]:
-                    if file.endswith((".so", ".dylib", ".dll")):
-                        libraries[message["target"]["name"]] = Path(file)
-        if process.returncode:
+        if done.returncode:
             self.stop(
-                f"cargo could not build plexindex (exit code {process.returncode}); see the messages above\n{ELSEWHERE}"
+                f"cargo could not build plexindex (exit code {done.returncode}); see the messages above\n{ELSEWHERE}"
             )
-        try:
-            return libraries["plexindex"]
-        except KeyError as error:
-            self.stop(f"cargo built no shared library {error}\n{ELSEWHERE}")
+        for message in map(json.loads, done.stdout.splitlines()):
+            for file in message.get("filenames", ()) if message.get("target", {}).get("name") == "plexindex" else ():
+                if file.endswith((".so", ".dylib", ".dll")):
+                    return Path(file)
+        self.stop(f"cargo built no shared library\n{ELSEWHERE}")
 
     def stop(self, message: str) -> NoReturn:
         """Ends the build with this message, without a traceback."""
         self.app.abort(message)
         raise SystemExit(1)
-
-
-def report(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields cargo's messages about compiled crates, and says every ten seconds how many crates it has compiled."""
-    begin = said = time.monotonic()
-    compiled = 0
-    for message in map(json.loads, lines):
-        if message["reason"] != "compiler-artifact":
-            continue
-        compiled += not message["fresh"]
-        if time.monotonic() - said >= 10:
-            said = time.monotonic()
-            say(f"{compiled} crates compiled after {said - begin:.0f} s; now {message['target']['name']}\n")
-        yield message
-
-
-def say(text: str) -> None:
-    """Writes to standard error, which pip shows with -v, or if the build fails."""
-    sys.stderr.write(text)
-    sys.stderr.flush()
 
 
 def platform_tag() -> str:

@@ -97,15 +97,6 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("hatch_build")
 
 
-def test_a_build_says_how_far_it_is(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(hook, "say", said.append)
-    monkeypatch.setattr(hook.time, "monotonic", iter(range(0, 100, 4)).__next__)
-    crate = {"reason": "compiler-artifact", "fresh": False, "target": {"name": "rusqlite"}}
-    assert len(list(hook.report([json.dumps(crate).encode()] * 6))) == 6
-    assert [line.partition(" ")[0] for line in said] == ["3", "6"]
-
-
 @pytest.mark.parametrize(
     ("system", "machine", "tag"),
     [
