@@ -38,20 +38,18 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import mapping as mapping
     from . import media as media
-    from . import opening as opening
     from . import types as types
     from .changes import Change, Changes, Watch
     from .compare import Comparison, Difference
     from .edits import EditReport
     from .errors import *
-    from .index import Index
+    from .index import Index, open
     from .item import Item
     from .library import Library
     from .light import LightItem
     from .mapping import Mapping, Proposal
     from .match import FolderMatch, Match, Matches
     from .media import MatchedFile, Media, MediaPart
-    from .opening import open
     from .plexapi import SectionIndex, ServerIndex, from_section, from_server
     from .progress import Progress
     from .queries import Queries
@@ -76,14 +74,13 @@ _MODULES = {
     "compare": ("Comparison", "Difference"),
     "edits": ("EditReport",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "index": ("Index",),
+    "index": ("Index", "open"),
     "item": ("Item",),
     "library": ("Library",),
     "light": ("LightItem",),
     "mapping": ("Mapping", "Proposal"),
     "match": ("FolderMatch", "Match", "Matches"),
     "media": ("MatchedFile", "Media", "MediaPart"),
-    "opening": ("open",),
     "progress": ("Progress",),
     "queries": ("Queries",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),

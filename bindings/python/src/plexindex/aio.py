@@ -22,7 +22,6 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from . import index as sync
-from . import opening
 from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
@@ -614,7 +613,7 @@ class Opening:
             return asyncio.run_coroutine_threadsafe(given, loop).result()
 
         options = {**self._options, "token": renew} if callable(token) else self._options
-        return AsyncIndex(await asyncio.to_thread(opening.open, **options))
+        return AsyncIndex(await asyncio.to_thread(sync.open, **options))
 
     def __await__(self) -> Generator[Any, None, AsyncIndex]:
         return self._open().__await__()
@@ -635,9 +634,9 @@ def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callab
     return give  # type: ignore[no-any-return]
 
 
-@_opens_as(opening.open)
+@_opens_as(sync.open)
 def open(*arguments: Any, **options: Any) -> Opening:
     """As :func:`plexindex.open`: ``async with plexindex.aio.open(…) as index``, or ``index = await
     plexindex.aio.open(…)``. The ``token`` can also be a coroutine function, which runs in the event loop.
     """
-    return Opening(signature(opening.open).bind(*arguments, **options).arguments)
+    return Opening(signature(sync.open).bind(*arguments, **options).arguments)

@@ -14,10 +14,10 @@ from ._core import abi as c
 from ._core.options import open_session
 from .errors import InvalidArgumentError
 from .index import Index
+from .index import open as _open
 from .item import Item
 from .library import Library
 from .light import LightItem
-from .opening import open as _open
 
 if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, TypeVar

@@ -278,8 +278,9 @@ class Session:
         with self._listening():
             if watch in self._watches:
                 self._watches.discard(watch)
-                if not self._watches and self.is_open:
-                    self.request("watch.stop")
+                owner = self._first or self  # another index from an equal pickle may be open
+                if not self._watches and owner.is_open:
+                    owner.request("watch.stop")
 
     def listens(self, watch: object) -> bool:
         """Returns whether a watch listens."""

@@ -24,10 +24,10 @@ from ..compare.rules import extensions_of, is_media
 from ..compare.walk import Place, Scope, walk
 from ..errors import Error, StoreError
 from ..index import Index
+from ..index import open as open_index
 from ..library import Library
 from ..mapping import Mapping, Proposal
 from ..match import LISTED, Match
-from ..opening import open as open_index
 from . import codes, output, shared
 from .explain import arrow, first_applying, host_and_server, ignored_by_plex, to_server
 from .help import version_lines

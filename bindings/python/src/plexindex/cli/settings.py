@@ -124,7 +124,7 @@ class Settings:
 
     def open(self, **options: object) -> Index:
         """Opens an index with these settings. ``options`` override the settings."""
-        from ..opening import open
+        from ..index import open
 
         found, names = self.found, ("user", "size_limit", "database", "shared", "shared_durable")
         chosen = {
