@@ -110,7 +110,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         sys.stderr.write(COMPILES)  # as cargo's own lines, which pip shows with -v, or if the build fails
         command = [cargo, "build", "--lib", "--package=plexindex-capi"]
         # Without the default feature that generates the header, which the sources contain.
-        command += ["--no-default-features", "--features=plexindex-capi/shared,plexindex-capi/tls"]
+        command += ["--no-default-features", "--features=shared,tls"]
         command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'quick'}"]
         command += ["--message-format=json-render-diagnostics"]
         command += ["--locked"] if (rust / "Cargo.lock").is_file() else []

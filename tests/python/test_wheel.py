@@ -91,6 +91,18 @@ def test_what_a_build_lacks_is_named(tmp_path: Path, environment: dict[str, str]
     assert [text for text in texts if text not in printed] == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="cargo is a script of a shell")
+def test_a_compiled_library_has_tls_and_shares(tmp_path: Path) -> None:
+    cargo, asked = tmp_path / "cargo", tmp_path / "asked"
+    cargo.write_text(f'#!/bin/sh\necho "$@" >{asked}\nexit 1\n')
+    cargo.chmod(0o755)
+    assert not hatchling("wheel", tmp_path, PACKAGE, CARGO=str(cargo), PLEXINDEX_PREBUILT="")[0]
+    chosen = [word for word in asked.read_text().split() if word.startswith(("--package", "--features", "--no-def"))]
+    tree = subprocess.check_output(["cargo", "tree", "--offline", "--edges=normal", *chosen], cwd=REPOSITORY, text=True)
+    assert "plexindex-sharing " in tree
+    assert "rustls " in tree
+
+
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(PACKAGE))
