@@ -204,11 +204,6 @@ class SectionIndex(Library):
         """The plexapi object's title."""
         return self._section.title  # type: ignore[no-any-return]
 
-    @property
-    def library(self) -> Library:
-        """The library: this object."""
-        return self
-
     def light(self, key: object) -> plexindex.LightItem | None:
         """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no
         request.
@@ -223,10 +218,9 @@ class SectionIndex(Library):
             facts = self._selection.listed_facts(key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else self._light(Item(facts, self._selection), facts)
-
-    def _light(self, item: Item, facts: dict[str, Any] | None = None) -> LightItem:
-        return LightItem(self._section, self._selection, item, facts)
+        if facts is None:
+            return None
+        return LightItem(self._section, self._selection, Item(facts, self._selection), facts)
 
     def close(self) -> None:
         """Closes the index if it was opened only for this library.

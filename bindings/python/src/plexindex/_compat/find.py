@@ -72,7 +72,7 @@ def find(
 def _found(section: SectionIndex, path: str, given: str, matches: Any, size: int | None) -> list[SyncItem]:
     if section.plex.type == "photo":
         return []  # the host would write a film's fields to a photo
-    match = section.library.match(path, size=size)
+    match = section.match(path, size=size)
     if match.status not in ("found", "ambiguous", "not_found"):
         raise CannotAnswerError(match.message)
     if match.match_kind not in LISTED:
@@ -82,7 +82,7 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any, size: int
     by_name = match.match_kind not in LISTED and match.confidence != "high"
     elsewhere = by_name and _belongs_elsewhere(section, match, path)
     if elsewhere and not match.stale:
-        match = section.library.match(path, size=size, check=True)  # the file may be new
+        match = section.match(path, size=size, check=True)  # the file may be new
     if match.confidence == "high" or (match.match_kind in LISTED and match.status == "ambiguous"):
         return _items(section, match)
     if match.stale:
@@ -96,7 +96,7 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any, size: int
         return _items(section, match) if match.reason == "only_root_differs" else []
     if match.match_kind != "file_name":
         # Other items may have a file of this name, in folders that have less in common with the path.
-        match = section.library.match("/" + last_component(path), size=False, offline=True)
+        match = section.match("/" + last_component(path), size=False, offline=True)
     return _items(section, match)
 
 
@@ -125,7 +125,7 @@ def _recorded(section: SectionIndex, path: str, matches: Any, *, is_sure: bool) 
         return None
     light = section.light(key)
     # After a 404, this asks the server, because a proxy may have sent it.
-    listed = section.library.match(light.locations[0]) if light is not None and light.locations else None
+    listed = section.match(light.locations[0]) if light is not None and light.locations else None
     if light is not None and (listed is None or light.key in [item.key for item in listed.candidates]):
         return SyncItem(section, light, None)
     if is_sure and (listed is None or not listed.stale):
