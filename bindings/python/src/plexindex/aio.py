@@ -26,7 +26,7 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import BETWEEN, Pages, Watch, options_of
+from .changes import BETWEEN, Pages, Watch
 from .compare import Comparison
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, StoreError, TimeoutError
@@ -348,28 +348,22 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[Changes]:
-        offline, progress = options_of(self._target)
-        ends, at = self._ends(progress), inf
-        pages: Any = None
+        pages, at = Pages(self._target), inf
+        pages.progress = ends = self._ends(pages.progress)
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
-            nonlocal pages
-            if pages is None:
-                pages = Pages(self._target, ends)
-                return pages.turn(is_due=True)  # type: ignore[no-any-return]
             page, wait.at = pages.turn(is_due=is_due), at
             return page if pages.is_news or at <= monotonic() else None
 
         try:
             while at:
-                yield await self._wait(_Wait(look, asks=not offline), ends)
+                yield await self._wait(_Wait(look, asks=not pages.offline), ends)
                 if pages.is_unread:
                     await asyncio.sleep(BETWEEN)
                 at = pages.next_at()
         finally:
             ends.stop()
-            if pages is not None:
-                _alone(pages.end)
+            _alone(pages.end)
 
 
 class AsyncComparison(_Caller):

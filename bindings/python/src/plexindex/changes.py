@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.selection import Limits, Selection
-    from .types import ProgressArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -199,7 +198,7 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        pages, is_due, at = Pages(self, self._progress), True, _FOREVER
+        pages, is_due, at = Pages(self), True, _FOREVER
         try:
             while at:
                 yield pages.turn(is_due=is_due)
@@ -207,34 +206,34 @@ class Watch:
                     sleep(BETWEEN)
                 at = pages.next_at()
                 if at:
-                    limits = max(at - monotonic(), 0.001), self._progress
+                    limits = max(at - monotonic(), 0.001), pages.progress
                     given = {"cursor": pages.cursor or "", "offline": pages.is_silent}
                     is_due = self._selection.request("changes.wait", *limits, **given)["ready"]
         finally:
             pages.end()
 
 
-def options_of(watch: Watch) -> tuple[bool, ProgressArg]:
-    """Returns whether a watch sends no request, and its callback."""
-    return watch._offline, watch._progress
-
-
 class Pages:
     """The pages of a watch while its caller iterates over it."""
 
-    def __init__(self, watch: Watch, progress: ProgressArg) -> None:
-        self._watch, self._selection, self._progress = watch, watch._selection, progress
+    def __init__(self, watch: Watch) -> None:
+        self._watch, self._selection = watch, watch._selection
+        self.offline, self.progress = watch._offline, watch._progress
+        """The watch's options."""
         self._until = _FOREVER if watch._timeout is None else monotonic() + watch._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
         self._silent_until = 0.0
         self._page: Changes | None = None
         self._missed: Error | None = None
         self.is_news = True
-        """Whether the last page has changes, or says for the first time why changes may be missing."""
-        self._begins = not watch._offline and not self._selection.session.listens(watch)
+        """Whether the last page is the first, has changes, or says for the first time why changes may be missing."""
+        self._begins = False
+
+    def _begin(self) -> None:
+        self._begins = not self.offline and not self._selection.session.listens(self._watch)
         try:
             if self._begins:
-                watch.start()
+                self._watch.start()
         except Error as error:
             # Without a server, only other processes and Plex's database bring changes.
             if error.status_name not in ("offline", "unsupported"):
@@ -253,25 +252,27 @@ class Pages:
     @property
     def is_silent(self) -> bool:
         """Whether the watch sends no request now."""
-        return self._watch._offline or monotonic() < self._silent_until
+        return self.offline or monotonic() < self._silent_until
 
     def next_at(self) -> float:
         """Returns the time of the next page, even without a change. 0 after the end of the watch."""
-        waits = self.is_silent and not self._watch._offline
+        waits = self.is_silent and not self.offline
         ends = min(self._until, self._silent_until) if waits else self._until
         return ends if monotonic() < self._until else 0
 
     def turn(self, *, is_due: bool) -> Changes:
         """Returns the next page, which can be empty. ``is_due``: a listing has expired, or an event has arrived."""
         page, timeout, before = self._page, self._watch._timeout, self._missed
-        if is_due and not self.is_silent:
+        if page is None:
+            self._begin()
+        if (is_due or page is None) and not self.is_silent:
             left = timeout if page is None or timeout is None else max(0.0, self._until - monotonic())
             # Later, this sends a request only if a listing has expired or an event has invalidated an item.
-            limits = left, self._progress
+            limits = left, self.progress
             self._missed = bring_up_to_date(self._selection, limits, doubts=page is not None, waits=True)
             self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if page else 0)
         self._page = Changes(self._selection, self.cursor, missed=self._missed)
-        self.is_news = bool(self._page._page["changes"]) or self._missed is not before
+        self.is_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
         return self._page
 
     def end(self) -> None:
