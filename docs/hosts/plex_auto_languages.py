@@ -111,7 +111,7 @@ class EpisodeFiles:
         Returns their files by key (None if the episode is gone), the next cursor, and whether these are all episodes.
         """
         if full and cursor:
-            library.library.refresh(full=True)
+            library.refresh(full=True)
         try:
             changes = library.changes(cursor, full=cursor is None, check=not full)
         except plexindex.ListAgainError:  # the cursor is too old, or someone deleted the index's folder
