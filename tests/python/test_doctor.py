@@ -100,7 +100,7 @@ def test_each_folder_has_its_part_of_the_sample(cli: Cli, server: Server, tmp_pa
 @pytest.mark.parametrize("folder", ["D:\\Media\\Films", "\\\\nas\\share\\Films"])
 def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
     names = [f"Film {number} (2001)" for number in range(12)]
-    sizes = {f"{folder}\\{name}\\{name}.mkv": 50_000_000 + number for number, name in enumerate(names)}
+    sizes = {f"{folder}\\{name}\\{name}.mkv": pow(7, 9 + number, 4_000_000_007) for number, name in enumerate(names)}
     for name, size in zip(names, sizes.values()):
         set_size(make(tmp_path / "films" / name / f"{name}.mkv"), size)
     with FakePlex({"Films": list(sizes)}, sizes=sizes) as plex:
