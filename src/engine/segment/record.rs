@@ -173,7 +173,7 @@ pub fn put_item(
         | flag_if(item.year != 0, WITH_YEAR)
         | flag_if(more > 0, WITH_MORE);
     let type_flags = flag_if(added_sequence > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
-    let facts = item.facts.0.as_ref().and_then(|facts| postcard::to_stdvec(facts).ok());
+    let facts = item.facts.0.as_ref();
     let type_flags = type_flags | flag_if(facts.is_some(), WITH_FACTS);
     out.push(item.kind.number() | type_flags | flag_if(!item.guids.is_empty(), WITH_IDS));
     out.push(flags);
@@ -202,15 +202,23 @@ pub fn put_item(
         put_varint(out, added_sequence);
     }
     if !item.guids.is_empty() {
-        let begin = out.len();
-        item.guids.iter().for_each(|id| put_id(out, id));
-        let end = out.len();
-        put_varint(out, (end - begin) as u64);
-        out[begin..].rotate_left(end - begin); // the length comes first
+        put_with_length(out, |out| item.guids.iter().for_each(|id| put_id(out, id)));
     }
     if let Some(facts) = facts {
-        put_bytes(out, &facts);
+        // A `Vec` takes all that a type of ours encodes.
+        put_with_length(out, |out| {
+            *out = postcard::to_extend(facts, std::mem::take(out)).unwrap_or_default();
+        });
     }
+}
+
+/// Appends what `put` appends to `out`, after its length.
+fn put_with_length(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len();
+    put(out);
+    let end = out.len();
+    put_varint(out, (end - begin) as u64);
+    out[begin..].rotate_left(end - begin);
 }
 
 /// Returns the rating key of the item at the file offset `item`. The key follows the type and the flags, one byte each.

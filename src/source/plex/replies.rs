@@ -260,11 +260,10 @@ impl Reply {
             (item.season, item.episode) = (-1, -1);
         }
         // The files in the trash come last, and only to an item that is there, too.
-        let (trashed, files): (Vec<_>, Vec<_>) = versions.into_iter().partition(|file| file.is_trashed);
-        let is_item_trashed = item.trashed;
-        let trashed = trashed.into_iter().filter(|_| is_item_trashed);
+        versions.retain(|file| item.trashed || !file.is_trashed);
+        versions.sort_by_key(|file| file.is_trashed);
         item.facts = KnownFacts(Some(Box::new(facts)));
-        for file in files.into_iter().chain(trashed) {
+        for file in versions {
             push_file(&mut item, file.path, file.size, file.facts);
         }
         self.exceeds_limit = self.rows > max_rows || self.memory_bytes > MAX_ROWS_BYTES;
@@ -330,10 +329,11 @@ fn read_version(version: &mut Fields<'_, '_>, files: &mut Vec<ListedFile>) -> Re
             _ => version.skip()?,
         }
     }
-    for file in &mut files[first..] {
+    let of_each = std::iter::repeat_n(facts, files.len() - first);
+    for (file, facts) in files[first..].iter_mut().zip(of_each) {
         file.facts = FileFacts {
             part_id: file.facts.part_id,
-            ..facts.clone()
+            ..facts
         };
         file.is_trashed |= is_trashed;
     }
@@ -671,7 +671,8 @@ impl<'de> Json<'de> {
             b"null" => return Ok(Scalar::Absent),
             word => str::from_utf8(word).unwrap_or_default(),
         };
-        if let Ok(integer) = word.parse() {
+        // Nearly all are short, which is parsed twice as fast.
+        if let Ok(integer) = word.parse::<i64>().map(i128::from).or_else(|_| word.parse()) {
             return Ok(Scalar::Integer(integer));
         }
         match word.parse::<f64>() {
