@@ -46,8 +46,7 @@
 #define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate, and logs a warning when the index opens.
 #define PLEXINDEX_OPEN_NO_MMAP 0x4 // reads index files into memory instead of mapping them.
 #define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // replaces media paths in log lines and errors with short hashes.
-// with `shared`, flushes writes for other hosts to disk before the calls return, so that a power cut loses no writes.
-#define PLEXINDEX_OPEN_SHARED_DURABLE 0x10
+#define PLEXINDEX_OPEN_SHARED_DURABLE 0x10 // with `shared`, writes for other hosts are on disk when calls return.
 
 // plexindex_mapping.kind:
 #define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder on the host, and `to` is the same folder on the server.
@@ -80,65 +79,11 @@
 #define PLEXINDEX_SELECT_UUID 3 // selects by uuid.
 #define PLEXINDEX_SELECT_ALL 4 // selects all libraries; the selector must be empty.
 
-// plexindex_answer.match_kind:
-#define PLEXINDEX_MATCH_NONE 0 // no match.
-#define PLEXINDEX_MATCH_CONFIRMED 1 // the host recorded the match.
-#define PLEXINDEX_MATCH_EXACT 2 // the server lists the path.
-#define PLEXINDEX_MATCH_MAPPED 3 // a mapping translates the path to a listed path.
-#define PLEXINDEX_MATCH_SUFFIX 4 // at least the last two components equal those of a listed path.
-#define PLEXINDEX_MATCH_FILE_NAME 5 // a listed path has the same file name, or a similar one (NO_LOCATION, NOT_LISTED).
-
-// plexindex_answer.confidence:
-#define PLEXINDEX_CONFIDENCE_NONE 0 // there is no item.
-#define PLEXINDEX_CONFIDENCE_LOW 1 // verify the item, or choose among the candidates.
-#define PLEXINDEX_CONFIDENCE_HIGH 2 // the item has this file.
-
-// plexindex_answer.reason:
-#define PLEXINDEX_REASON_NONE 0 // the path has a single recorded, listed or mapped item.
-#define PLEXINDEX_REASON_NO_LOCATION 1 // no library has a folder above this path.
-#define PLEXINDEX_REASON_NOT_LISTED 2 // a library has a folder above this path, but does not list the file.
-#define PLEXINDEX_REASON_NOT_FETCHED 3 // plexindex never fetched the library completely.
-#define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // several items match equally well.
-#define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
-#define PLEXINDEX_REASON_UNCONFIRMED 6 // the path was invalidated, and plexindex has not verified its item since.
-#define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs, and the size is unknown. Low confidence.
-#define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file contains several episodes; the item is the first of them.
-#define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
-#define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
-#define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
-#define PLEXINDEX_REASON_NOT_ASKED 15 // an unlisted path; a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
-#define PLEXINDEX_REASON_SAME_NAME 16 // only the name or the end of the path equals a listed path. Low confidence.
-#define PLEXINDEX_REASON_SAME_FILE 17 // the file name and the size equal those of a listed file. High confidence.
-#define PLEXINDEX_REASON_SIZE_DIFFERS 18 // the listed file has another size: replaced since the scan, or another file.
-#define PLEXINDEX_REASON_SAME_SIZE 19 // only the size equals that of a listed file: perhaps renamed. Low confidence.
-
 // plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags:
 #define PLEXINDEX_ANSWER_STALE 0x1 // possibly outdated: the server did not answer, or a listing awaits confirmation.
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_KEY_ONLY 0x2 // a recorded match whose item is not listed; only the key is set.
 #define PLEXINDEX_FILE_OPTIMIZED 0x1 // Plex made this version itself ('Optimized Versions').
-
-// plexindex_item.kind:
-#define PLEXINDEX_KIND_OTHER 0 // another type.
-#define PLEXINDEX_KIND_MOVIE 1 // a movie.
-#define PLEXINDEX_KIND_SHOW 2 // a show; only for folders.
-#define PLEXINDEX_KIND_SEASON 3 // a season; only for folders.
-#define PLEXINDEX_KIND_EPISODE 4 // an episode.
-#define PLEXINDEX_KIND_ARTIST 8 // an artist; only for folders.
-#define PLEXINDEX_KIND_ALBUM 9 // an album; only for folders.
-#define PLEXINDEX_KIND_TRACK 10 // a track.
-#define PLEXINDEX_KIND_CLIP 12 // a clip.
-#define PLEXINDEX_KIND_PHOTO 13 // a photo.
-
-// plexindex_stats.requests:
-#define PLEXINDEX_REQUEST_IDENTITY 0 // the server's identity.
-#define PLEXINDEX_REQUEST_PROBE 1 // the list of libraries, with their change times.
-#define PLEXINDEX_REQUEST_PAGE 2 // a page of a full listing.
-#define PLEXINDEX_REQUEST_DELTA 3 // a page of changes.
-#define PLEXINDEX_REQUEST_FIND_PATH 4 // a search for one path or title.
-#define PLEXINDEX_REQUEST_CONFIRM 5 // a check that items still exist.
-#define PLEXINDEX_REQUEST_SCAN 6 // the start of a scan.
-#define PLEXINDEX_REQUEST_EVENTS 7 // an event stream.
 
 // Log level:
 #define PLEXINDEX_LOG_OFF (-1) // nothing.
@@ -188,6 +133,60 @@ typedef enum plexindex_status {
     // server has not accepted a new token yet. Refresh the library first.
     PLEXINDEX_NOT_FETCHED = 403,
 } plexindex_status;
+
+// The kind of match:
+#define PLEXINDEX_MATCH_NONE 0 // No match.
+#define PLEXINDEX_MATCH_CONFIRMED 1 // The host recorded the match.
+#define PLEXINDEX_MATCH_EXACT 2 // The server lists the path.
+#define PLEXINDEX_MATCH_MAPPED 3 // A mapping translates the path to a listed path, or a listed path to this path.
+#define PLEXINDEX_MATCH_SUFFIX 4 // At least the last two components equal those of a listed path.
+#define PLEXINDEX_MATCH_FILE_NAME 5 // A listed path has the same file name; with the reason of a miss, a similar one.
+
+// The confidence of an answer:
+#define PLEXINDEX_CONFIDENCE_NONE 0 // There is no single item.
+#define PLEXINDEX_CONFIDENCE_LOW 1 // Verify the item, or choose among the candidates.
+#define PLEXINDEX_CONFIDENCE_HIGH 2 // The item has this file.
+
+// The reason why a path has no single item, or the evidence for a suffix match:
+#define PLEXINDEX_REASON_NONE 0 // The path has a single recorded, listed or mapped item.
+#define PLEXINDEX_REASON_NO_LOCATION 1 // No library has a folder above this path.
+#define PLEXINDEX_REASON_NOT_LISTED 2 // A library has a folder above this path, but does not list the file.
+#define PLEXINDEX_REASON_NOT_FETCHED 3 // plexindex never fetched the library completely.
+#define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // Several items match equally well.
+#define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // Several libraries list the path.
+#define PLEXINDEX_REASON_UNCONFIRMED 6 // The path was invalidated, and plexindex has not verified its item since.
+#define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // Only the root differs, and the size is unknown. Low confidence.
+#define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // The file contains several episodes; the item is the first of them.
+#define PLEXINDEX_REASON_EMPTY 12 // The folder is a library's folder, or contains one, and has no listed files.
+#define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // The folder contains library folders, and several shows or items.
+#define PLEXINDEX_REASON_UNAVAILABLE 14 // An unlisted path, and no answer from the server in time. The answer is stale.
+#define PLEXINDEX_REASON_NOT_ASKED 15 // An unlisted path; a later call asks the server. The answer is stale.
+#define PLEXINDEX_REASON_SAME_NAME 16 // Only the name or the end of the path equals a listed path. Low confidence.
+#define PLEXINDEX_REASON_SAME_FILE 17 // The file name and the size equal those of a listed file. High confidence.
+#define PLEXINDEX_REASON_SIZE_DIFFERS 18 // The listed file has another size: replaced since the scan, or another file.
+#define PLEXINDEX_REASON_SAME_SIZE 19 // Only the size equals that of a listed file: perhaps renamed. Low confidence.
+
+// Type of an item:
+#define PLEXINDEX_KIND_OTHER 0 // Another type; plexindex stores and matches items of this type as usual.
+#define PLEXINDEX_KIND_MOVIE 1 // A film, or a home video in an 'Other Videos' library.
+#define PLEXINDEX_KIND_SHOW 2 // A show; only for folders.
+#define PLEXINDEX_KIND_SEASON 3 // A season of a show; only for folders.
+#define PLEXINDEX_KIND_EPISODE 4 // An episode of a show.
+#define PLEXINDEX_KIND_ARTIST 8 // An artist; only for folders.
+#define PLEXINDEX_KIND_ALBUM 9 // An album of an artist; only for folders.
+#define PLEXINDEX_KIND_TRACK 10 // A track of an album.
+#define PLEXINDEX_KIND_CLIP 12 // A clip: a video in a photo library, or a trailer.
+#define PLEXINDEX_KIND_PHOTO 13 // A photo.
+
+// The kind of a request, for statistics:
+#define PLEXINDEX_REQUEST_IDENTITY 0 // The server's identity.
+#define PLEXINDEX_REQUEST_PROBE 1 // The list of libraries, with their change times.
+#define PLEXINDEX_REQUEST_PAGE 2 // A page of a full listing.
+#define PLEXINDEX_REQUEST_DELTA 3 // A page of changes.
+#define PLEXINDEX_REQUEST_FIND_PATH 4 // A search for one path or title.
+#define PLEXINDEX_REQUEST_CONFIRM 5 // A check that items still exist, and have the same files.
+#define PLEXINDEX_REQUEST_SCAN 6 // The start of a scan.
+#define PLEXINDEX_REQUEST_EVENTS 7 // An event stream.
 
 // An open index, valid from plexindex_open() to plexindex_close(). Any number of threads can use the handle at once.
 typedef struct plexindex_handle plexindex_handle;
@@ -788,8 +787,9 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_kind_name(int32_t kind)
 {
-    static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",
-                                        "UNKNOWN", "ARTIST", "ALBUM", "TRACK", "UNKNOWN", "CLIP", "PHOTO"};
+    static const char *const names[] = {
+        "OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN", "UNKNOWN", "ARTIST", "ALBUM", "TRACK",
+        "UNKNOWN", "CLIP", "PHOTO"};
     return kind >= 0 && kind < 14 ? names[kind] : "UNKNOWN";
 }
 

@@ -1,8 +1,7 @@
 """Generates parts of the bindings from include/plexindex.json, which build.rs writes. `make header` runs this script.
 
-The script generates types for Node.js, constants and a copy of the header for Go, and declarations for Python's ctypes.
-make_methods.py generates the
-types of methods.
+The script generates types for Node.js, constants for Go, enums for C++, and declarations for Python's ctypes.
+make_methods.py generates the types of methods.
 """
 
 from __future__ import annotations
@@ -242,10 +241,26 @@ def python_stats(abi: dict[str, Any]) -> str:
     return f'class Stats(TypedDict):\n    """{STATS}"""\n    {"; ".join(rows)}\n'
 
 
+# Enums of plexindex.hpp whose values are all constants with this prefix, or all statuses.
+CPP_ENUMS = {"Status": "", "MatchKind": "MATCH_", "Confidence": "CONFIDENCE_", "Reason": "REASON_", "ItemKind": "KIND_"}
+
+
+def cpp_header(abi: dict[str, Any]) -> str:
+    """Returns plexindex.hpp with the values of its enums."""
+    text = (ROOT / "bindings" / "cpp" / "plexindex.hpp").read_text(encoding="utf-8")
+    for enum, prefix in CPP_ENUMS.items():
+        prefix = f"PLEXINDEX_{prefix}"
+        names = [name for name in abi["constants" if enum != "Status" else "statuses"] if name.startswith(prefix)]
+        values = "".join(f"    {name.removeprefix(prefix).lower()} = {name},\n" for name in names)
+        text = re.sub(rf"(enum class {enum} [^{{]*{{\n)[^}}]*", lambda found: found[1] + values, text)
+    return text
+
+
 def made() -> dict[str, str]:
     """Returns the text of each generated file, by its path in the project."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
+        "cpp/plexindex.hpp": cpp_header(abi),
         "node/names.d.ts": node_names(abi),
         "go/names.go": go_names(abi),
         "python/src/plexindex/_core/abi.py": python_abi(abi),

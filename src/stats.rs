@@ -12,17 +12,17 @@ use crate::model::MatchKind;
 #[repr(usize)]
 #[non_exhaustive]
 pub enum RequestKind {
-    /// `/identity`: the server's identity.
+    /// The server's identity.
     Identity = 0,
-    /// `/library/sections`: the probe.
+    /// The list of libraries, with their change times.
     Probe = 1,
     /// A page of a full listing.
     Page = 2,
-    /// A page of a delta.
+    /// A page of changes.
     Delta = 3,
     /// A search for one path or title.
     FindPath = 4,
-    /// `/library/metadata/…`: whether items still exist and have the same files.
+    /// A check that items still exist, and have the same files.
     Confirm = 5,
     /// The start of a scan.
     Scan = 6,

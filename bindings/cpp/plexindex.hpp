@@ -1,5 +1,6 @@
 /// @file
-/// plexindex for C++17: finds the Plex item of a file. plexindex.h describes each function.
+/// plexindex for C++17: finds the Plex item of a file. plexindex.h describes each function, and the values of Status,
+/// MatchKind, Confidence, Reason and ItemKind, which `make header` writes here.
 ///
 /// - Start with plexindex::Index::open(), Index::library() and Library::match(). Index::call() calls every other method
 ///   by its name, with JSON: docs/methods.md.
@@ -41,35 +42,35 @@ using std::chrono::milliseconds;
 
 /// The outcome of a call or answer. From 100 on they are errors. A newer library may return other numbers.
 enum class Status : std::int32_t {
-    ok = PLEXINDEX_OK,                                 ///< Success; for a match: one item.
-    not_found = PLEXINDEX_NOT_FOUND,                   ///< No item; Match::reason() says why.
-    ambiguous = PLEXINDEX_AMBIGUOUS,                   ///< Several items fit equally well: the candidates.
-    not_yet = PLEXINDEX_NOT_YET,                       ///< The timeout passed first; the next call continues.
-    needs_warm = PLEXINDEX_NEEDS_WARM,                 ///< Fetch the library once without a timeout.
-    invalid_argument = PLEXINDEX_INVALID_ARGUMENT,     ///< An argument has an invalid value.
-    null_pointer = PLEXINDEX_NULL_POINTER,             ///< The index is closed, or was moved from.
-    unsupported = PLEXINDEX_UNSUPPORTED,               ///< This version of the library cannot do that.
-    buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,     ///< This header never returns it.
-    aborted = PLEXINDEX_ABORTED,                       ///< A progress function ended the call.
-    panic = PLEXINDEX_PANIC,                           ///< A defect in plexindex was caught.
-    store = PLEXINDEX_STORE,                           ///< The store fails, or no thread can be started.
-    store_full = PLEXINDEX_STORE_FULL,                 ///< The disk or a limit is full. Nothing was changed.
-    connect = PLEXINDEX_CONNECT,                       ///< No connection to the server.
-    tls = PLEXINDEX_TLS,                               ///< TLS refuses the server's certificate, or failed.
-    unauthorized = PLEXINDEX_UNAUTHORIZED,             ///< The server refuses the token.
-    forbidden = PLEXINDEX_FORBIDDEN,                   ///< The server does not allow this to the token's user.
-    not_on_server = PLEXINDEX_NOT_ON_SERVER,           ///< The server has no such item, library or address.
-    not_plex = PLEXINDEX_NOT_PLEX,                     ///< The answer is not from a Plex Media Server.
-    starting = PLEXINDEX_STARTING,                     ///< The server is starting.
-    bad_answer = PLEXINDEX_BAD_ANSWER,                 ///< The server's answer is malformed.
-    server_error = PLEXINDEX_SERVER_ERROR,             ///< The server failed.
-    timeout = PLEXINDEX_TIMEOUT,                       ///< The server was silent for too long.
-    redirected = PLEXINDEX_REDIRECTED,                 ///< The server redirects to another host.
-    offline = PLEXINDEX_OFFLINE,                       ///< The call needs a request, but is offline.
-    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,   ///< The server has no such library.
-    library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,   ///< Two libraries have this title.
-    list_again = PLEXINDEX_LIST_AGAIN,                 ///< The changes since the cursor are lost: list in full.
-    not_fetched = PLEXINDEX_NOT_FETCHED,               ///< The store does not have the library: refresh it.
+    ok = PLEXINDEX_OK,
+    not_found = PLEXINDEX_NOT_FOUND,
+    ambiguous = PLEXINDEX_AMBIGUOUS,
+    not_yet = PLEXINDEX_NOT_YET,
+    needs_warm = PLEXINDEX_NEEDS_WARM,
+    invalid_argument = PLEXINDEX_INVALID_ARGUMENT,
+    null_pointer = PLEXINDEX_NULL_POINTER,
+    unsupported = PLEXINDEX_UNSUPPORTED,
+    buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,
+    aborted = PLEXINDEX_ABORTED,
+    panic = PLEXINDEX_PANIC,
+    store = PLEXINDEX_STORE,
+    store_full = PLEXINDEX_STORE_FULL,
+    connect = PLEXINDEX_CONNECT,
+    tls = PLEXINDEX_TLS,
+    unauthorized = PLEXINDEX_UNAUTHORIZED,
+    forbidden = PLEXINDEX_FORBIDDEN,
+    not_on_server = PLEXINDEX_NOT_ON_SERVER,
+    not_plex = PLEXINDEX_NOT_PLEX,
+    starting = PLEXINDEX_STARTING,
+    bad_answer = PLEXINDEX_BAD_ANSWER,
+    server_error = PLEXINDEX_SERVER_ERROR,
+    timeout = PLEXINDEX_TIMEOUT,
+    redirected = PLEXINDEX_REDIRECTED,
+    offline = PLEXINDEX_OFFLINE,
+    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,
+    library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,
+    list_again = PLEXINDEX_LIST_AGAIN,
+    not_fetched = PLEXINDEX_NOT_FETCHED,
 };
 
 /// Returns whether a status is an error, not an answer.
@@ -77,54 +78,54 @@ enum class Status : std::int32_t {
 
 /// How an item was found.
 enum class MatchKind : std::uint8_t {
-    none = PLEXINDEX_MATCH_NONE,           ///< Nothing was found.
-    confirmed = PLEXINDEX_MATCH_CONFIRMED, ///< The host recorded this match.
-    exact = PLEXINDEX_MATCH_EXACT,         ///< The path is listed.
-    mapped = PLEXINDEX_MATCH_MAPPED,       ///< A mapping gives a listed path.
-    suffix = PLEXINDEX_MATCH_SUFFIX,       ///< A listed path has the same end, of two or more components.
-    file_name = PLEXINDEX_MATCH_FILE_NAME, ///< A listed path has the same file name.
+    none = PLEXINDEX_MATCH_NONE,
+    confirmed = PLEXINDEX_MATCH_CONFIRMED,
+    exact = PLEXINDEX_MATCH_EXACT,
+    mapped = PLEXINDEX_MATCH_MAPPED,
+    suffix = PLEXINDEX_MATCH_SUFFIX,
+    file_name = PLEXINDEX_MATCH_FILE_NAME,
 };
 
 /// How certain an answer is. Write only to items of high confidence.
 enum class Confidence : std::uint8_t {
-    none = PLEXINDEX_CONFIDENCE_NONE, ///< There is no item.
-    low = PLEXINDEX_CONFIDENCE_LOW,   ///< Verify the item.
-    high = PLEXINDEX_CONFIDENCE_HIGH, ///< This is the file's item, as far as plexindex knows.
+    none = PLEXINDEX_CONFIDENCE_NONE,
+    low = PLEXINDEX_CONFIDENCE_LOW,
+    high = PLEXINDEX_CONFIDENCE_HIGH,
 };
 
 /// Why there is no single item, or what speaks for it or against it.
 enum class Reason : std::uint8_t {
-    none = PLEXINDEX_REASON_NONE,                           ///< There is a single item, recorded, listed or mapped.
-    no_location = PLEXINDEX_REASON_NO_LOCATION,             ///< No library has a folder above this path.
-    not_listed = PLEXINDEX_REASON_NOT_LISTED,               ///< A library has one, but does not list the file.
-    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,             ///< A library was never fetched completely.
-    several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,         ///< Several items fit equally well.
-    several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES, ///< Several libraries list it.
-    unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,             ///< It was invalidated; the server has not verified it.
-    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< Only the root differs; no size is known. Low.
-    several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,   ///< The file has several episodes: the candidates.
-    empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
-    above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
-    unavailable = PLEXINDEX_REASON_UNAVAILABLE,             ///< Not listed, and the server did not answer.
-    not_asked = PLEXINDEX_REASON_NOT_ASKED,                 ///< Not listed; a later call asks the server.
-    same_name = PLEXINDEX_REASON_SAME_NAME,                 ///< Only the end of the path is the same. Low.
-    same_file = PLEXINDEX_REASON_SAME_FILE,                 ///< The file name and the size are the same. High.
-    size_differs = PLEXINDEX_REASON_SIZE_DIFFERS,           ///< The listed file has another size.
-    same_size = PLEXINDEX_REASON_SAME_SIZE,                 ///< Only the size is the same: renamed? Low.
+    none = PLEXINDEX_REASON_NONE,
+    no_location = PLEXINDEX_REASON_NO_LOCATION,
+    not_listed = PLEXINDEX_REASON_NOT_LISTED,
+    not_fetched = PLEXINDEX_REASON_NOT_FETCHED,
+    several_items = PLEXINDEX_REASON_SEVERAL_ITEMS,
+    several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES,
+    unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,
+    only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS,
+    several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,
+    empty = PLEXINDEX_REASON_EMPTY,
+    above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,
+    unavailable = PLEXINDEX_REASON_UNAVAILABLE,
+    not_asked = PLEXINDEX_REASON_NOT_ASKED,
+    same_name = PLEXINDEX_REASON_SAME_NAME,
+    same_file = PLEXINDEX_REASON_SAME_FILE,
+    size_differs = PLEXINDEX_REASON_SIZE_DIFFERS,
+    same_size = PLEXINDEX_REASON_SAME_SIZE,
 };
 
 /// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.
 enum class ItemKind : std::int32_t {
-    other = PLEXINDEX_KIND_OTHER,    ///< Unknown, or none of these.
-    movie = PLEXINDEX_KIND_MOVIE,    ///< A film or home video.
-    show = PLEXINDEX_KIND_SHOW,      ///< A show.
-    season = PLEXINDEX_KIND_SEASON,  ///< A season.
-    episode = PLEXINDEX_KIND_EPISODE,///< An episode.
-    artist = PLEXINDEX_KIND_ARTIST,  ///< An artist.
-    album = PLEXINDEX_KIND_ALBUM,    ///< An album.
-    track = PLEXINDEX_KIND_TRACK,    ///< A track.
-    clip = PLEXINDEX_KIND_CLIP,      ///< A clip or trailer.
-    photo = PLEXINDEX_KIND_PHOTO,    ///< A photo.
+    other = PLEXINDEX_KIND_OTHER,
+    movie = PLEXINDEX_KIND_MOVIE,
+    show = PLEXINDEX_KIND_SHOW,
+    season = PLEXINDEX_KIND_SEASON,
+    episode = PLEXINDEX_KIND_EPISODE,
+    artist = PLEXINDEX_KIND_ARTIST,
+    album = PLEXINDEX_KIND_ALBUM,
+    track = PLEXINDEX_KIND_TRACK,
+    clip = PLEXINDEX_KIND_CLIP,
+    photo = PLEXINDEX_KIND_PHOTO,
 };
 
 /// How Index::library() finds a library.

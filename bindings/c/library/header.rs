@@ -15,8 +15,10 @@ use describe_header::describe;
 const HEADER: &str = "plexindex.h";
 
 /// Source files of the header, in the order of its declarations.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
     "crates/matching/src/error.rs",
+    "crates/matching/src/model/mod.rs",
+    "src/stats.rs",
     "bindings/c/src/constants.rs",
     "bindings/c/src/types.rs",
     "bindings/c/src/functions/open.rs",
@@ -26,7 +28,7 @@ const SOURCES: [&str; 8] = [
     "bindings/c/src/functions/tables.rs",
 ];
 
-/// Inline functions, which are appended to the header unchanged.
+/// Inline functions, which are appended to the header with the names of constants; see [`with_names`].
 const HELPERS: &str = "bindings/c/src/helpers.h";
 
 /// Path of this folder from the folder of the C library, where cargo runs this script.
@@ -52,7 +54,7 @@ pub fn generate_files() -> Result<(), Box<dyn Error>> {
         Ok(text) => {
             fs::write(out.join("plexindex.json"), describe(&text)?)?;
             let helpers = fs::read_to_string(root.join(HELPERS))?;
-            fs::write(header, with_helpers(&text, &helpers)?)?;
+            fs::write(header, with_helpers(&text, &with_names(&text, &helpers)?)?)?;
         }
         // The source does not parse. Lets the build continue, since the compiler then reports the position and the
         // cause, which cbindgen does not.
@@ -80,8 +82,10 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         builder = builder.with_src(copy);
     }
     let mut bindings = builder.generate()?;
-    // Omits associated constants, such as Status::ALL, which are only for Rust.
-    bindings.constants.retain(|constant| constant.associated_to.is_none());
+    // Omits constants that are only for Rust.
+    bindings
+        .constants
+        .retain(|constant| constant.associated_to.is_none() && constant.export_name.starts_with("PLEXINDEX_"));
     let mut text = Vec::new();
     bindings.write(&mut text);
     Ok(finish(&String::from_utf8(text)?)?)
@@ -95,6 +99,37 @@ fn with_helpers(header: &str, helpers: &str) -> Result<String, String> {
     let end = "#ifdef __cplusplus\n}  // extern \"C\"";
     let at = header.find(end).ok_or("the header does not end as it should")?;
     Ok(format!("{}{helpers}\n{}", &header[..at], &header[at..]))
+}
+
+/// Replaces `NAMES(prefix)` by the list of the names of the constants with this prefix, in the order of their numbers, and
+/// `COUNT(prefix)` by its length. A number without a constant has the name `UNKNOWN`.
+fn with_names(header: &str, helpers: &str) -> Result<String, Box<dyn Error>> {
+    let mut text = helpers.to_owned();
+    while let Some((before, (prefix, after))) = text
+        .split_once("NAMES(")
+        .and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
+    {
+        let mut names: Vec<&str> = Vec::new();
+        for line in header.lines() {
+            let Some((name, value)) = line
+                .strip_prefix("#define ")
+                .and_then(|line| line.strip_prefix(prefix)?.split_once(' '))
+            else {
+                continue;
+            };
+            let number: usize = value.split(' ').next().unwrap_or_default().parse()?;
+            names.resize(names.len().max(number + 1), "UNKNOWN");
+            names[number] = name;
+        }
+        let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let mut list = quoted.join(", ");
+        if before.lines().next_back().unwrap_or_default().len() + list.len() > COLUMNS - "};".len() {
+            list = format!("\n{}", wrap("       ", &list).join("\n"));
+        }
+        let after = after.replace(&format!("COUNT({prefix})"), &names.len().to_string());
+        text = format!("{before}{list}{after}");
+    }
+    Ok(text)
 }
 
 /// Preconditions that the comment at the top of the header states for all functions.
@@ -119,7 +154,9 @@ fn prepare(source: &str) -> String {
         .replace("Option<LogFn>", "LogFn")
         // No function takes or returns the enum, so its width is not part of the ABI and need not be spelled out for
         // each version of C and C++.
-        .replace("#[repr(i32)]", "#[repr(C)]");
+        .replace("#[repr(i32)]", "#[repr(C)]")
+        .replace("#[repr(u8)]", "#[repr(C)]")
+        .replace("#[repr(usize)]", "#[repr(C)]");
     // Rust requires a heading above preconditions. This loop removes the heading, and the preconditions that the top of
     // the header states for all functions.
     let mut lines: Vec<String> = Vec::new();
@@ -153,7 +190,7 @@ fn finish(header: &str) -> Result<String, String> {
             None => format!("{}\n", line.replace("struct plexindex_", "plexindex_")),
         },
     );
-    let text = compact(&lines.collect::<String>());
+    let text = compact(&with_constants(&lines.collect::<String>()));
     for left in ["Option_", "# Safety", "STATUS_"] {
         if text.contains(left) {
             return Err(format!(
@@ -162,6 +199,38 @@ fn finish(header: &str) -> Result<String, String> {
         }
     }
     Ok(text)
+}
+
+/// Replaces enums other than the statuses by constants, because structs and functions have integers of their numbers.
+/// Their comments have only a first paragraph: the header has one, and Rust's documentation has more.
+fn with_constants(header: &str) -> String {
+    let paragraph = |comment: &[&str]| {
+        let lines = comment
+            .iter()
+            .map(|line| line.trim_start().trim_start_matches("//").trim());
+        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    let (mut text, mut comment, mut group) = (Vec::new(), Vec::new(), None);
+    for line in header.lines() {
+        if line.trim_start().starts_with("//") {
+            comment.push(line);
+            continue;
+        }
+        let of_this = std::mem::take(&mut comment);
+        if line.starts_with("typedef enum ") && !line.contains("_status") {
+            group = Some(paragraph(&of_this));
+        } else if let Some(meaning) = &group {
+            if let Some((name, value)) = line.split_once(" = ") {
+                let (group, meaning) = (meaning.trim_end_matches('.'), paragraph(&of_this));
+                let value = value.trim_end_matches(',');
+                text.push(format!("// {group}: {meaning}\n#define {} {value}", name.trim()));
+            }
+            group = group.filter(|_| !line.starts_with('}'));
+        } else {
+            text.extend(of_this.into_iter().chain([line]).map(str::to_owned));
+        }
+    }
+    text.join("\n") + "\n"
 }
 
 /// Shortens the header: constants of a group share one heading, a short comment follows its constant or field on the
@@ -229,16 +298,23 @@ fn with_comment(code: &str, comment: &str, indent: &str, text: &mut Vec<String>)
         text.push(line);
         return;
     }
-    let mut above = format!("{indent}//");
-    for word in comment.split(' ') {
-        if above.len() + 1 + word.len() > COLUMNS {
-            text.push(std::mem::replace(&mut above, format!("{indent}//")));
-        }
-        above.push(' ');
-        above.push_str(word);
-    }
-    text.push(above);
+    text.extend(wrap(&format!("{indent}//"), comment));
     text.push(code.to_owned());
+}
+
+/// Breaks a text into lines, each with this prefix.
+fn wrap(prefix: &str, text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = prefix.to_owned();
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > COLUMNS {
+            lines.push(std::mem::replace(&mut line, prefix.to_owned()));
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
 }
 
 /// Prefixes of constants that are bit flags.

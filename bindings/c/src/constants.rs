@@ -1,4 +1,4 @@
-//! The constants of the C header, except the statuses. The values are part of the ABI.
+//! The constants of the C header that are no variants of an enum. The values are part of the ABI.
 
 /// The version of the ABI, which changes when programs compiled against an older header would misbehave. If you load
 /// the library at run time, compare this constant with plexindex_get_abi_version().
@@ -26,8 +26,7 @@ pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: replaces media paths in log lines and errors with short hashes.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
-/// plexindex_options.flags: with `shared`, flushes writes for other hosts to disk before the calls return, so that a
-/// power cut loses no writes.
+/// plexindex_options.flags: with `shared`, writes for other hosts are on disk when calls return.
 pub const PLEXINDEX_OPEN_SHARED_DURABLE: u32 = 16;
 
 /// plexindex_mapping.kind: `from` is a folder on the host, and `to` is the same folder on the server.
@@ -77,62 +76,6 @@ pub const PLEXINDEX_SELECT_UUID: i32 = 3;
 /// plexindex_get_library(): selects all libraries; the selector must be empty.
 pub const PLEXINDEX_SELECT_ALL: i32 = 4;
 
-/// plexindex_answer.match_kind: no match.
-pub const PLEXINDEX_MATCH_NONE: u8 = 0;
-/// plexindex_answer.match_kind: the host recorded the match.
-pub const PLEXINDEX_MATCH_CONFIRMED: u8 = 1;
-/// plexindex_answer.match_kind: the server lists the path.
-pub const PLEXINDEX_MATCH_EXACT: u8 = 2;
-/// plexindex_answer.match_kind: a mapping translates the path to a listed path.
-pub const PLEXINDEX_MATCH_MAPPED: u8 = 3;
-/// plexindex_answer.match_kind: at least the last two components equal those of a listed path.
-pub const PLEXINDEX_MATCH_SUFFIX: u8 = 4;
-/// plexindex_answer.match_kind: a listed path has the same file name, or a similar one (NO_LOCATION, NOT_LISTED).
-pub const PLEXINDEX_MATCH_FILE_NAME: u8 = 5;
-
-/// plexindex_answer.confidence: there is no item.
-pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
-/// plexindex_answer.confidence: verify the item, or choose among the candidates.
-pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
-/// plexindex_answer.confidence: the item has this file.
-pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
-
-/// plexindex_answer.reason: the path has a single recorded, listed or mapped item.
-pub const PLEXINDEX_REASON_NONE: u8 = 0;
-/// plexindex_answer.reason: no library has a folder above this path.
-pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
-/// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
-pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
-/// plexindex_answer.reason: plexindex never fetched the library completely.
-pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
-/// plexindex_answer.reason: several items match equally well.
-pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
-/// plexindex_answer.reason: several libraries list the path.
-pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: the path was invalidated, and plexindex has not verified its item since.
-pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
-/// plexindex_answer.reason: only the root differs, and the size is unknown. Low confidence.
-pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the file contains several episodes; the item is the first of them.
-pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
-/// plexindex_answer.reason: the folder is a library's folder, or contains one, and has no listed files.
-pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
-/// plexindex_answer.reason: the folder contains library folders, and several shows or items.
-pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
-/// plexindex_answer.reason: an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
-pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
-/// plexindex_answer.reason: an unlisted path; a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
-pub const PLEXINDEX_REASON_NOT_ASKED: u8 = 15;
-/// plexindex_answer.reason: only the name or the end of the path equals a listed path. Low confidence.
-pub const PLEXINDEX_REASON_SAME_NAME: u8 = 16;
-/// plexindex_answer.reason: the file name and the size equal those of a listed file. High confidence.
-pub const PLEXINDEX_REASON_SAME_FILE: u8 = 17;
-/// plexindex_answer.reason: the listed file has another size: replaced since the scan, or another file.
-pub const PLEXINDEX_REASON_SIZE_DIFFERS: u8 = 18;
-/// plexindex_answer.reason: only the size equals that of a listed file: perhaps renamed. Low confidence.
-pub const PLEXINDEX_REASON_SAME_SIZE: u8 = 19;
-// The numbers 8 to 10 are reserved, because earlier versions used them.
-
 /// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: possibly outdated: the server did not answer, or a listing awaits confirmation.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
@@ -143,44 +86,6 @@ pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
 
 /// plexindex_answer.flags, plexindex_item.flags, plexindex_file.flags: Plex made this version itself ('Optimized Versions').
 pub const PLEXINDEX_FILE_OPTIMIZED: u32 = 1;
-
-/// plexindex_item.kind: another type.
-pub const PLEXINDEX_KIND_OTHER: i32 = 0;
-/// plexindex_item.kind: a movie.
-pub const PLEXINDEX_KIND_MOVIE: i32 = 1;
-/// plexindex_item.kind: a show; only for folders.
-pub const PLEXINDEX_KIND_SHOW: i32 = 2;
-/// plexindex_item.kind: a season; only for folders.
-pub const PLEXINDEX_KIND_SEASON: i32 = 3;
-/// plexindex_item.kind: an episode.
-pub const PLEXINDEX_KIND_EPISODE: i32 = 4;
-/// plexindex_item.kind: an artist; only for folders.
-pub const PLEXINDEX_KIND_ARTIST: i32 = 8;
-/// plexindex_item.kind: an album; only for folders.
-pub const PLEXINDEX_KIND_ALBUM: i32 = 9;
-/// plexindex_item.kind: a track.
-pub const PLEXINDEX_KIND_TRACK: i32 = 10;
-/// plexindex_item.kind: a clip.
-pub const PLEXINDEX_KIND_CLIP: i32 = 12;
-/// plexindex_item.kind: a photo.
-pub const PLEXINDEX_KIND_PHOTO: i32 = 13;
-
-/// plexindex_stats.requests: the server's identity.
-pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
-/// plexindex_stats.requests: the list of libraries, with their change times.
-pub const PLEXINDEX_REQUEST_PROBE: u32 = 1;
-/// plexindex_stats.requests: a page of a full listing.
-pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
-/// plexindex_stats.requests: a page of changes.
-pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
-/// plexindex_stats.requests: a search for one path or title.
-pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
-/// plexindex_stats.requests: a check that items still exist.
-pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
-/// plexindex_stats.requests: the start of a scan.
-pub const PLEXINDEX_REQUEST_SCAN: u32 = 6;
-/// plexindex_stats.requests: an event stream.
-pub const PLEXINDEX_REQUEST_EVENTS: u32 = 7;
 
 /// Log level: nothing.
 pub const PLEXINDEX_LOG_OFF: i32 = -1;

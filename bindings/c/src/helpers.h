@@ -80,31 +80,27 @@ static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 // Returns the name of `match_kind`, such as `FILE_NAME` for PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_match_kind_name(int32_t match_kind)
 {
-    static const char *const names[] = {"NONE", "CONFIRMED", "EXACT", "MAPPED", "SUFFIX", "FILE_NAME"};
-    return match_kind >= 0 && match_kind < 6 ? names[match_kind] : "UNKNOWN";
+    static const char *const names[] = {NAMES(PLEXINDEX_MATCH_)};
+    return match_kind >= 0 && match_kind < COUNT(PLEXINDEX_MATCH_) ? names[match_kind] : "UNKNOWN";
 }
 
 // Returns the name of `confidence`, such as `HIGH`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_confidence_name(int32_t confidence)
 {
-    static const char *const names[] = {"NONE", "LOW", "HIGH"};
-    return confidence >= 0 && confidence < 3 ? names[confidence] : "UNKNOWN";
+    static const char *const names[] = {NAMES(PLEXINDEX_CONFIDENCE_)};
+    return confidence >= 0 && confidence < COUNT(PLEXINDEX_CONFIDENCE_) ? names[confidence] : "UNKNOWN";
 }
 
 // Returns the name of `reason`, such as `NOT_LISTED`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_reason_name(int32_t reason)
 {
-    static const char *const names[] = {
-        "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
-        "ONLY_ROOT_DIFFERS", "UNKNOWN", "UNKNOWN", "UNKNOWN", "SEVERAL_EPISODES", "EMPTY", "ABOVE_LOCATIONS",
-        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME", "SAME_FILE", "SIZE_DIFFERS", "SAME_SIZE"};
-    return reason >= 0 && reason < 20 ? names[reason] : "UNKNOWN";
+    static const char *const names[] = {NAMES(PLEXINDEX_REASON_)};
+    return reason >= 0 && reason < COUNT(PLEXINDEX_REASON_) ? names[reason] : "UNKNOWN";
 }
 
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_kind_name(int32_t kind)
 {
-    static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",
-                                        "UNKNOWN", "ARTIST", "ALBUM", "TRACK", "UNKNOWN", "CLIP", "PHOTO"};
-    return kind >= 0 && kind < 14 ? names[kind] : "UNKNOWN";
+    static const char *const names[] = {NAMES(PLEXINDEX_KIND_)};
+    return kind >= 0 && kind < COUNT(PLEXINDEX_KIND_) ? names[kind] : "UNKNOWN";
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::process::Command;
 
 use plexindex::error::Status;
-use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_abi::types;
 use serde_json::Value;
 
@@ -264,57 +263,6 @@ fn every_status_has_its_name() {
     let printed = printed_by(&statements, true);
     let expected: Vec<&str> = declared.keys().map(String::as_str).chain(["UNKNOWN"; 3]).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
-}
-
-/// The helpers that name numbers have a name for each constant, and for no other number.
-#[test]
-fn every_number_has_its_name() {
-    for (function, prefix) in [
-        ("match_kind", "PLEXINDEX_MATCH_"),
-        ("confidence", "PLEXINDEX_CONFIDENCE_"),
-        ("reason", "PLEXINDEX_REASON_"),
-        ("kind", "PLEXINDEX_KIND_"),
-    ] {
-        let mut names: BTreeMap<i32, String> = (-1..40).map(|number| (number, "UNKNOWN".to_owned())).collect();
-        names.extend(
-            numbers("constants", prefix)
-                .into_iter()
-                .map(|(name, number)| (number, name)),
-        );
-        let statements = format!("    for (int i = -1; i < 40; i++) puts(plexindex_get_{function}_name(i));\n");
-        let printed = printed_by(&statements, false);
-        assert!(names.values().any(|name| name != "UNKNOWN"), "{prefix}");
-        assert_eq!(
-            printed.lines().collect::<Vec<_>>(),
-            names.values().collect::<Vec<_>>(),
-            "{function}"
-        );
-    }
-}
-
-/// An enum of the model whose numbers answers carry has a constant for each variant, and the header no other.
-#[test]
-fn every_number_of_an_answer_has_its_constant() {
-    let schema: Value = serde_json::from_str(&committed("plexindex.schema.json")).expect("JSON");
-    let check = |kind: &str, prefix: &str, number: &dyn Fn(&str) -> Option<i32>| {
-        let names: Vec<String> = serde_json::from_value(schema["definitions"][kind]["enum"].clone()).expect("names");
-        let variants: BTreeMap<String, i32> = names
-            .iter()
-            .map(|name| (name.to_uppercase(), number(name).unwrap_or_default()))
-            .collect();
-        assert_eq!(variants, numbers("constants", prefix), "{kind}");
-        variants.len()
-    };
-    let kinds = check("MatchKind", "PLEXINDEX_MATCH_", &|name| {
-        Some(name.parse::<MatchKind>().ok()? as i32)
-    });
-    assert_eq!(kinds, MatchKind::ALL.len() + 1, "MatchKind::ALL has each but 'none'");
-    check("Confidence", "PLEXINDEX_CONFIDENCE_", &|name| {
-        Some(name.parse::<Confidence>().ok()? as i32)
-    });
-    check("Reason", "PLEXINDEX_REASON_", &|name| {
-        Some(name.parse::<Reason>().ok()? as i32)
-    });
 }
 
 /// The C++ binding has a way to each function, status and constant.

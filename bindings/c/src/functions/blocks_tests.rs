@@ -10,7 +10,7 @@ use crate::for_tests::{buffer, index_of, item, query, text};
 use crate::functions::{plexindex_close, plexindex_match_paths};
 use crate::handles::Opened;
 use plexindex::error::Status;
-use plexindex::model::{FileFacts, Item, ItemFacts, KnownFacts};
+use plexindex::model::{FileFacts, Item, ItemFacts, KnownFacts, Reason};
 
 /// A block in memory of its exact size, aligned as malloc aligns it.
 struct Block {
@@ -116,7 +116,7 @@ fn texts_of(block: &Buffer, is_undamaged: bool) -> Vec<String> {
             read_text(&(*answer).message);
             if is_undamaged {
                 assert_eq!((*answer).flags & !c::PLEXINDEX_ANSWER_STALE, 0);
-                let has_reason = (*answer).reason != c::PLEXINDEX_REASON_NONE;
+                let has_reason = (*answer).reason != Reason::None as u8;
                 assert_eq!(has_reason, (*answer).message.offset != 0);
             }
             let candidates = (0..).map(|at| plexindex_get_candidate(block, answer, at));

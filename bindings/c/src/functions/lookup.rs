@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char};
 use plexindex::Library;
 use plexindex::error::{Result, Status};
 use plexindex::inside::Answer;
+use plexindex::model::Confidence;
 
 use crate::answer::{
     BlockReader, buffer_memory, check_memory, check_memory_for, recount_log_lines, too_small_error, write_answer,
@@ -226,7 +227,7 @@ pub unsafe extern "C" fn plexindex_get_sure_item(
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
         match unsafe { (BlockReader::of(block), read_struct(answer)) } {
-            (Some(block), Some(answer)) if answer.confidence == c::PLEXINDEX_CONFIDENCE_HIGH => {
+            (Some(block), Some(answer)) if answer.confidence == Confidence::High as u8 => {
                 block.element(answer.item, 1, 0) // an array of one item
             }
             _ => std::ptr::null(),

@@ -20,25 +20,27 @@ pub const LONGEST_KEY: usize = 255;
 /// request.
 pub const OWN_IDENTIFIER: &str = "plexindex-";
 
-/// Type of an item. Only leaf items have files; shows, seasons, artists and albums appear only in answers for folders.
+/// Type of an item.
+///
+/// Only leaf items have files; shows, seasons, artists and albums appear only in answers for folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum ItemType {
-    /// An unknown type; plexindex stores and matches items of this type as usual.
+    /// Another type; plexindex stores and matches items of this type as usual.
     #[default]
     Other = 0,
-    /// A film, or a home video in an 'Other Videos' library; Plex lists both as type 1.
+    /// A film, or a home video in an 'Other Videos' library.
     Movie = 1,
-    /// A show; only in answers for folders.
+    /// A show; only for folders.
     Show = 2,
-    /// A season of a show; only in answers for folders.
+    /// A season of a show; only for folders.
     Season = 3,
     /// An episode of a show.
     Episode = 4,
-    /// An artist; only in answers for folders.
+    /// An artist; only for folders.
     Artist = 8,
-    /// An album of an artist; only in answers for folders.
+    /// An album of an artist; only for folders.
     Album = 9,
     /// A track of an album.
     Track = 10,
@@ -425,15 +427,19 @@ pub enum MatchKind {
     /// No match.
     #[doc(hidden)]
     None = 0,
-    /// The host recorded this match with `record_match`.
+    /// The host recorded the match.
     Confirmed = 1,
-    /// The path or its normal form is listed.
+    /// The server lists the path.
+    ///
+    /// Paths with equal normal forms are the same.
     Exact = 2,
     /// A mapping translates the path to a listed path, or a listed path to this path.
     Mapped = 3,
-    /// A listed path has the longest common suffix with this path, at least two components long.
+    /// At least the last two components equal those of a listed path.
+    ///
+    /// No other listed path has a longer common suffix with the path.
     Suffix = 4,
-    /// A listed file has the same name or, with the reason of a miss, a similar name.
+    /// A listed path has the same file name; with the reason of a miss, a similar one.
     FileName = 5,
 }
 
@@ -461,12 +467,16 @@ enum_names! { MatchKind:
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Confidence {
-    /// The path has no single item.
+    /// There is no single item.
     #[doc(hidden)]
     None = 0,
+    /// Verify the item, or choose among the candidates.
+    ///
     /// Several candidates match, or only the suffix of the path matches an item. Show the candidates to a person; do
     /// not edit an item.
     Low = 1,
+    /// The item has this file.
+    ///
     /// A single item, which is safe to edit: the path is recorded, listed or mapped, or the file's name and size show that
     /// it is the listed file.
     High = 2,
@@ -477,46 +487,60 @@ pub enum Confidence {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No reason: the path is confirmed, listed or mapped, and has a single item.
+    /// The path has a single recorded, listed or mapped item.
     #[doc(hidden)]
     None = 0,
-    /// No library location contains this path: a mapping is missing, or the file is outside the libraries. An item with
-    /// this reason has a file with a similar name: low confidence.
+    /// No library has a folder above this path.
+    ///
+    /// A mapping is missing, or the file is outside the libraries. An item with this reason has a file with a similar
+    /// name: low confidence.
     NoLocation = 1,
-    /// A library location contains this path, but the file is not listed (yet). An item with this reason probably
-    /// belongs to a different file: low confidence.
+    /// A library has a folder above this path, but does not list the file.
+    ///
+    /// An item with this reason probably belongs to a different file: low confidence.
     NotListed = 2,
-    /// A library in scope was never fetched completely, and may have the item.
+    /// plexindex never fetched the library completely.
+    ///
+    /// The library, which is in scope, may have the item.
     NotFetched = 3,
     /// Several items match equally well.
     SeveralItems = 4,
     /// Several libraries list the path.
     SeveralLibraries = 5,
-    /// The path was invalidated, and its item has not been verified since.
+    /// The path was invalidated, and plexindex has not verified its item since.
     Unconfirmed = 6,
+    /// Only the root differs, and the size is unknown. Low confidence.
+    ///
     /// The path equals the listed path in all components below the library's folder: a mapping may be missing, or the file
-    /// is another. Low confidence, because the file's size is unknown.
+    /// is another.
     OnlyRootDiffers = 7,
-    /// The file contains several episodes: all are candidates, and the first is the item. High confidence.
+    // The numbers 8 to 10 are reserved, because earlier versions used them.
+    /// The file contains several episodes; the item is the first of them.
+    ///
+    /// All are candidates. High confidence.
     SeveralEpisodes = 11,
-    /// The folder is or contains a library location, but has no listed files.
+    /// The folder is a library's folder, or contains one, and has no listed files.
     Empty = 12,
-    /// The folder contains library locations, and several shows or items.
+    /// The folder contains library folders, and several shows or items.
     AboveLocations = 13,
-    /// The path is not listed. The server, which may list the path, was not reachable in time.
+    /// An unlisted path, and no answer from the server in time. The answer is stale.
     Unavailable = 14,
-    /// The path is not listed. plexindex did not ask the server about the path, because it has asked about too many
-    /// other paths recently, or because the server needed too long. A later call asks.
+    /// An unlisted path; a later call asks the server. The answer is stale.
+    ///
+    /// plexindex has asked about too many other paths recently, or the server needed too long.
     NotAsked = 15,
-    /// Only the file name, or a longer end of the path, equals that of a listed file, which may be a different file.
-    /// Low confidence.
+    /// Only the name or the end of the path equals a listed path. Low confidence.
     SameName = 16,
-    /// The listed file has the same name and the same size, and no other file could: this very file. High confidence.
+    /// The file name and the size equal those of a listed file. High confidence.
+    ///
+    /// No other file could be the listed one.
     SameFile = 17,
-    /// The file's size differs from the one that Plex lists. If the path is listed, the file was replaced, and Plex has not
-    /// scanned it yet; otherwise, the listed file has only the same name: low confidence.
+    /// The listed file has another size: replaced since the scan, or another file.
+    ///
+    /// If the path is listed, Plex has not scanned the new file yet; otherwise, the listed file has only the same name: low
+    /// confidence.
     SizeDiffers = 18,
-    /// The only listed file of this size has another name: perhaps the file was renamed. Low confidence.
+    /// Only the size equals that of a listed file: perhaps renamed. Low confidence.
     SameSize = 19,
 }
 
