@@ -11,9 +11,8 @@ use super::recording::{Table, TableChange, Terms};
 use crate::engine::{StoreInfo, Tables};
 use crate::error::{Result, invalid_argument_error};
 use crate::events::{DebounceIntervals, Notified};
-use crate::model::Token;
+use crate::model::{LibraryInfo, Token};
 use crate::platform::files::bytes_of;
-use crate::query::LibraryInfo;
 use crate::stats::Stats;
 use crate::sync::{Peers, Selector};
 

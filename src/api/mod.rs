@@ -13,12 +13,11 @@ pub use crate::engine::StoreInfo;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::events::Notified;
 #[doc(inline)]
-pub use crate::model::{Confidence, FolderKind, ItemType, LibraryKind, MatchKind, Reason, Token};
+pub use crate::model::{Confidence, FolderKind, ItemType, LibraryInfo, LibraryKind, MatchKind, Reason, Token};
 #[doc(inline)]
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{
-    Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus, MatchedFile, Media, MediaFacts, MediaPart,
-    Season, Show,
+    Change, ChangeKind, Folder, Item, Match, MatchStatus, MatchedFile, Media, MediaFacts, MediaPart, Season, Show,
 };
 pub use crate::source::RequestKind;
 pub use crate::stats::Stats;

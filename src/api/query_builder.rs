@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::facts::{Refreshed, ServerInfo, WaitOutcome};
 use super::opened::{Index, Library};
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::model::FolderKind;
+use crate::model::{FolderKind, LibraryInfo};
 use crate::platform::clock::Deadline;
 use crate::platform::files::bytes_of;
-use crate::query::{Answer, ChangePage, Folder, Item, LibraryInfo, Match, non_empty};
+use crate::query::{Answer, ChangePage, Folder, Item, Match, non_empty};
 use crate::sync::{Call, FileSize, Progress, RefreshReason, ScanTarget};
 
 /// The host's progress callback.

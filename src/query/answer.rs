@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::engine::{LibraryRow, LibrarySnapshot, Snapshot, is_locked};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FolderResolution, FoundItem, ItemRef, Resolution, byte_string};
-use crate::model::{self, Confidence, ItemType, Library, MatchKind, Reason};
+use crate::model::{self, Confidence, ItemType, Library, MatchKind, Reason, as_millis};
 use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
 
@@ -691,13 +691,6 @@ impl Item {
             trashed: false,
         }
     }
-}
-
-/// Serializes an optional duration in milliseconds.
-#[allow(clippy::ref_option)] // serde requires this signature
-pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
-        .serialize(out)
 }
 
 impl fmt::Display for Item {

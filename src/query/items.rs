@@ -1,11 +1,8 @@
 //! Answers queries by GUID and title. Lists the libraries in the index, with the freshness of each listing.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use serde::Serialize;
-
-use super::answer::{Answer, as_millis};
+use super::answer::Answer;
 use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::Queries;
@@ -14,11 +11,11 @@ use crate::error::{Result, Status, check_length, invalid_argument_error, truncat
 use crate::matching::{
     ACCEPTED_SPELLINGS, FoundItem, HitDoubt, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid,
 };
-use crate::model::{Confidence, Item, ItemType, LibraryKind, MatchKind, Reason, Sequence};
+use crate::model::{Confidence, Item, ItemType, LibraryInfo, LibraryKind, MatchKind, Reason, Sequence};
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
 use crate::stats::Activity;
-use crate::sync::{Call, ItemToVerify, Selector};
+use crate::sync::{Call, ItemToVerify};
 
 /// A query for the items with a GUID or title.
 enum ItemQuery<'q> {
@@ -359,52 +356,6 @@ impl QueryKind for ItemQuery<'_> {
     }
 }
 
-/// A library, with the freshness of its listing.
-///
-/// The JSON uses the field names, except `age_ms` for `age`, and omits `checked` and fields that are `None`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct LibraryInfo {
-    /// Section ID of the library, such as `1`.
-    pub section: String,
-    /// UUID of the library, which renaming does not change. Consists of `section:` and the section ID if the server
-    /// reports no UUID.
-    pub uuid: String,
-    /// Title of the library; several libraries may have the same title.
-    pub title: String,
-    /// Type of the library.
-    pub kind: LibraryKind,
-    /// The library's folders, as server paths.
-    pub locations: Vec<PathBuf>,
-    /// Number of listed items; `None` if the library was never fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub items: Option<u64>,
-    /// Time when plexindex last checked that the listing is current; `None` if the library was never fetched.
-    #[serde(skip)]
-    pub checked: Option<SystemTime>,
-    /// Time since plexindex last checked that the listing is current; `None` if the library was never fetched.
-    #[serde(
-        rename = "age_ms",
-        serialize_with = "as_millis",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
-    pub age: Option<Duration>,
-    /// Generation of the listing, which changes only if the listing changes; `None` if the library was never fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation: Option<u64>,
-    /// Whether the listing is current, so that answers are not stale.
-    pub fresh: bool,
-}
-
-impl From<&LibraryInfo> for Selector {
-    /// Selects a library by its UUID, which renaming does not change.
-    fn from(library: &LibraryInfo) -> Self {
-        Self::Uuid(library.uuid.clone())
-    }
-}
-
 impl Queries {
     /// Returns the call's libraries. Fetches the list of libraries from the server if the index has no libraries.
     ///
@@ -426,19 +377,14 @@ impl Queries {
             return Err(self.library_error(call, &snapshot, None));
         };
         let infos = snapshot.rows_in(scope).iter().map(|row| {
-            let (library, is_fetched) = (row.library.clone(), row.generation.is_fetched());
-            LibraryInfo {
-                section: library.section,
-                uuid: library.uuid,
-                title: library.title,
-                kind: library.kind,
-                locations: library.locations.into_iter().map(PathBuf::from).collect(),
-                items: Some(row.items).filter(|items| is_fetched || *items > 0),
-                checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms())),
-                age: is_fetched.then(|| time(now - row.checked_ms())),
-                generation: is_fetched.then_some(row.generation.0.cast_unsigned()),
-                fresh: !self.sync.is_stale(row, now),
-            }
+            let is_fetched = row.generation.is_fetched();
+            let mut info = LibraryInfo::from(row.library.clone());
+            info.items = Some(row.items).filter(|items| is_fetched || *items > 0);
+            info.checked = is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms()));
+            info.age = is_fetched.then(|| time(now - row.checked_ms()));
+            info.generation = is_fetched.then_some(row.generation.0.cast_unsigned());
+            info.fresh = !self.sync.is_stale(row, now);
+            info
         });
         Ok(infos.collect())
     }

@@ -16,5 +16,4 @@ pub use answer::{
 };
 pub use feed::{Change, ChangeKind, ChangePage};
 pub use folder::FileFilter;
-pub use items::LibraryInfo;
 pub use queries::Queries;

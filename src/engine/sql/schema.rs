@@ -20,8 +20,14 @@ use crate::platform::files::{self, for_sqlite};
 use crate::platform::fork::{self, lock};
 use crate::platform::sqlite::file_uri;
 
-/// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 14;
+/// The format of databases created from this `schema.sql`, which begins by setting it.
+pub const SCHEMA_VERSION: i64 = {
+    let (_, format) = include_str!("schema.sql").split_at("PRAGMA user_version = ".len());
+    match i64::from_str_radix(format.split_at(2).0, 10) {
+        Ok(version) => version,
+        Err(_) => panic!("schema.sql does not begin with its format"),
+    }
+};
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -97,7 +103,6 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         [first_sequence],
     )?;
     tx.execute_batch(FIRST_ROWS)?;
-    tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
     // that it failed to copy the WAL, and the file would get its final name without that data.

@@ -1,3 +1,5 @@
+PRAGMA user_version = 14; -- the format: increase it with each change of a table or column
+
 -- All tables and columns of the current format. docs/design/storage.md describes changes of the format, and what remains
 -- after a kill.
 

@@ -128,15 +128,6 @@ fn a_name_is_read_as_it_is_written() {
 }
 
 #[test]
-fn a_library_is_named_by_what_is_known_of_it() -> Anything {
-    let at = Scene::new(2);
-    let index = at.open_listed()?;
-    let known = index.libraries()?;
-    assert_eq!(index.library(&known[0])?.items().count(), 2);
-    Ok(())
-}
-
-#[test]
 fn a_notification_says_what_became_of_it() -> Anything {
     let at = Scene::new(2);
     let told = r#"{"TimelineEntry":{"sectionID":1,"itemID":7,"state":5}}"#;

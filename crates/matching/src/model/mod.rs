@@ -4,8 +4,10 @@
 //! Each kind of numeric ID that the store assigns has its own type, so that the compiler prevents mix-ups.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use crate::byte_string::ByteString;
 
@@ -408,6 +410,71 @@ impl Library {
     pub fn is_exact(&self) -> bool {
         self.change.trust == TokenReliability::Exact
     }
+}
+
+/// A library, with the freshness of its listing.
+///
+/// The JSON uses the field names, except `age_ms` for `age`, and omits `checked` and fields that are `None`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LibraryInfo {
+    /// Section ID of the library, such as `1`.
+    pub section: String,
+    /// UUID of the library, which renaming does not change. Consists of `section:` and the section ID if the server
+    /// reports no UUID.
+    pub uuid: String,
+    /// Title of the library; several libraries may have the same title.
+    pub title: String,
+    /// Type of the library.
+    pub kind: LibraryKind,
+    /// The library's folders, as server paths.
+    pub locations: Vec<PathBuf>,
+    /// Number of listed items; `None` if the library was never fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// Time when plexindex last checked that the listing is current; `None` if the library was never fetched.
+    #[serde(skip)]
+    pub checked: Option<SystemTime>,
+    /// Time since plexindex last checked that the listing is current; `None` if the library was never fetched.
+    #[serde(
+        rename = "age_ms",
+        serialize_with = "as_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
+    pub age: Option<Duration>,
+    /// Generation of the listing, which changes only if the listing changes; `None` if the library was never fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Whether the listing is current, so that answers are not stale.
+    pub fresh: bool,
+}
+
+impl From<Library> for LibraryInfo {
+    /// Returns what the server lists of the library, without a listing.
+    fn from(library: Library) -> Self {
+        Self {
+            section: library.section,
+            uuid: library.uuid,
+            title: library.title,
+            kind: library.kind,
+            locations: library.locations.into_iter().map(PathBuf::from).collect(),
+            items: None,
+            checked: None,
+            age: None,
+            generation: None,
+            fresh: false,
+        }
+    }
+}
+
+/// Serializes an optional duration in milliseconds.
+#[doc(hidden)]
+#[allow(clippy::ref_option)] // serde requires this signature
+pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        .serialize(out)
 }
 
 /// The identifier and version of a server.
