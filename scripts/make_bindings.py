@@ -252,7 +252,7 @@ def cpp_header(abi: dict[str, Any]) -> str:
         prefix = f"PLEXINDEX_{prefix}"
         names = [name for name in abi["constants" if enum != "Status" else "statuses"] if name.startswith(prefix)]
         values = "".join(f"    {name.removeprefix(prefix).lower()} = {name},\n" for name in names)
-        text = re.sub(rf"(enum class {enum} [^{{]*{{\n)[^}}]*", lambda found: found[1] + values, text)
+        text = re.sub(rf"(enum class {enum} [^{{]*{{\n)[^}}]*", rf"\g<1>{values}", text)
     return text
 
 

@@ -204,7 +204,7 @@ impl Memory {
                 title: title.to_owned(),
                 kind: LibraryKind::Movie,
                 locations: vec![location.to_owned()],
-                change: SourceState::default(),
+                ..Library::default()
             },
             rows: Vec::new(),
             gone: Vec::new(),

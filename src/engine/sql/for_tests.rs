@@ -19,9 +19,7 @@ use crate::engine::snapshot::LiveSnapshot;
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{
-    ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId,
-};
+use crate::model::{ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::sqlite::prepared;
 
@@ -74,7 +72,7 @@ pub fn library(uuid: &str) -> Library {
         title: uuid.to_owned(),
         kind: LibraryKind::Movie,
         locations: vec!["/data".to_owned()],
-        change: SourceState::default(),
+        ..Library::default()
     }
 }
 

@@ -15,7 +15,7 @@ use super::super::plex::{item_types_with_files, push_file, push_unique};
 use super::PlexDatabase;
 use super::database_file::check_bounds;
 use crate::error::{Error, Result, Status};
-use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, Library, LibraryKind, SourceState};
+use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, Library, LibraryKind};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -432,7 +432,7 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let scanned_at = unix_seconds(row, 4)?;
-        libraries.push(Library {
+        let mut library = Library {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
             title: text(row, 2)?.unwrap_or_default(),
@@ -445,11 +445,10 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
                 _ => LibraryKind::Other,
             },
             locations: folders.remove(&id).unwrap_or_default(),
-            change: SourceState {
-                scanned_ms: scanned_at.saturating_mul(1_000),
-                ..SourceState::default()
-            },
-        });
+            ..Library::default()
+        };
+        library.change.scanned_ms = scanned_at.saturating_mul(1_000);
+        libraries.push(library);
     }
     Ok(libraries)
 }
