@@ -1,58 +1,11 @@
-//! The main job, end to end over real HTTP: a path becomes an item, and how many requests that takes.
+//! Items by GUIDs and titles, end to end over real HTTP.
 
 use crate::support::Scene;
 use crate::support::index::QueryOptions;
-use crate::support::{path_of, requests};
+use crate::support::requests;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_standin::{ItemSpec, ItemType, LibrarySpec, Standin};
-
-#[test]
-fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
-    let at = Scene::movies(2_500);
-    let index = at.open();
-    assert_eq!(requests(&at.server)[5], 0, "opening sends no request");
-
-    let library = index.library("Movies").expect("a handle fetches nothing");
-    assert_eq!(requests(&at.server)[5], 0);
-    let (path, key) = path_of(&at.server, 1, 7);
-    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
-
-    let found = library.ask(path);
-    assert_eq!(found.status, Status::Ok, "{}", found.message);
-    assert_eq!(found.match_kind, MatchKind::Exact);
-    assert_eq!(found.confidence, Confidence::High);
-    let item = found.item.expect("an item");
-    assert_eq!(item.item.rating_key, key);
-    assert_eq!(item.key, format!("/library/metadata/{key}"));
-    assert_eq!((item.section.as_str(), item.library.as_str()), ("1", "Movies"));
-    // Identity, libraries before and after, three pages: ceil(N / 1000) + 3.
-    assert_eq!(requests(&at.server), [1, 2, 3, 0, 0, 6]);
-
-    for nth in 0..500 {
-        let (path, key) = path_of(&at.server, 1, nth);
-        let seen = library.fast(&path);
-        assert_eq!(seen.as_deref(), Some(key.as_str()));
-    }
-    let missing = library.ask("/elsewhere/No Such Film.mkv");
-    assert_eq!((missing.status, missing.reason), (Status::NotFound, Reason::NoLocation));
-    assert!(missing.message.contains("/data/movies"), "{}", missing.message);
-    assert_eq!(requests(&at.server)[5], 6, "a miss in a fresh library sends no request");
-}
-
-#[test]
-fn a_second_process_opens_warm() {
-    let at = Scene::movies(1_200);
-    let (path, key) = path_of(&at.server, 1, 1_100);
-    let (index, library) = at.opened();
-    assert_eq!(library.ask(&path).status, Status::Ok);
-    index.close().expect("closes");
-    at.server.reset();
-    let (index, library) = at.opened();
-    assert_eq!(library.fast(&path), Some(key), "a fast lookup right after opening");
-    assert_eq!(requests(&at.server)[5], 0);
-    assert_eq!(index.counts().store_requests, 5);
-}
 
 fn jaws() -> ItemSpec {
     let mut film = ItemSpec::file("Jaws", "/data/movies/Jaws (1975)/Jaws.mkv");

@@ -82,29 +82,18 @@ fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
     let ask = |query: QueryOptions<'_>| index.match_path(&query, b"/data/movies/unknown.mkv");
-    // The first page comes, and no other.
+    // Two pages come, and no other.
     at.server
-        .fault(Fault::delay(60_000).on(Kind::Listing).after(1).times(0));
-    let stop = |progress: &crate::support::index::Progress<'_>| progress.items == 0;
-    let stopped = ask(library.query().progress(&stop)).expect_err("it has a page");
+        .fault(Fault::delay(60_000).on(Kind::Listing).after(2).times(0));
+    let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
+    let stopped = ask(library.query().progress(&stop)).expect_err("it has two pages");
     assert_eq!(stopped.status, Status::Aborted);
     let found = ask(library.query().within(Duration::from_millis(200)));
     assert_eq!(found.expect("an answer").status, Status::NeedsWarm);
-}
-
-#[test]
-fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let (path, _) = path_of(&at.server, 1, 3);
-    at.server
-        .fault(Fault::delay(60_000).on(Kind::Listing).after(2).times(1));
-    let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
-    let question = library.query().progress(&stop);
-    let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
-    assert_eq!(error.status, Status::Aborted, "{error:?}");
+    // They are kept all the same.
+    at.server.clear_faults();
     at.server.reset();
-    assert_eq!(library.ask(path).status, Status::Ok);
+    index.refresh(&library.query(), false).expect("listed");
     assert!(requests(&at.server)[2] <= 5);
 }
 
@@ -241,6 +230,8 @@ fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() 
     let first = |deadline: Deadline, path: &str| {
         let at = Scene::movies(30).with(|options| options.page_size = 10);
         let (index, library) = at.opened();
+        assert_eq!(library.fast(path), None);
+        assert_eq!(requests(&at.server)[5], 0, "to open and to look up sends no request");
         let query = QueryOptions {
             deadline,
             ..library.query()

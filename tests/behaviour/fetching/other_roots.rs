@@ -44,6 +44,7 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
         let none = index.ask(&QueryOptions::default(), "/mnt/other/x.mkv");
         assert_eq!(none.status, Status::NotFound, "{}", none.message);
         assert_eq!(none.reason, Reason::NoLocation, "{}", none.message);
+        assert!(none.message.contains("/data/b"), "{}", none.message);
         assert_eq!(requests(&at.server)[5], 0);
     }
 }

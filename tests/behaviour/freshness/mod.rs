@@ -137,30 +137,6 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
 }
 
 #[test]
-fn what_went_away_is_found_by_bisection_not_by_listing() {
-    let at = Scene::movies(20_000);
-    let (index, library) = at.opened();
-    let gone: Vec<(String, String)> = [0, 7_777, 19_999].map(|nth| path_of(&at.server, 1, nth)).to_vec();
-    library.match_path(gone[0].0.as_bytes()).expect("listed");
-    let keys: Vec<u64> = gone.iter().map(|(_, key)| key.parse().expect("a number")).collect();
-    for (round, key) in keys.iter().enumerate() {
-        at.server.reset();
-        remove(&at.server, &[*key]);
-        add(&at.server, &[&format!("/data/movies/new{round}.mkv")]);
-        at.clock.advance_ms(HOUR_MS);
-        assert_eq!(index.refresh(&library.query(), false).expect("fresh"), Status::Ok);
-        let asked = requests(&at.server);
-        assert_eq!((asked[0], asked[1], asked[4]), (0, 1, 1), "{asked:?}");
-        assert!(asked[2] <= 2 + 9, "{asked:?}: listing it all takes 20");
-        let answer = index.ask(&offline(&library), &gone[round].0);
-        assert_eq!(answer.reason, Reason::NotListed);
-    }
-    let [ours, theirs] = both(&index, &library, &at.server);
-    assert!(ours == theirs, "{} and {}", ours.len(), theirs.len());
-    assert_eq!(index.counts().items, 20_000);
-}
-
-#[test]
 fn when_much_went_away_it_is_listed_anew() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();

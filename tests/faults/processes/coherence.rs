@@ -23,13 +23,8 @@ pub fn answer(words: &[&str]) {
         match verb {
             "record" => library.record(path, key),
             "invalidation" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
-            "invalidate_item" => library.invalidate_item(key).expect("invalidated"),
             "look" => {
                 say(&look(&index, &library, path));
-                continue;
-            }
-            "misses" => {
-                say(&index.counts().lookup_misses.to_string());
                 continue;
             }
             #[cfg(unix)]
@@ -37,11 +32,6 @@ pub fn answer(words: &[&str]) {
             // Its connections are closed until they are needed again.
             #[cfg(unix)]
             "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
-            // More than a memtable holds.
-            "many" => {
-                let paths: Vec<String> = (0..8_300).map(|number| format!("{path}{number}.mkv")).collect();
-                library.record_all(&paths, key);
-            }
             other => panic!("what is '{other}'?"),
         }
         say("done");

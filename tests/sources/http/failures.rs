@@ -262,18 +262,6 @@ fn names_that_cannot_be_resolved() {
     assert_eq!(client.clock.slept(), Duration::ZERO);
 }
 
-#[test]
-fn a_server_that_speaks_xml_only_is_told_from_others() {
-    let (server, client) = standin(200);
-    server.fault(Fault::new(Action::ignore(&["accept"])).times(0));
-    let listed = client.page(Rows::All, 0, 10).unwrap_err();
-    let asked = client.plex.server(Bounds::NONE).unwrap_err();
-    for error in [client.failure(), listed, asked] {
-        assert_eq!(error.status, Status::NotPlex);
-        assert!(error.message.contains("in XML"), "{error}");
-    }
-}
-
 /// The answer of a server that sends this many rows, compressed.
 fn rows(count: u64, row: impl Fn(u64) -> String) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

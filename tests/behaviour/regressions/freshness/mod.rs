@@ -148,26 +148,6 @@ fn without_a_server_one_view_is_cleared() {
     assert_eq!(tokens.map(items), [100, 100, 0]);
 }
 
-#[test]
-fn libraries_without_a_uuid_are_told_apart_by_their_section() {
-    let nameless = |title: &str, items| {
-        let mut spec = LibrarySpec::movies(items).plain().title(title);
-        spec.uuid = Some(String::new());
-        spec
-    };
-    let two = Standin::builder().library(nameless("Movies", 20));
-    let at = Scene::of(two.library(nameless("More movies", 30)).serve());
-    let index = at.open();
-    index.list();
-    let stats = index.counts();
-    assert_eq!((stats.libraries, stats.items), (2, 50));
-    for (library, title) in [(1, "Movies"), (2, "More movies")] {
-        let (path, key) = path_of(&at.server, library, 3);
-        let found = index.library(title).expect("a handle").match_path(path.as_bytes());
-        assert_eq!(found.expect("an answer").key(), Some(key));
-    }
-}
-
 /// An option with an invalid value is refused before the folder is made.
 #[test]
 fn wrong_options_leave_nothing_behind() {
