@@ -6,6 +6,15 @@ use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, State};
 
+fn link(item: &Item) -> Link {
+    Link {
+        key: item.key,
+        title: item.title.clone(),
+        guid: item.guid.clone(),
+        index: item.index,
+    }
+}
+
 impl State {
     fn container(
         &mut self,
@@ -21,28 +30,17 @@ impl State {
         let found = (0..library.count(kind) as u32)
             .find(|at| above.map(|l| l.key) == library.parent_at(kind, *at) && library.title_at(kind, *at) == title);
         if let Some(at) = found {
-            let item = library.item_at(kind, at);
-            return Ok(Link {
-                key: item.key,
-                title: item.title.clone(),
-                guid: item.guid.clone(),
-                index: item.index,
-            });
+            return Ok(link(&library.item_at(kind, at)));
         }
         let mut item = Item::new(next, kind, title);
         item.index = index;
         item.added_at = now;
         item.updated_at = Some(now);
         item.parent = above.cloned();
-        let link = Link {
-            key: next,
-            title: title.to_owned(),
-            guid: item.guid.clone(),
-            index,
-        };
+        let made = link(&item);
         library.insert(item);
         self.next_key += 1;
-        Ok(link)
+        Ok(made)
     }
 
     fn build(&mut self, section: u32, spec: ItemSpec) -> Outcome<Item> {
@@ -101,7 +99,7 @@ impl State {
             _ => Some(spec.updated_at.unwrap_or(item.added_at)),
         };
         item.fields = spec.fields;
-        item.media = make_media(key, kind, spec.files, spec.sizes, now);
+        item.media = make_media(kind, spec.files, spec.sizes);
         item.duration = if item.media.is_empty() { 0 } else { 5_400_000 };
         Ok(item)
     }
@@ -158,7 +156,7 @@ impl State {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
         let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
-        item.media = make_media(key, item.kind, files, Vec::new(), now);
+        item.media = make_media(item.kind, files, Vec::new());
         if touch {
             item.updated_at = Some(now);
         }
@@ -223,27 +221,15 @@ impl State {
     }
 }
 
-/// Numbers media and parts after their item's key.
-pub(crate) fn number_media(media: &mut [Media], key: u64) {
-    let mut part_id = key * 16;
-    for (n, media) in media.iter_mut().enumerate() {
-        media.id = key * 16 + n as u64;
-        for part in &mut media.parts {
-            part.id = part_id;
-            part_id += 1;
-        }
-    }
-}
-
 /// Returns the size of a file to add, which depends on its path.
 fn size_of(file: &str) -> u64 {
     size_from(file.bytes().fold(7, |hash, byte| mix(hash, 5, u64::from(byte))) % 4_000_000_000)
 }
 
 /// Media of an item to add. Container and resolution are read from the name.
-fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, sizes: Vec<u64>, now: i64) -> Vec<Media> {
+fn make_media(kind: ItemType, files: Vec<MediaSpec>, sizes: Vec<u64>) -> Vec<Media> {
     let mut sizes = sizes.into_iter();
-    let mut media: Vec<Media> = files
+    files
         .into_iter()
         .map(|spec| {
             let parts = match spec {
@@ -259,7 +245,6 @@ fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, sizes: Vec<u64>, 
                 _ => "1080",
             };
             Media {
-                id: 0,
                 container: container.into(),
                 resolution: resolution.into(),
                 analysed: true,
@@ -267,16 +252,12 @@ fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, sizes: Vec<u64>, 
                 parts: parts
                     .into_iter()
                     .map(|file| Part {
-                        id: 0,
                         size: sizes.next().unwrap_or_else(|| size_of(&file)),
                         file,
-                        stamp: now,
                         missing: false,
                     })
                     .collect(),
             }
         })
-        .collect();
-    number_media(&mut media, key);
-    media
+        .collect()
 }

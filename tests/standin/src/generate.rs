@@ -3,6 +3,8 @@
 //! A million items cost 16 MB (a row each in [`crate::library`]); titles, paths and the rest are
 //! made when they are asked for. A show has four seasons of ten episodes. Only films and shows are generated.
 
+use serde_json::Value;
+
 use crate::model::{Item, ItemType, LibraryKind, Link, Text};
 use crate::spec::LibrarySpec;
 use crate::words;
@@ -176,14 +178,6 @@ impl Generator {
         self.named(kind, i, false)
     }
 
-    /// `titleSort`, where it differs from the title.
-    pub fn title_sort(&self, kind: ItemType, i: u32) -> Option<String> {
-        if kind != ItemType::Movie {
-            return None;
-        }
-        self.title(kind, i).strip_prefix("The ").map(str::to_owned)
-    }
-
     /// The year of item i of a type.
     pub fn year(&self, kind: ItemType, i: u32) -> i32 {
         let (salt, at) = match kind {
@@ -246,7 +240,6 @@ impl Generator {
     pub fn item(&self, kind: ItemType, i: u32) -> Item {
         let mut item = Item::new(self.key(kind, i), kind, self.title(kind, i));
         let h = self.hash(5, i);
-        item.title_sort = self.title_sort(kind, i);
         item.guid = self.guid(kind, i);
         item.guids = self.guids(kind, i);
         item.added_at = self.added_at(i);
@@ -259,27 +252,34 @@ impl Generator {
             _ => None,
         };
         if kind != ItemType::Season {
-            let year = self.year(kind, i);
-            item.year = Some(year);
-            item.available = Some(format!("{year}-{:02}-{:02}", h % 12 + 1, h / 12 % 28 + 1));
+            item.year = Some(self.year(kind, i));
+            Self::describe(&mut item, h);
+            item.duration = 1_200_000 + (h % 6_000_000) as u32;
         }
         if kind.is_leaf() {
             item.media = self.media(kind, i);
-        }
-        if kind != ItemType::Season {
-            Self::describe(&mut item, h);
-            item.duration = 1_200_000 + (h % 6_000_000) as u32;
         }
         item
     }
 
     fn describe(item: &mut Item, h: u64) {
         item.summary = pick(&words::SUMMARIES, h >> 4).into();
-        item.content_rating = pick(&words::RATINGS, h >> 12).into();
-        item.rating = Some(30 + (h >> 16) as u32 % 65);
+        let year = item.year.unwrap_or_default();
+        let mut set = |name: &str, value: Value| item.fields.insert(name.to_owned(), value);
+        let day = format!("{year}-{:02}-{:02}", h % 12 + 1, h / 12 % 28 + 1);
+        set("originallyAvailableAt", day.into());
+        set("contentRating", pick(&words::RATINGS, h >> 12).into());
+        set("rating", (f64::from(30 + (h >> 16) as u32 % 65) / 10.0).into());
         if item.kind != ItemType::Episode {
-            item.studio = pick(&words::STUDIOS, h >> 8).into();
-            item.tagline = pick(&words::TAGLINES, h >> 6).into();
+            set("studio", pick(&words::STUDIOS, h >> 8).into());
+            set("tagline", pick(&words::TAGLINES, h >> 6).into());
+        }
+        if item.kind == ItemType::Movie {
+            if let Some(sort) = item.title.strip_prefix("The ") {
+                set("titleSort", sort.into());
+            }
+            set("hasPremiumPrimaryExtra", "1".into());
+            set("ratingImage", "imdb://image.rating".into());
         }
         let person = |n: u64| -> Text {
             let p = mix(h, 50, n);

@@ -16,12 +16,6 @@ pub(crate) enum Row {
     Own(Box<Item>),
 }
 
-/// The rows of one type, ascending by rating key.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
-    pub rows: Vec<Row>,
-}
-
 type Children = HashMap<u64, Vec<(ItemType, u32)>>;
 
 #[derive(Default)]
@@ -63,62 +57,49 @@ pub struct Library {
     pub content: u64,
     /// `contentChangedAt` stays as it is.
     pub is_content_frozen: bool,
-    pub(crate) generator: Option<Generator>,
-    pub(crate) tables: BTreeMap<ItemType, Table>,
+    pub(crate) generator: Generator,
+    /// The rows of each type, ascending by rating key.
+    pub(crate) tables: BTreeMap<ItemType, Vec<Row>>,
     pub(crate) version: u64,
     derived: Mutex<Derived>,
 }
 
 impl Library {
-    pub(crate) fn empty(key: u32, kind: LibraryKind, title: String, uuid: String) -> Self {
+    pub(crate) fn new(key: u32, uuid: String, generator: Generator, locations: Vec<Location>, now: i64) -> Self {
+        let spec = generator.spec();
+        let rows = |kind: &ItemType| (*kind, (0..generator.count(*kind)).map(Row::Gen).collect());
         Library {
             key,
             uuid,
-            kind,
-            title,
-            locations: Vec::new(),
-            created_at: 0,
-            scanned_at: 0,
+            kind: spec.kind,
+            title: spec.title.clone(),
+            locations,
+            created_at: now - 5_000_000,
+            scanned_at: now - 3_600,
             refreshing: false,
-            content: 0,
+            content: u64::from(spec.items),
             is_content_frozen: false,
-            generator: None,
-            tables: kind.types().iter().map(|t| (*t, Table::default())).collect(),
+            tables: spec.kind.types().iter().map(rows).collect(),
+            generator,
             version: 1,
             derived: Mutex::default(),
         }
     }
 
-    pub(crate) fn generated(key: u32, uuid: String, generator: Generator) -> Self {
-        let spec = generator.spec();
-        let mut library = Library::empty(key, spec.kind, spec.title.clone(), uuid);
-        for (kind, table) in &mut library.tables {
-            table.rows = (0..generator.count(*kind)).map(Row::Gen).collect();
-        }
-        library.content = u64::from(spec.items);
-        library.generator = Some(generator);
-        library
-    }
-
     /// How many items of a type it has.
     pub fn count(&self, kind: ItemType) -> usize {
-        self.tables.get(&kind).map_or(0, |t| t.rows.len())
-    }
-
-    fn source(&self) -> &Generator {
-        // Rows of the kind Gen exist only in libraries that were made by one.
-        self.generator.as_ref().expect("a generated row has a generator")
+        self.tables.get(&kind).map_or(0, Vec::len)
     }
 
     fn row_key(&self, kind: ItemType, row: &Row) -> u64 {
         match row {
-            Row::Gen(i) => self.source().key(kind, *i),
+            Row::Gen(i) => self.generator.key(kind, *i),
             Row::Own(item) => item.key,
         }
     }
 
     pub(crate) fn row(&self, kind: ItemType, at: u32) -> &Row {
-        &self.tables[&kind].rows[at as usize]
+        &self.tables[&kind][at as usize]
     }
 
     pub(crate) fn key_at(&self, kind: ItemType, at: u32) -> u64 {
@@ -127,7 +108,7 @@ impl Library {
 
     pub(crate) fn title_at(&self, kind: ItemType, at: u32) -> Cow<'_, str> {
         match self.row(kind, at) {
-            Row::Gen(i) => Cow::Owned(self.source().title(kind, *i)),
+            Row::Gen(i) => Cow::Owned(self.generator.title(kind, *i)),
             Row::Own(item) => Cow::Borrowed(&item.title),
         }
     }
@@ -140,14 +121,14 @@ impl Library {
     /// Whether any of the row's paths satisfies a condition.
     pub(crate) fn any_file(&self, kind: ItemType, at: u32, mut wanted: impl FnMut(&str) -> bool) -> bool {
         match self.row(kind, at) {
-            Row::Gen(i) => self.source().paths(*i).iter().flatten().any(|p| wanted(p)),
+            Row::Gen(i) => self.generator.paths(*i).iter().flatten().any(|p| wanted(p)),
             Row::Own(item) => item.files().any(wanted),
         }
     }
 
     pub(crate) fn first_path(&self, kind: ItemType, at: u32) -> Option<String> {
         match self.row(kind, at) {
-            Row::Gen(i) if kind.is_leaf() => self.source().path(*i),
+            Row::Gen(i) if kind.is_leaf() => self.generator.path(*i),
             Row::Gen(_) => None,
             Row::Own(item) => item.files().next().map(str::to_owned),
         }
@@ -155,14 +136,14 @@ impl Library {
 
     pub(crate) fn item_at(&self, kind: ItemType, at: u32) -> Cow<'_, Item> {
         match self.row(kind, at) {
-            Row::Gen(i) => Cow::Owned(self.source().item(kind, *i)),
+            Row::Gen(i) => Cow::Owned(self.generator.item(kind, *i)),
             Row::Own(item) => Cow::Borrowed(item),
         }
     }
 
     pub(crate) fn parent_at(&self, kind: ItemType, at: u32) -> Option<u64> {
         match self.row(kind, at) {
-            Row::Gen(i) => self.source().parent_key(kind, *i),
+            Row::Gen(i) => self.generator.parent_key(kind, *i),
             Row::Own(item) => item.parent.as_ref().map(|l| l.key),
         }
     }
@@ -170,7 +151,7 @@ impl Library {
     /// Where an item is.
     pub(crate) fn find(&self, key: u64) -> Option<(ItemType, u32)> {
         self.tables.iter().find_map(|(kind, table)| {
-            let found = table.rows.binary_search_by_key(&key, |row| self.row_key(*kind, row));
+            let found = table.binary_search_by_key(&key, |row| self.row_key(*kind, row));
             found.ok().map(|at| (*kind, at as u32))
         })
     }
@@ -185,10 +166,10 @@ impl Library {
         let (kind, at) = self.find(key)?;
         if let Row::Gen(_) = self.row(kind, at) {
             let item = self.item_at(kind, at).into_owned();
-            self.tables.get_mut(&kind)?.rows[at as usize] = Row::Own(Box::new(item));
+            self.tables.get_mut(&kind)?[at as usize] = Row::Own(Box::new(item));
         }
         self.version += 1;
-        match &mut self.tables.get_mut(&kind)?.rows[at as usize] {
+        match &mut self.tables.get_mut(&kind)?[at as usize] {
             Row::Own(item) => Some(item),
             Row::Gen(_) => None,
         }
@@ -201,10 +182,10 @@ impl Library {
         if self.find(key).is_some() {
             return false;
         }
-        let mut rows = std::mem::take(&mut self.tables.entry(kind).or_default().rows);
+        let mut rows = std::mem::take(self.tables.entry(kind).or_default());
         let at = rows.partition_point(|row| self.row_key(kind, row) < key);
         rows.insert(at, Row::Own(Box::new(item)));
-        self.tables.entry(kind).or_default().rows = rows;
+        *self.tables.entry(kind).or_default() = rows;
         self.version += 1;
         true
     }
@@ -222,7 +203,7 @@ impl Library {
             self.child_keys(key)
         };
         if let Some(table) = self.tables.get_mut(&kind) {
-            table.rows.remove(at as usize);
+            table.remove(at as usize);
         }
         self.version += 1;
         for child in children {
@@ -262,7 +243,7 @@ impl Library {
             .get_or_insert_with(|| {
                 let mut map = Children::new();
                 for (kind, table) in &self.tables {
-                    for at in 0..table.rows.len() as u32 {
+                    for at in 0..table.len() as u32 {
                         if let Some(parent) = self.parent_at(*kind, at) {
                             map.entry(parent).or_default().push((*kind, at));
                         }

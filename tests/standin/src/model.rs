@@ -12,10 +12,11 @@ use serde_json::Value;
 pub type Text = Cow<'static, str>;
 
 /// The type of an item. The number is that of `type=` (Plex API notes §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemType {
     /// 1; also the items of 'Other Videos'.
+    #[default]
     Movie,
     /// 2; owns no files.
     Show,
@@ -177,14 +178,10 @@ pub struct Link {
 /// One file of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// `Part.id`.
-    pub id: u64,
     /// The absolute path as the server sees it; empty when there is no file (Plex API notes §4).
     pub file: String,
     /// Bytes.
     pub size: u64,
-    /// The modification time in the part's `key`, epoch seconds.
-    pub stamp: i64,
     /// Whether the file is gone from the disk (a row in the trash).
     pub missing: bool,
 }
@@ -192,8 +189,6 @@ pub struct Part {
 /// One version of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Media {
-    /// `Media.id`.
-    pub id: u64,
     /// Container and file extension.
     pub container: Text,
     /// `videoResolution`: `1080`, `4k`, `720`, or empty for sound and pictures.
@@ -207,7 +202,7 @@ pub struct Media {
 }
 
 /// An item: a leaf with files, or a container.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Item {
     /// The rating key.
     pub key: u64,
@@ -217,8 +212,6 @@ pub struct Item {
     pub clip: bool,
     /// The title.
     pub title: String,
-    /// `titleSort`, when it differs from the title.
-    pub title_sort: Option<String>,
     /// The year.
     pub year: Option<i32>,
     /// The scalar guid (§3).
@@ -227,18 +220,8 @@ pub struct Item {
     pub guids: Vec<String>,
     /// The summary; may be empty, then the field is sent as `""`.
     pub summary: Text,
-    /// Empty: absent.
-    pub studio: Text,
-    /// Empty: absent.
-    pub content_rating: Text,
-    /// Empty: absent.
-    pub tagline: Text,
-    /// `rating` in tenths.
-    pub rating: Option<u32>,
     /// Milliseconds; 0: absent.
     pub duration: u32,
-    /// `originallyAvailableAt`.
-    pub available: Option<String>,
     /// The number among its siblings.
     pub index: Option<u32>,
     /// Epoch seconds.
@@ -265,28 +248,9 @@ impl Item {
         Item {
             key,
             kind,
-            clip: false,
             title: title.into(),
-            title_sort: None,
-            year: None,
             guid: format!("local://{key}"),
-            guids: Vec::new(),
-            summary: Text::Borrowed(""),
-            studio: Text::Borrowed(""),
-            content_rating: Text::Borrowed(""),
-            tagline: Text::Borrowed(""),
-            rating: None,
-            duration: 0,
-            available: None,
-            index: None,
-            added_at: 0,
-            updated_at: None,
-            deleted_at: None,
-            parent: None,
-            grandparent: None,
-            media: Vec::new(),
-            tags: Vec::new(),
-            fields: BTreeMap::new(),
+            ..Item::default()
         }
     }
 

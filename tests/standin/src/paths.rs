@@ -144,8 +144,7 @@ impl Generator {
     pub(crate) fn media(&self, kind: ItemType, i: u32) -> Vec<Media> {
         let key = self.key(kind, i);
         let oddity = self.oddity(i);
-        let stamp = self.added_at(i) - 3600;
-        let mut part_id = key * 16;
+        let mut ids = key * 16..;
         self.paths(i)
             .into_iter()
             .enumerate()
@@ -153,7 +152,6 @@ impl Generator {
                 let optimized = oddity == Oddity::Optimized && version == 1;
                 let container = if optimized { "mp4" } else { self.extension(i) };
                 Media {
-                    id: key * 16 + version as u64,
                     container: Text::Borrowed(container),
                     resolution: Text::Borrowed(match (oddity, version) {
                         (Oddity::TwoVersions, 1) => "4k",
@@ -164,16 +162,11 @@ impl Generator {
                     optimized: optimized.then(|| "Optimized for TV".to_owned()),
                     parts: files
                         .into_iter()
-                        .map(|file| {
-                            let id = part_id;
-                            part_id += 1;
-                            Part {
-                                id,
-                                size: size_from(mix(self.spec.seed, 4, id) % 8_000_000_000),
-                                file,
-                                stamp,
-                                missing: false,
-                            }
+                        .zip(&mut ids)
+                        .map(|(file, id)| Part {
+                            size: size_from(mix(self.spec.seed, 4, id) % 8_000_000_000),
+                            file,
+                            missing: false,
                         })
                         .collect(),
                 }

@@ -1,5 +1,7 @@
 //! Rows of items, in a listing's and in a detail's shape (Plex API notes §3–§5).
 
+use std::ops::RangeFrom;
+
 use crate::library::Library;
 use crate::model::{Item, ItemType, Link, Media, Part, Text};
 use crate::tree::{Row, row};
@@ -18,10 +20,6 @@ fn filled(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn tenths(number: u32) -> f64 {
-    f64::from(number) / 10.0
-}
-
 /// An item's row.
 pub(crate) fn item(library: &Library, item: &Item, shape: Shape) -> Row {
     let (kind, parent, top) = (item.kind, item.parent.as_ref(), item.grandparent.as_ref());
@@ -36,21 +34,19 @@ pub(crate) fn item(library: &Library, item: &Item, shape: Shape) -> Row {
         "parentRatingKey": parent.filter(|parent| parent.key != 0).map(number),
         "grandparentRatingKey": top.map(number),
         "guid": &item.guid, "parentGuid": parent.map(|link| &link.guid), "grandparentGuid": top.map(|link| &link.guid),
-        "studio": filled(&item.studio), "type": kind.name(), "subtype": item.clip.then_some("clip"),
-        "title": &item.title, "titleSort": item.title_sort.as_ref(),
+        "type": kind.name(), "subtype": item.clip.then_some("clip"), "title": &item.title,
         "grandparentKey": path(top), "parentKey": path(parent),
         "librarySectionTitle": section.map(|library| &library.title), "librarySectionID": section.map(|library| library.key),
         "librarySectionKey": section.map(|library| format!("/library/sections/{}", library.key)),
         "grandparentTitle": top.map(|link| &link.title), "parentTitle": parent.map(|link| &link.title),
-        "contentRating": filled(&item.content_rating), "summary": &item.summary, "index": item.index,
-        "parentIndex": parent.and_then(|link| link.index).or(season_of), "rating": item.rating.map(tenths),
-        "year": item.year, "tagline": filled(&item.tagline),
+        "summary": &item.summary, "index": item.index,
+        "parentIndex": parent.and_then(|link| link.index).or(season_of), "year": item.year,
     };
     art(&mut row, item);
     row.0.extend(
         row! {
-            "duration": Some(item.duration).filter(|time| *time > 0), "originallyAvailableAt": item.available.as_ref(),
-            "addedAt": item.added_at, "updatedAt": item.updated_at, "deletedAt": item.deleted_at,
+            "duration": Some(item.duration).filter(|time| *time > 0), "addedAt": item.added_at,
+            "updatedAt": item.updated_at, "deletedAt": item.deleted_at,
         }
         .0,
     );
@@ -61,12 +57,8 @@ pub(crate) fn item(library: &Library, item: &Item, shape: Shape) -> Row {
     if matches!(kind, ItemType::Show | ItemType::Artist) {
         row.set("childCount", library.children().get(&item.key).map_or(0, Vec::len));
     }
-    if kind == ItemType::Movie && !item.clip && item.rating.is_some() {
-        row.set("hasPremiumPrimaryExtra", "1");
-        row.set("ratingImage", "imdb://image.rating");
-    }
+    row.0.retain(|(known, _)| !item.fields.contains_key(&**known));
     for (name, value) in &item.fields {
-        row.0.retain(|(known, _)| known != name);
         row.set(name.clone(), value);
     }
     lists(&mut row, library, item, shape);
@@ -102,7 +94,9 @@ fn art(row: &mut Row, item: &Item) {
 }
 
 fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
-    let media = item.media.iter().map(|media| one_media(item, media));
+    let (media, mut parts) = (item.media.iter(), item.key * 16..);
+    let media = (item.key * 16..).zip(media);
+    let media = media.map(|(id, media)| one_media(item, id, media, &mut parts));
     row.set("Media", media.collect::<Vec<Row>>());
     // Newer servers send pictures and colours with each row; some requests keep them whatever is excluded.
     if item.kind == ItemType::Movie && !item.summary.is_empty() {
@@ -149,12 +143,13 @@ fn is_video(item: &Item) -> bool {
     !matches!(item.kind, ItemType::Photo | ItemType::Track)
 }
 
-fn one_media(item: &Item, media: &Media) -> Row {
-    let parts: Vec<Row> = media.parts.iter().map(|part| one_part(item, media, part)).collect();
+fn one_media(item: &Item, id: u64, media: &Media, ids: &mut RangeFrom<u64>) -> Row {
+    let parts = media.parts.iter().zip(ids);
+    let parts: Vec<Row> = parts.map(|(part, id)| one_part(item, media, id, part)).collect();
     if !media.analysed {
-        return row! {"id": media.id, "Part": parts};
+        return row! {"id": id, "Part": parts};
     }
-    let mut row = row! {"id": media.id, "duration": Some(item.duration).filter(|time| *time > 0)};
+    let mut row = row! {"id": id, "duration": Some(item.duration).filter(|time| *time > 0)};
     let (width, height) = size_of(&media.resolution);
     let kind = match item.kind {
         ItemType::Photo => row! {"width": 4032_u32, "height": 3024_u32, "aspectRatio": 1.3},
@@ -179,11 +174,11 @@ fn one_media(item: &Item, media: &Media) -> Row {
     row
 }
 
-fn one_part(item: &Item, media: &Media, part: &Part) -> Row {
+fn one_part(item: &Item, media: &Media, id: u64, part: &Part) -> Row {
     let extension = filled(&media.container).unwrap_or("bin");
     let video = media.analysed && is_video(item);
     row! {
-        "id": part.id, "key": format!("/library/parts/{}/{}/file.{extension}", part.id, part.stamp),
+        "id": id, "key": format!("/library/parts/{id}/{}/file.{extension}", item.added_at),
         "duration": (media.analysed && item.duration > 0).then_some(item.duration), "file": filled(&part.file),
         "size": part.size, "audioProfile": video.then_some("lc"),
         "container": filled(&media.container).filter(|_| media.analysed), "videoProfile": video.then_some("high"),

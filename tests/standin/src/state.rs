@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::changes::number_media;
 use crate::config::{Config, Identity, Token};
 use crate::events::Event;
 use crate::generate::Generator;
@@ -130,10 +129,7 @@ impl State {
         let generator = Generator::new(spec, self.next_key);
         self.next_key += generator.span();
         let locations = self.make_locations(generator.spec().locations.clone());
-        let mut library = Library::generated(key, uuid, generator);
-        library.locations = locations;
-        library.created_at = self.now() - 5_000_000;
-        library.scanned_at = self.now() - 3_600;
+        let library = Library::new(key, uuid, generator, locations, self.now());
         self.libraries.push(library);
         self.version += 1;
         self.fill(key, others)?;
@@ -144,10 +140,7 @@ impl State {
     fn fill(&mut self, section: u32, items: u32) -> Outcome<()> {
         let library = self.library_mut(section)?;
         let (kind, root) = (library.kind, library.locations[0].path.clone());
-        let is_plain = library
-            .generator
-            .as_ref()
-            .is_none_or(|generator| generator.spec().plain);
+        let is_plain = library.generator.spec().plain;
         let one = |i: u32| match kind {
             LibraryKind::Artist => {
                 let (album, number) = (format!("Album {}", i / 10 + 1), i % 10 + 1);
@@ -183,26 +176,23 @@ impl State {
         let now = self.tick();
         let by = self.next_key - FIRST_KEY;
         let library = self.library_mut(section)?;
-        if let Some(generator) = &mut library.generator {
-            generator.raise_base(by);
-        }
+        library.generator.raise_base(by);
         let rekey = |item: &mut Item| {
             if item.guid == format!("local://{}", item.key) {
                 item.guid = format!("local://{}", item.key + by);
             }
             item.key += by;
-            number_media(&mut item.media, item.key);
             for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
                 link.key += by;
             }
         };
         let tables = library.tables.values_mut();
-        for item in tables.flat_map(|t| &mut t.rows) {
+        for item in tables.flatten() {
             if let Row::Own(item) = item {
                 rekey(item);
             }
         }
-        let rows: usize = library.tables.values().map(|t| t.rows.len()).sum();
+        let rows: usize = library.tables.values().map(Vec::len).sum();
         library.count_change(2 * rows as u64);
         library.scanned_at = now;
         library.version += 1;
