@@ -398,8 +398,7 @@ impl World {
         Ok(true)
     }
 
-    /// So many matches at once that they are put into a segment, and those recorded longest ago go where the limit
-    /// wants it.
+    /// So many matches at once that those recorded longest ago go where the limit wants it.
     pub(super) fn record_many(&mut self) -> Result<(), String> {
         let (at, library, ..) = self.pick();
         let who = self.handles[at].who;

@@ -358,8 +358,8 @@ impl Model {
         self.hosts = hosts;
     }
 
-    /// Matches were put into a segment, and those recorded longest ago may have gone: where all that may live is more
-    /// than the limit. What has ended counts for nothing.
+    /// Those recorded longest ago may have gone, where all that may live is more than the limit. What has ended counts
+    /// for nothing.
     pub fn compacted(&mut self, limit: u64) {
         let bytes = |path: &str, record: &Recorded| {
             let key = record.keys.iter().map(String::len).max().unwrap_or(0);

@@ -28,7 +28,7 @@ const WORDS: usize = 6;
 const LONG: Duration = Duration::from_secs(1_000);
 /// What confirmed matches may take where many are recorded.
 const MATCHES_LIMIT: u64 = 350_000;
-/// How many are recorded at once there: more than wait before they are put into a segment.
+/// How many are recorded at once there.
 const MANY: usize = 1_100;
 
 /// A step: what it does, it makes of these.
@@ -643,18 +643,16 @@ impl World {
         // By kind: names hold random numbers.
         let kind = self.word(1, 60);
         names.retain(|name| match kind {
-            0..20 => name.ends_with(".segment") && name.contains("-l"),
-            20..30 => name.ends_with(".segment") && name.contains("-m"),
-            30..40 => name.ends_with(".segment"),
+            0..40 => name.ends_with(".segment"),
             40..48 => name.ends_with(".lock"),
             48..54 => name == "plexindex-client-id",
             54..57 => name.ends_with(".page"),
             57..59 => name == "plexindex-1.db",
             _ => true,
         });
-        let kinds = "listings matches exchanged locks client page database all";
+        let kinds = "listings exchanged locks client page database all";
         let kinds: Vec<&str> = kinds.split(' ').collect();
-        let what = kinds[[0, 20, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
+        let what = kinds[[0, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
         self.count(&format!("files go: {what}"));
         self.have_listings_gone |= matches!(what, "listings" | "exchanged" | "all");

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::NOW_MS;
+use crate::index::{Index, ManualClock};
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
+use plexindex::options::Options;
 use plexindex::source::{
     Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
     RequestKind, Source, SourceChanges, SourceKind, WantedPath,
@@ -626,4 +629,68 @@ impl Source for MemorySource {
         self.memory.state().listened += 1;
         told
     }
+}
+
+/// A server in memory with one library of films, a clock that stands still, and options for an index over it.
+pub struct Films {
+    pub memory: Memory,
+    pub section: String,
+    pub clock: Arc<ManualClock>,
+    /// Options of indexes opened from now on.
+    pub options: Options,
+    folder: tempfile::TempDir,
+}
+
+impl Films {
+    /// So many: 'Film 0' and so on.
+    pub fn new(token: Token, films: u32) -> Self {
+        let memory = Memory::new(token);
+        let section = memory.add_library("Movies", "/data/movies");
+        for number in 0..films {
+            memory.add(&section, &format!("Film {number}"), &film(number));
+        }
+        memory.catch_up();
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            memory,
+            section,
+            clock: Arc::new(ManualClock::new(NOW_MS)),
+            options: Options {
+                cache_dir: folder.path().to_owned(),
+                server_url: Some("http://memory".to_owned()),
+                ..Options::default()
+            },
+            folder,
+        }
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub fn open(&self) -> Index {
+        self.open_over(|source| source)
+    }
+
+    /// An index over what is made of the server's source.
+    pub fn open_over(&self, make: impl Fn(Arc<dyn Source>) -> Arc<dyn Source>) -> Index {
+        let (options, clock) = (self.options.clone(), Arc::clone(&self.clock));
+        let index = Index::open_with(options, clock, |_, _, counters| Ok(make(self.memory.source(counters))));
+        index.expect("the index opens")
+    }
+
+    pub fn listed(&self) -> Index {
+        let index = self.open();
+        index.list();
+        index
+    }
+}
+
+/// Where a film of that name or number is.
+pub fn file(name: &str) -> String {
+    format!("/data/movies/{name}.mkv")
+}
+
+pub fn film(number: u32) -> String {
+    file(&format!("Film {number}"))
 }

@@ -1,71 +1,53 @@
-//! An index over the source in memory, with the library of the tests.
+//! An index over the source in memory, with a source between that may lie.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use plexindex::options::Options;
-use plexindex::source::Source;
-use tempfile::TempDir;
 
-use crate::source_contract::rig::{FOLDER, NOW_MS, TITLE};
 use crate::support::hooked::{Hooked, Lies};
-use crate::support::index::{Index, Library, ManualClock, Match};
-use crate::support::memory::{Memory, Token};
+use crate::support::index::{Index, Library, Match};
+use crate::support::memory::{Films, Token};
 
-/// A server in memory with the rig's library, and an index over it.
+/// Films in memory, and an index over them.
 pub struct Place {
-    pub memory: Memory,
-    pub section: String,
-    pub clock: Arc<ManualClock>,
+    films: Films,
     pub lies: Arc<Lies>,
     pub index: Index,
     pub library: Library,
-    _folder: TempDir,
+}
+
+impl Deref for Place {
+    type Target = Films;
+
+    fn deref(&self) -> &Films {
+        &self.films
+    }
 }
 
 impl Place {
     /// Nothing asked yet.
     pub fn new(token: Token, films: u32, lies: Lies, set: impl FnOnce(&mut Options)) -> Self {
-        let memory = Memory::new(token);
-        let section = memory.add_library(TITLE, FOLDER);
-        for number in 0..films {
-            let title = format!("Film {number}");
-            memory.add(&section, &title, &path(&title));
-        }
-        memory.catch_up();
-        let (clock, lies) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(lies));
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut options = Options {
-            cache_dir: folder.path().to_owned(),
-            server_url: Some("http://127.0.0.1:9".to_owned()),
-            ..Options::default()
-        };
-        set(&mut options);
-        let (server, told) = (memory.clone(), Arc::clone(&lies));
-        let index = Index::open_with(options, Arc::clone(&clock) as _, |_, _, counters| {
-            Ok(Arc::new(Hooked {
-                real: server.source(counters),
+        let mut films = Films::new(token, films);
+        set(&mut films.options);
+        let lies = Arc::new(lies);
+        let index = films.open_over(|real| {
+            Arc::new(Hooked {
+                real,
                 hook: Arc::new(|_, _| ()),
-                lies: told,
-            }) as Arc<dyn Source>)
+                lies: Arc::clone(&lies),
+            })
         });
-        let index = index.expect("opens");
-        let library = index.library(TITLE).expect("a handle");
+        let library = index.library("Movies").expect("a handle");
         Self {
-            memory,
-            section,
-            clock,
+            films,
             lies,
             index,
             library,
-            _folder: folder,
         }
     }
 
     pub fn ask(&self, path: &str) -> Match {
         self.library.ask(path.as_bytes())
     }
-}
-
-pub fn path(name: &str) -> String {
-    format!("{FOLDER}/{name}.mkv")
 }

@@ -6,9 +6,9 @@ use crate::support::index::QueryOptions;
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 
-use crate::source_contract::in_memory::{Place, path};
+use crate::source_contract::in_memory::Place;
 use crate::support::hooked::Lies;
-use crate::support::memory::{Fault, Token};
+use crate::support::memory::{Fault, KIND, Token, file, film};
 
 impl Place {
     fn listed(token: Token, films: u32) -> Self {
@@ -39,18 +39,18 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
     });
     at.index.list();
     at.requests();
-    at.memory.add(&at.section, "One", &path("One"));
-    at.memory.add(&at.section, "Two", &path("Two"));
+    at.memory.add(&at.section, "One", &file("One"));
+    at.memory.add(&at.section, "Two", &file("Two"));
     at.clock.advance_ms(60_001);
     // The probe says that nothing changed; the path that is missing is searched, and comes alone.
-    assert_eq!(at.ask(&path("One")).status, Status::Ok);
+    assert_eq!(at.ask(&file("One")).status, Status::Ok);
     assert_eq!(at.requests(), [("find_path", 1), ("probe", 1)]);
     // The token moves, and what changed comes without a listing.
     at.memory.catch_up();
     at.clock.advance_ms(60_001);
-    assert_eq!(at.ask(&path("Film 1")).status, Status::Ok);
+    assert_eq!(at.ask(&film(1)).status, Status::Ok);
     assert_eq!(at.requests(), [("delta", 1), ("probe", 1)]);
-    assert_eq!(at.ask(&path("Two")).status, Status::Ok);
+    assert_eq!(at.ask(&file("Two")).status, Status::Ok);
     assert_eq!((at.requests(), at.listings()), (vec![], 1));
 }
 
@@ -66,7 +66,7 @@ fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
     for item in &at.memory.items(&at.section)[..9] {
         at.memory.remove(&at.section, &item.rating_key);
     }
-    at.memory.add(&at.section, "New", &path("New"));
+    at.memory.add(&at.section, "New", &file("New"));
     at.index.list();
     let offline = at.library.query().offline();
     for item in at.memory.items(&at.section) {
@@ -83,18 +83,15 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
     let keys: Vec<String> = items.map(|item| item.rating_key).collect();
     for key in &keys {
         at.library
-            .invalidate_item(&format!("{}{key}", crate::support::memory::KIND.key_prefix))
+            .invalidate_item(&format!("{}{key}", KIND.key_prefix))
             .expect("invalidated");
     }
     at.memory.poison(Some(&keys[20]));
     at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
     let offline = at.library.query().offline();
     let left = || {
-        let is_unsure = |nth: &usize| {
-            let path = path(&format!("Film {nth}"));
-            at.index.ask(&offline, path.as_bytes()).stale
-        };
-        (0..100).filter(is_unsure).collect::<Vec<usize>>()
+        let is_unsure = |nth: &u32| at.index.ask(&offline, film(*nth)).stale;
+        (0..100).filter(is_unsure).collect::<Vec<u32>>()
     };
     assert_eq!(left(), [20]);
     let asked = at.requests();

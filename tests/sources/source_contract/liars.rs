@@ -7,11 +7,11 @@ use plexindex::error::Status;
 use plexindex::model::{Item, Library};
 use plexindex::source::{PageEnd, PageRequest};
 
-use crate::source_contract::in_memory::{Place, path};
+use crate::source_contract::in_memory::Place;
 use crate::support::HOUR_MS;
 use crate::support::hooked::Lies;
 use crate::support::index::QueryOptions;
-use crate::support::memory::Token;
+use crate::support::memory::{Token, film};
 
 type Page = Box<dyn Fn(&PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync>;
 
@@ -23,10 +23,6 @@ impl Place {
     fn pages(&self) -> u64 {
         self.lies.pages.load(Ordering::Relaxed)
     }
-}
-
-fn film(number: u32) -> String {
-    path(&format!("Film {number}"))
 }
 
 /// The first listing of a library whose pages end so.

@@ -7,8 +7,6 @@ use plexindex::error::{Error, Result};
 use plexindex::model::{Item, Library};
 use plexindex::source::{Bounds, Source};
 
-/// Long after every clock of any server.
-pub const NOW_MS: i64 = 4_000_000_000_000;
 /// The title of the rig's library, and its folder.
 pub const TITLE: &str = "Movies";
 pub const FOLDER: &str = "/data/movies";
