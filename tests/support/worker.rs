@@ -178,6 +178,20 @@ impl Worker {
     }
 }
 
+/// Hears these words of each.
+pub fn hear_all(workers: &mut [Worker], words: &str) {
+    for worker in workers {
+        assert_eq!(worker.hear(), words);
+    }
+}
+
+/// Asks each, which answers with these words.
+pub fn ask_all(workers: &mut [Worker], question: &str, words: &str, what: &str) {
+    for (number, worker) in workers.iter_mut().enumerate() {
+        assert_eq!(worker.ask(question), words, "{what}: {question} of {number}");
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();

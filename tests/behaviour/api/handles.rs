@@ -113,10 +113,8 @@ fn plain_enums_have_names() {
     }
     assert_eq!(Ttl::from(Duration::ZERO), Ttl::For(Duration::ZERO));
     assert_eq!(Token::new(""), None);
-}
 
-#[test]
-fn a_name_is_read_as_it_is_written() {
+    // And are read as they are written.
     for kind in MatchKind::ALL {
         assert_eq!(kind.name().parse(), Ok(*kind));
     }

@@ -11,7 +11,7 @@ use plexindex_standin::Standin;
 
 use super::full::try_open;
 use crate::disk::warnings;
-use crate::support::worker::{Worker, assert_sound, rounds, say, told, writable};
+use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, rounds, say, told, writable};
 use crate::support::{clock, movies, open, options, path_of};
 
 /// Longer than any call may take.
@@ -154,30 +154,20 @@ fn the_first_to_find_it_broken_sets_it_aside_for_all() {
         spoil(&folder.path().join("plexindex-1.db"), how);
         let start = |_| Worker::at("host", folder.path(), &server, &[]);
         let mut workers: Vec<Worker> = (0..6).map(start).collect();
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "ready");
-        }
+        hear_all(&mut workers, "ready");
         for worker in &mut workers {
             worker.tell("open");
         }
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "done");
-        }
+        hear_all(&mut workers, "done");
         let (_, key) = path_of(&server, 1, 3);
         for (number, worker) in workers.iter_mut().enumerate() {
             worker.tell(&format!("record /host/by {number}.mkv|{key}"));
         }
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "done");
-        }
+        hear_all(&mut workers, "done");
         for number in 0..workers.len() {
-            for worker in &mut workers {
-                assert_eq!(worker.ask(&format!("look /host/by {number}.mkv")), key);
-            }
+            ask_all(&mut workers, &format!("look /host/by {number}.mkv"), &key, how);
         }
-        for one in workers {
-            one.end();
-        }
+        workers.into_iter().for_each(Worker::end);
         assert_sound(folder.path());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::Scene;
 use crate::support::index::Index;
-use crate::support::segments;
+use crate::support::{files_in, segments};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::tables::Op;
@@ -101,9 +101,12 @@ fn a_listing_leaves_none_of_the_files_that_it_replaces() {
     let reader = at.open();
     let read = reader.movies();
     let count = || {
-        let mut names = files_in_folder(at.folder());
-        names.retain(|name| [".segment", ".index", ".items"].iter().any(|end| name.ends_with(end)));
-        names
+        let mut files = files_in(at.folder());
+        files.retain(|file| {
+            file.extension()
+                .is_some_and(|end| ["segment", "index", "items"].iter().any(|one| end == *one))
+        });
+        files
     };
     for round in 0..20 {
         at.server.alter(|state| state.rekey_library(1));
@@ -167,11 +170,4 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
     let log = folder.path().join("plexindex-1.db-wal").metadata();
     let log = log.expect("a log").len();
     assert!(log <= LOG + (2 << 20), "{log}");
-}
-
-/// The names of the files in a folder.
-fn files_in_folder(folder: &Path) -> Vec<String> {
-    let files = crate::support::files_in(folder).into_iter();
-    let name = |path: std::path::PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
-    files.filter_map(name).collect()
 }

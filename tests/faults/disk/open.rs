@@ -7,7 +7,7 @@ use std::path::Path;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
-use crate::support::worker::{Worker, assert_sound, options_at, say, told};
+use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, options_at, say, told};
 use crate::support::{self, Scene, clock, movies, options, path_of};
 
 /// What is done to the folder of a store, given another store's.
@@ -79,10 +79,8 @@ pub fn host(words: &[&str]) {
 
 fn hosts(folder: &Path, server: &Standin) -> Vec<Worker> {
     let mut hosts: Vec<Worker> = (0..3).map(|_| Worker::at("host", folder, server, &[])).collect();
-    for host in &mut hosts {
-        assert_eq!(host.hear(), "ready");
-        assert_eq!(host.ask("open"), "done");
-    }
+    hear_all(&mut hosts, "ready");
+    ask_all(&mut hosts, "open", "done", "open");
     hosts
 }
 
@@ -91,27 +89,20 @@ fn assert_all_go_on(hosts: &mut [Worker], server: &Standin, what: &str) {
     let (path, key) = path_of(server, 1, 7);
     if what.contains("all") || what.contains("folder") {
         // The page that they shared is gone: each finds out when it writes.
-        for host in hosts.iter_mut() {
-            assert_eq!(host.ask(&format!("record /host/any.mkv|{key}")), "done", "{what}");
-        }
+        ask_all(hosts, &format!("record /host/any.mkv|{key}"), "done", what);
     }
     // Elsewhere it is enough that one of them does.
     let first = format!("/host/{what} 0.mkv");
     assert_eq!(hosts[0].ask(&format!("record {first}|{key}")), "done", "{what}");
-    for host in hosts.iter_mut() {
-        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
-    }
+    ask_all(hosts, &format!("look {path}"), &key, what);
     for writer in 0..hosts.len() {
         let own = format!("/host/{what} {writer}.mkv");
         assert_eq!(hosts[writer].ask(&format!("record {own}|{key}")), "done", "{what}");
-        for (reader, host) in hosts.iter_mut().enumerate() {
-            assert_eq!(host.ask(&format!("look {own}")), key, "{what}: {reader} after {writer}");
-        }
+        ask_all(hosts, &format!("look {own}"), &key, what);
     }
     assert_eq!(hosts[1].ask("refresh"), "Ok", "{what}");
-    for host in hosts.iter_mut() {
-        assert_eq!(host.ask(&format!("look {first}")), key, "{what}");
-        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+    for path in [first, path] {
+        ask_all(hosts, &format!("look {path}"), &key, what);
     }
     assert_eq!(hosts[2].ask(&format!("look /host/{what} none.mkv")), "NoLocation");
 }
@@ -127,23 +118,15 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         used(&server, &folder);
         let mut hosts = hosts(&folder, &server);
         let (path, key) = path_of(&server, 1, 9);
-        for host in &mut hosts {
-            assert_eq!(host.ask(&format!("fast {path}")), key, "{what}");
-        }
+        ask_all(&mut hosts, &format!("fast {path}"), &key, what);
         trick(&folder, other.path());
         // No host may go on with what it has in memory: the next fast lookup sees a write.
         assert_eq!(hosts[0].ask(&format!("invalidate {path}")), "done", "{what}");
-        for host in &mut hosts {
-            assert_eq!(host.ask(&format!("fast {path}")), "", "{what}");
-        }
+        ask_all(&mut hosts, &format!("fast {path}"), "", what);
         assert_eq!(hosts[0].ask(&format!("record /host/new.mkv|{key}")), "done", "{what}");
-        for host in &mut hosts {
-            assert_eq!(host.ask("fast /host/new.mkv"), key, "{what}");
-        }
+        ask_all(&mut hosts, "fast /host/new.mkv", &key, what);
         assert_all_go_on(&mut hosts, &server, what);
-        for one in hosts {
-            one.end();
-        }
+        hosts.into_iter().for_each(Worker::end);
         // Who opens now sees the same.
         let index = support::open(options(&server, &folder), &clock());
         let library = index.movies();
@@ -171,13 +154,9 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         vandal.end();
         // What it holds in memory may hide the damage for a while, so more than one call may be needed to meet it.
         let (path, key) = path_of(&server, 1, 7);
-        for host in &mut hosts {
-            assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
-        }
+        ask_all(&mut hosts, &format!("look {path}"), &key, what);
         assert_all_go_on(&mut hosts, &server, what);
-        for one in hosts {
-            one.end();
-        }
+        hosts.into_iter().for_each(Worker::end);
         let index = support::open(options(&server, &folder), &clock());
         let library = index.movies();
         assert_eq!(answer(&library, &path).expect("an answer"), key);

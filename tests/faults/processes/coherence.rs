@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::index::{Index, Library};
 use plexindex_standin::Standin;
 
-use crate::support::worker::{Worker, options_at, read_at, rounds, say, told, writable, write_at};
+use crate::support::worker::{Worker, hear_all, options_at, read_at, rounds, say, told, writable, write_at};
 #[cfg(unix)]
 use crate::support::worker::{fork, wait_for};
 use crate::support::{self, Scene, path_of};
@@ -58,9 +58,7 @@ pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N])
     index.close().expect("closes");
     let start = |more: &str| Worker::at("coherence", folder, server, &[more]);
     let mut workers: Vec<Worker> = more.map(start).into();
-    for worker in &mut workers {
-        assert_eq!(worker.hear(), "ready");
-    }
+    hear_all(&mut workers, "ready");
     workers
 }
 
@@ -117,9 +115,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
     }
     // Most lookups know: it is the memtable that makes them, not the full answer behind them.
     assert!(lookups * 10 >= recorded * 9, "{lookups} of {recorded} lookups knew");
-    for one in workers {
-        one.end();
-    }
+    workers.into_iter().for_each(Worker::end);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::crash::next_row;
 use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Fault, Kind, Standin};
 
-use crate::support::worker::{Worker, assert_sound, is_deep, options_at, place, say, told, until};
+use crate::support::worker::{Worker, assert_sound, hear_all, is_deep, options_at, place, say, told, until};
 use crate::support::{self, Scene, clock, files_in, offline, options, path_of, requests};
 
 /// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
@@ -69,9 +69,7 @@ impl Crowd {
             workers.push(Worker::start_with("flight", &words));
             expected.push(answers);
         }
-        for worker in &mut workers {
-            assert_eq!(worker.hear(), "ready");
-        }
+        hear_all(&mut workers, "ready");
         Self { workers, expected }
     }
 
