@@ -142,7 +142,7 @@ def stats_command() -> int:
             output.say_json({"folder": index.cache_dir, **{name: now[name] for name in _STORE_FIELDS}})
             return codes.OK
         since = " since the store was created"
-        # The sequence starts at a random multiple of 2^32.
+        # The sequence starts at a random multiple of 2^36.
         counts = [
             *((name, now[name], "") for name in ("libraries", "items")), ("matches", now["matches"], " confirmed"),
             ("answers", now["store_answers"], since), ("requests", now["store_requests"], since),
