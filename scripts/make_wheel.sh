@@ -17,25 +17,6 @@ fi
 mkdir -p "$wheels"
 PATH=$tools/bin:$PATH
 
-licences() { # target. Prints the licences of the crates in the library, each once, as most licences demand.
-    cat <<'TEXT'
-The library of plexindex holds code of the crates below, each under its own licence, and SQLite, which is in the public domain.
-Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.
-TEXT
-    seen=' '
-    cargo tree --locked --edges normal --target "$1" --package plexindex-capi --prefix none \
-        --format '{p} {l}' | sort -u | grep -vE ' [(]|^plexindex|^$' | while read -r name version licence; do
-        printf '\n== %s %s: %s\n' "$name" "$version" "${licence%(\*)}"
-        find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}" -maxdepth 1 -type f \
-            \( -iname 'licen*' -o -iname 'copying*' -o -iname 'notice*' \) | sort >"$wheels.files"
-        while read -r file; do
-            sum=$(cksum <"$file" | tr ' ' -)
-            case $seen in *" $sum "*) echo "its ${file##*/} equals a text above" ;; *) cat "$file" ;; esac
-            seen="$seen$sum "
-        done <"$wheels.files"
-    done
-}
-
 for platform in $platforms; do
     cpu=${platform#*linux_} flags='' glibc=''
     case $platform in
@@ -46,7 +27,7 @@ for platform in $platforms; do
     *) echo "make wheel cannot build for $platform: use one of $all, or run pip wheel ./bindings/python there" >&2 && exit 1 ;;
     esac
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
-    licences "$target" >"$wheels.licences"
+    sh scripts/licences.sh "$target" >"$wheels.licences"
     # Remove the folders of this machine from the names of source files in panic messages.
     RUSTFLAGS="$flags -Cstrip=symbols --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
         cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile "$profile" \

@@ -38,6 +38,11 @@ def test_what_is_no_number_of_seconds(wrong: Any) -> None:
         convert.milliseconds("t", wrong, none=None, zero=None)
 
 
+def test_a_folder_is_no_session() -> None:
+    with pytest.raises(TypeError, match="plexindex.open"):
+        plexindex.Index("cache")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", "/m/\ud800"])
 def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: Any) -> None:
     movies, good = index.library("Movies"), "/data/movies/x.mkv"

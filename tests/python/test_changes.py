@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import plexindex
+import plexindex.aio
 import pytest
 from cli import Cli
 from conftest import OpenIndex, Server, until
@@ -134,6 +136,32 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
 
 
 NEW = "/media/films/New (2024).mkv"
+
+
+def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
+    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
+        index = open_index(server_url=plex.url, token=plex.token)
+        index.refresh()
+        added = iter([NEW, "/media/films/Newer (2003).mkv"])
+        read: list[list[list[str | None]]] = []
+
+        def handle(page: plexindex.Changes) -> None:
+            read[-1].append([change.path for change in page])
+            if len(read[-1]) == 1:
+                until(lambda: plex._listeners)
+                plex.add("Films", next(added))
+
+        async def watch() -> None:
+            async for page in plexindex.aio.AsyncIndex(index).watch(timeout=4):
+                handle(page)
+
+        read.append([])
+        for page in index.watch(timeout=4):
+            handle(page)
+        read.append([])
+        asyncio.run(watch())
+        # The first, the change and the last: seconds pass between them.
+        assert read == [[[], [NEW], []], [[], ["/media/films/Newer (2003).mkv"], []]]
 
 
 def test_a_loop_over_a_watch_listens_until_it_is_left(open_index: OpenIndex) -> None:

@@ -353,7 +353,7 @@ class AsyncWatch(_Caller):
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
             page, wait.at = pages.turn(is_due=is_due), at
-            return page if pages.is_news or at <= monotonic() else None
+            return page if pages.is_news else None
 
         try:
             while at:

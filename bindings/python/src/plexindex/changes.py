@@ -201,7 +201,9 @@ class Watch:
         pages, is_due, at = Pages(self), True, _FOREVER
         try:
             while at:
-                yield pages.turn(is_due=is_due)
+                page = pages.turn(is_due=is_due)
+                if pages.is_news:
+                    yield page
                 if pages.is_unread:
                     sleep(BETWEEN)
                 at = pages.next_at()
@@ -226,7 +228,7 @@ class Pages:
         self._page: Changes | None = None
         self._missed: Error | None = None
         self.is_news = True
-        """Whether the last page is the first, has changes, or says for the first time why changes may be missing."""
+        """Whether the page is the first or last, has changes, or says for the first time why changes may be missing."""
         self._begins = False
 
     def _begin(self) -> None:
@@ -272,7 +274,8 @@ class Pages:
             self._missed = bring_up_to_date(self._selection, limits, doubts=page is not None, waits=True)
             self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if page else 0)
         self._page = Changes(self._selection, self.cursor, missed=self._missed)
-        self.is_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
+        has_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
+        self.is_news = has_news or monotonic() >= self._until
         return self._page
 
     def end(self) -> None:

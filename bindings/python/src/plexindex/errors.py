@@ -16,7 +16,7 @@ _CLASSES: dict[int, type[Error]] = {}
 class Error(Exception):
     """A failed call. The message contains the input and the remedy.
 
-    An exception of this class itself is a bug in plexindex. The index remains usable.
+    An exception of this class itself names a wrong use, or a bug in plexindex. The index remains usable.
     """
 
     status: int | None = None

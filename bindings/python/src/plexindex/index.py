@@ -33,6 +33,8 @@ class Index(Queries):
     __slots__ = ("__weakref__",)
 
     def __init__(self, session: Session) -> None:
+        if not isinstance(session, Session):
+            raise TypeError("plexindex.open() opens an index; Index() takes no folder")
         super().__init__(Selection(session, session.library(c.SELECT_ALL, "") if session.is_open else Handle()))
 
     @property

@@ -523,7 +523,8 @@ class Queries:
         progress: plexindex.types.ProgressArg = None,
     ) -> Watch:
         """Waits for changes from now on, or since a cursor. Yields :class:`Changes` with their cursors, the first at
-        once. Ends after ``timeout`` seconds; without a ``timeout``, never.
+        once, then only with changes or a new :attr:`Changes.error`, and the last. Ends after ``timeout`` seconds;
+        without a ``timeout``, never.
 
         Read each object to its end, because changes that you do not read come again. Changes that any process detects
         arrive within a tenth of a second. plexindex asks the server when a listing has expired, and after the server's
