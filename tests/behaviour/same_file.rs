@@ -328,6 +328,24 @@ fn the_listing_of_the_format_before_has_no_sizes() {
     assert!(found.stale, "it is to be listed again");
 }
 
+/// Half a CD each, with another copy beside each.
+#[test]
+fn files_that_gather_beside_a_file_leave_it_uncertain() {
+    let half = |key: u64| 366_700_000 + key * key * 7_919 % 60_000 * 2;
+    let episode = |key: u64, kind: &str| film(key, &format!("/data/movies/Half/E{key}.{kind}"), half(key));
+    let copy = |key: u64| film(100 + key, &format!("/data/movies/Half/E{key}.mkv"), mib(500 + 13 * key));
+    let at = films((1..=6).flat_map(|key| [episode(key, "avi"), copy(key)]));
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    assert_eq!(ask(&index, "/mnt/x/E3.avi", half(3)), low(Reason::SameName, "3"));
+    assert_eq!(ask(&index, "/mnt/x/E3.mkv", mib(539)), high("103"));
+    // Added since, so that no segment has them.
+    at.server
+        .alter(|state| state.add_items(1, (7..=12).map(|key| episode(key, "divx")).collect(), true));
+    index.check(&QueryOptions::default()).expect("up to date");
+    assert_eq!(ask(&index, "/mnt/x/E9.divx", half(9)), low(Reason::SameName, "9"));
+}
+
 /// A call adds a thousand items to an index before it looks at the clock.
 #[test]
 fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {

@@ -96,9 +96,10 @@ pub trait LibraryIndex: Sized {
     /// library has no index of sizes yet.
     fn each_of_size<'v>(&'v self, size: u64, limit: usize, each: impl FnMut(Self::Hit<'v>)) -> bool;
 
-    /// Passes the sizes in bytes of about `count` listed files to `each`, 0 if unknown: of those whose paths are before and
-    /// after this one in the order of their normal forms, and of its own.
-    fn each_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64));
+    /// Passes the size in bytes and the item's duration in ms of about `count` listed files to `each`, 0 if unknown: of those
+    /// with the same extension whose paths are before and after this one in the order of their normal forms, of its own, and
+    /// of as many that were added since.
+    fn each_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64, u64));
 
     /// Returns the size of a listed file in bytes; 0 if it is unknown.
     fn file_size(&self, hit: Self::Hit<'_>) -> u64;

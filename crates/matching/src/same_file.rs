@@ -43,9 +43,9 @@ const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200,
 const MAX_TAGS: u64 = 4 << 10;
 /// Two sizes are nearly the same within one part in so many, and how many may be so by chance: the closer, the more it says.
 const NEARLY: [(u64, u64); 3] = [(128, 0), (512, 1), (4096, 3)];
-/// Duration of a frame of sound in ms, at least.
+/// Duration of a frame of sound or of a picture in ms, at least.
 const FRAME_MS: f64 = 20.0;
-/// Tracks whose durations differ by so many ms show the bytes of a millisecond.
+/// Files whose durations differ by so many ms show the bytes of a millisecond.
 const MIN_LONGER_MS: u64 = 2_000;
 /// What is cut at a round size ends less than one part in so many of its unit below: a megabyte, ten, a gibibyte.
 const CUT: u64 = 2048;
@@ -77,26 +77,26 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
     of_format.max(shown.unwrap_or(1))
 }
 
-/// Returns the bytes of a frame, if listed tracks show that each millisecond has the same number of bytes: 1 if they do not.
-/// `track`, `listed`: as [`Sample::sizes`].
-fn frame_of(track: (u64, u64), listed: &[(u64, u64)]) -> u64 {
-    let longer = listed
-        .iter()
-        .filter(|other| other.1.abs_diff(track.1) >= MIN_LONGER_MS && other.1.min(track.1) > 0);
-    #[allow(clippy::cast_precision_loss)] // sizes and durations are far below 2^53
-    let rates: Vec<f64> = longer
-        .map(|other| (other.0 as f64 - track.0 as f64) / (other.1 as f64 - track.1 as f64))
+/// Returns the bytes of a frame, if listed files show that each millisecond has the same number of bytes behind a head of one
+/// length: 1 if they do not. `file`, `listed`: as [`Sample::sizes`].
+#[allow(clippy::cast_precision_loss)] // sizes and durations are far below 2^53
+fn frame_of(file: (u64, u64), listed: &[(u64, u64)]) -> u64 {
+    let differs = |other: &&(u64, u64)| other.1.abs_diff(file.1) >= MIN_LONGER_MS && other.1.min(file.1) > 0;
+    let others = listed.iter().filter(differs);
+    let gaps: Vec<(f64, f64)> = others
+        .map(|other| (other.0 as f64 - file.0 as f64, other.1 as f64 - file.1 as f64))
         .collect();
-    let same = rates
-        .windows(2)
-        .filter(|pair| pair[0] > 0.0 && (pair[0] - pair[1]).abs() <= pair[0] / 50.0);
-    let (count, lowest) = same.fold((0, f64::MAX), |(count, lowest), pair| (count + 1, lowest.min(pair[0])));
-    if count < 2 || count * 3 < rates.len() {
-        return 1;
-    }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few thousand
-    let bytes = (lowest * FRAME_MS) as u64;
-    bytes.max(1)
+    let is_shown = |rate: &f64| {
+        let on_line = gaps
+            .iter()
+            .filter(|(bytes, ms)| (bytes - rate * ms).abs() <= FRAME_MS * rate);
+        let count = on_line.count();
+        count >= 3 && count * 3 >= gaps.len()
+    };
+    let rates = gaps.iter().map(|(bytes, ms)| bytes / ms).filter(|rate| *rate > 0.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    let shown = rates.filter(is_shown).map(|rate| (rate * FRAME_MS) as u64).min();
+    shown.unwrap_or(1).max(1)
 }
 
 /// Returns the greatest common divisor.
@@ -121,7 +121,7 @@ fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool
     if duration_ms == 0 {
         return is_track;
     }
-    let mut of_rates = CONSTANT_RATES.iter().map(|rate| duration_ms * rate / 80);
+    let mut of_rates = CONSTANT_RATES.iter().map(|rate| duration_ms.saturating_mul(*rate) / 80);
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
 
@@ -131,7 +131,7 @@ struct Sample {
     count: u64,
     /// How many have nearly the queried file's size, for each of [`NEARLY`].
     near: [u64; NEARLY.len()],
-    /// Some of them, each with the duration in ms of a track; 0 if it is unknown, or no track.
+    /// Some of them, each with the item's duration in ms; 0 if it is unknown.
     sizes: Vec<(u64, u64)>,
 }
 
@@ -177,8 +177,8 @@ impl Named<'_> {
     /// the listed one. `file`: as [`Sample::sizes`].
     fn is_rare(&self, file: (u64, u64), beside: &Sample, mut components: RangeInclusive<usize>) -> bool {
         let (size, samples) = (file.0, [&self.others, beside]);
-        let steps = samples.map(|sample| step_of(size, &sample.sizes));
-        let step = steps.into_iter().fold(frame_of(file, &self.others.sizes), u64::max);
+        let steps = samples.map(|sample| step_of(size, &sample.sizes).max(frame_of(file, &sample.sizes)));
+        let step = steps[0].max(steps[1]);
         components.any(|components| {
             let possible = size >> if components > 1 { 17 } else { 19 };
             let weight = self.agreeing[components - 1].saturating_mul(step);
@@ -245,9 +245,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 let size = view.file_size(hit);
                 if common > 0 && size != self.size() {
                     named.has_unknown |= size == 0;
-                    let is_track = view.kind() == LibraryKind::Artist;
-                    let duration_ms = || if is_track { view.duration_ms(hit) } else { 0 };
-                    named.others.add(self.size(), size, duration_ms);
+                    named.others.add(self.size(), size, || view.duration_ms(hit));
                 } else if common > 0 && !self.is_in_scope(library) {
                     named.elsewhere.extend(view.key_and_path(hit).map(|(_, path)| path));
                 } else if common > 0 {
@@ -307,9 +305,9 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let duration_ms = candidate.item.map_or(0, |hit| view.duration_ms(hit));
         let mut beside = Sample::default();
         NormalPath::with(candidate.path, |listed| {
-            view.each_beside(listed.form(), STEP_SIZES, |other| {
+            view.each_beside(listed.form(), STEP_SIZES, |other, duration_ms| {
                 if ![0, self.size()].contains(&other) {
-                    beside.add(self.size(), other, || 0);
+                    beside.add(self.size(), other, || duration_ms);
                 }
             });
         });
@@ -547,6 +545,18 @@ mod tests {
         };
         let pictures = [tape(900), 41_231_002, tape(71), tape(412), tape(1_300), 98_000_123];
         assert!(!beside(tape(2_222), &pictures) && beside(55_231_001, &pictures));
+        // A tape whose sound is cut anywhere, so that only size and duration are in line.
+        let scene = |ms: u64| (31_402 + ms * 3_752 + ms % 7 * 90, ms);
+        let mut scenes = Sample::default();
+        for other in [41_240, 9_700, 133_120, 77_001].map(scene) {
+            scenes.add(scene(60_300).0, other.0, || other.1);
+        }
+        let alone = of(1, 1, 0, &[]);
+        assert!(!alone.is_rare(scene(60_300), &scenes, 2..=2), "on the line");
+        assert!(
+            alone.is_rare((scene(60_300).0 + 9_999_999, 60_300), &scenes, 2..=2),
+            "not on it"
+        );
         let half_a_cd = [
             366_700_012,
             366_771_234,

@@ -34,6 +34,16 @@ use crate::matching::{FolderFile, Form, FoundItem, ItemRef, NormalPath, OnlyEntr
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
+/// Maximum number of files in each direction among which [`ListingSegment::each_beside`] seeks those of an extension.
+const MAX_BESIDE: usize = 64;
+
+/// Returns the bytes behind the last dot of a path; all behind the last separator, if no dot is there.
+#[must_use]
+pub fn extension_of(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|byte| matches!(byte, b'.' | b'/' | b'\\'));
+    end.map_or(path, |end| &path[end + 1..])
+}
+
 pub struct ListingSegment {
     pub(super) head: SegmentHeader,
     pub(super) file: CheckedBytes,
@@ -276,15 +286,31 @@ impl ListingSegment {
                 found = size;
             }
         };
-        let read = self.entry(number).and_then(|entry| {
-            let first = if entry.is_first() {
-                entry
-            } else {
-                self.entry(entry.target)?
-            };
-            self.for_each_size(&first, note)
-        });
+        let read = self.first_of(number).and_then(|first| self.for_each_size(&first, note));
         read.map_or(0, |()| found)
+    }
+
+    /// Returns the duration of the item of the listed entry with this number, in ms; 0 if unknown.
+    #[must_use]
+    pub fn duration_ms(&self, number: u32) -> u64 {
+        let facts = self.first_of(number).and_then(|first| {
+            let (_, extras) = record::item(&self.file, self.item_offset(&first)?)?;
+            extras.tail(&self.file)?.known_facts(&self.file)
+        });
+        facts
+            .ok()
+            .and_then(|facts| facts.0)
+            .map_or(0, |facts| facts.duration_ms)
+    }
+
+    /// Returns the first entry of the item of the listed entry with this number.
+    fn first_of(&self, number: u32) -> ReadResult<EntryRef<'_>> {
+        let entry = self.entry(number)?;
+        if entry.is_first() {
+            Ok(entry)
+        } else {
+            self.entry(entry.target)
+        }
     }
 
     /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
@@ -364,14 +390,21 @@ impl ListingSegment {
         Ok(from..end)
     }
 
-    /// Passes the sizes of the files at about `count` positions around this normal form to `each`, 0 if unknown.
-    pub fn sizes_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64)) {
+    /// Passes size and duration, as [`Self::file_size`] and [`Self::duration_ms`] return them, of about `count` files with the
+    /// extension of this normal form to `each`: half of them from before it in the folder order, and half from it on.
+    pub fn each_beside(&self, form: &[u8], count: usize, mut each: impl FnMut(u64, u64)) {
         let listed = usize::try_from(self.head.listed_paths).unwrap_or(usize::MAX);
-        let form = Form::from_folded(form);
+        let (extension, form) = (extension_of(form), Form::from_folded(form));
         let middle = bisect(0..listed, |at| Ok(self.entry_at(at)?.form().compare(form).is_lt())).unwrap_or(0);
-        let around = middle.saturating_sub(count / 2)..(middle + count.div_ceil(2)).min(listed);
-        let entries = around.filter_map(|at| self.entry_at(at).ok());
-        entries.map(|entry| self.file_size(entry.number)).for_each(each);
+        let mut from = |positions: &mut dyn Iterator<Item = usize>| {
+            let entries = positions.take(MAX_BESIDE).filter_map(|at| self.entry_at(at).ok());
+            let alike = entries.filter(|entry| extension_of(entry.path).eq_ignore_ascii_case(extension));
+            for number in alike.map(|entry| entry.number).take(count.div_ceil(2)) {
+                each(self.file_size(number), self.duration_ms(number));
+            }
+        };
+        from(&mut (0..middle).rev());
+        from(&mut (middle..listed));
     }
 
     /// Returns the entry at a position in the folder order.

@@ -28,7 +28,7 @@ use super::layout::{
     BLOCK, CheckedBytes, LONGEST_VARINT, ReadResult, offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag,
 };
 use crate::matching::{FoldRule, Form, GuidRef, ItemRef, Season};
-use crate::model::{Item, ItemType};
+use crate::model::{Item, ItemType, KnownFacts};
 use crate::platform::bytes::{self, from_hex};
 
 /// Mask for the flag bits that say how an entry stores its normal form.
@@ -275,6 +275,14 @@ pub struct ItemTail<'i> {
     pub facts: Option<&'i [u8]>,
     /// Offset after the item.
     pub end: usize,
+}
+
+impl ItemTail<'_> {
+    /// Decodes the facts.
+    pub fn known_facts(&self, file: &CheckedBytes) -> ReadResult<KnownFacts> {
+        let decode = |facts| postcard::from_bytes(facts).map_err(|_| file.mark_damaged());
+        Ok(KnownFacts(self.facts.map(decode).transpose()?))
+    }
 }
 
 impl ItemExtras {

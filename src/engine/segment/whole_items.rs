@@ -13,7 +13,7 @@ use super::record::{self, BARE, EntryRef, RecordReader, SHOW, read_id};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
 use crate::matching::{RequestedGuid, Season, fold_title};
-use crate::model::{Item, KnownFacts};
+use crate::model::Item;
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 
@@ -66,8 +66,7 @@ impl ListingSegment {
         while ids.at < tail.ids.end {
             guids.push(read_id(&mut ids)?);
         }
-        let decode = |facts| postcard::from_bytes(facts).map_err(|_| file.mark_damaged());
-        let facts = KnownFacts(tail.facts.map(decode).transpose()?);
+        let facts = tail.known_facts(file)?;
         let mut end = tail.end;
         let mut parts = Vec::new();
         if entry.flags & BARE == 0 {

@@ -9,7 +9,7 @@ use crate::engine::memtable::{
     EntryPath, Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
 };
 use crate::engine::record_rows::{FormMatches, StoredMatch, by_form};
-use crate::engine::segment::{IndexKey, ListingSegment};
+use crate::engine::segment::{IndexKey, ListingSegment, extension_of};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
 use crate::matching::{
@@ -383,9 +383,18 @@ impl LibraryIndex for LibrarySnapshot {
         true
     }
 
-    fn each_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64)) {
+    fn each_beside(&self, form: &[u8], count: usize, mut each: impl FnMut(u64, u64)) {
+        let added = self
+            .memtable
+            .records()
+            .filter(|record| self.live_item(record).is_some());
+        let paths = added.flat_map(|record| record.paths.iter().map(move |own| (record, own)));
+        let alike = paths.filter(|(_, own)| extension_of(&own.form) == extension_of(form));
+        for hit in alike.map(|(record, own)| hit_of(record, own.part)).take(count) {
+            each(self.file_size(hit), self.duration_ms(hit));
+        }
         if let Some(segment) = &self.segment {
-            segment.sizes_beside(form, count, each);
+            segment.each_beside(form, count, each);
         }
     }
 
@@ -398,10 +407,13 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     fn duration_ms(&self, hit: Hit<'_>) -> u64 {
-        let item = self
-            .key_and_path(hit)
-            .and_then(|(rating_key, _)| self.stored_item(rating_key));
-        item.and_then(|item| item.facts.0).map_or(0, |facts| facts.duration_ms)
+        match hit {
+            Hit::Listed(number) => self.segment.as_ref().map_or(0, |segment| segment.duration_ms(number)),
+            Hit::Added(record, _) => added_item(record)
+                .and_then(|item| item.facts.0.as_ref())
+                .map_or(0, |facts| facts.duration_ms),
+            Hit::Matched(_) => 0,
+        }
     }
 
     /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.
