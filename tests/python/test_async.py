@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -316,6 +317,40 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
     assert (tokens, len(loops)) == ([], 1)
     with pytest.raises(TypeError, match=r"aio\.open"):
         plexindex.open(tmp_path, server.url, token)
+
+
+def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[plexindex.Index] = []
+    real, goes_on = plexindex.open, threading.Event()
+
+    @functools.wraps(real)
+    def slow_open(*arguments: Any, **options: Any) -> plexindex.Index:
+        assert goes_on.wait(30)
+        opened.append(real(*arguments, **options))
+        return opened[-1]
+
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def ask() -> None:
+        monkeypatch.setattr("plexindex.aio.sync.open", slow_open)
+        task = asyncio.create_task(aio.open(tmp_path, server.url, "first")._open())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        goes_on.set()
+        await asyncio.to_thread(until, lambda: opened and not opened[0].is_open)
+        # Nor does a token that never comes keep its thread.
+        task = asyncio.create_task(aio.open(tmp_path, server.url, never, user="ann")._open())
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(until, lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
+
+    asyncio.run(ask())
 
 
 def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:

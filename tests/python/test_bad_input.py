@@ -17,6 +17,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server
 from plexapi.server import PlexServer
 from plexindex._core import convert
+from plexindex._core.config import SeveralServersError
 from plexindex.testing import FakePlex
 
 REFUSED = plexindex.InvalidArgumentError
@@ -38,8 +39,14 @@ def test_what_is_no_number_of_seconds(wrong: Any) -> None:
         convert.milliseconds("t", wrong, none=None, zero=None)
 
 
+def test_an_error_can_be_pickled() -> None:
+    error = SeveralServersError(["a", "b"], "/etc/plexindex.toml")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (str(again), again.names) == (str(error), ["a", "b"])
+
+
 def test_a_folder_is_no_session() -> None:
-    with pytest.raises(TypeError, match="plexindex.open"):
+    with pytest.raises(TypeError, match=r"plexindex\.open"):
         plexindex.Index("cache")  # type: ignore[arg-type]
 
 

@@ -152,11 +152,11 @@ def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
                 plex.add("Films", next(added))
 
         async def watch() -> None:
-            async for page in plexindex.aio.AsyncIndex(index).watch(timeout=4):
+            async for page in plexindex.aio.AsyncIndex(index).watch(timeout=8):
                 handle(page)
 
         read.append([])
-        for page in index.watch(timeout=4):
+        for page in index.watch(timeout=8):
             handle(page)
         read.append([])
         asyncio.run(watch())

@@ -175,8 +175,21 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 
 
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
-    with pytest.raises(plexindex.Error, match="progress callback"):
-        slow.library("Movies").refresh(progress=lambda _: slow.close())
+    def close(*_: object) -> None:
+        slow.close()
+
+    with pytest.raises(plexindex.InvalidArgumentError, match="callback"):
+        slow.library("Movies").refresh(progress=close)
+    before = signal.signal(signal.SIGALRM, close)
+    try:
+        with pytest.raises(plexindex.InvalidArgumentError, match="callback"):
+            slow.library("Movies").refresh(
+                full=True, progress=lambda _: bool(signal.setitimer(signal.ITIMER_REAL, 0.01))
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert slow.is_open
     assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
 
 

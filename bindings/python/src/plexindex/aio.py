@@ -72,6 +72,8 @@ class _Threads(ThreadPoolExecutor):
     def __init__(self, session: Session) -> None:
         super().__init__(_THREADS, thread_name_prefix="plexindex")
         self.session, self.waits = session, _Waits(session)
+        self.tokens: set[Future[Any]] = set()
+        """The host's coroutines that return a token now."""
 
 
 class _Wait:
@@ -268,6 +270,7 @@ class _Caller:
 def _alone(call: Callable[[], Any]) -> Future[Any]:
     """Begins a call on a thread of its own, which it does not take from others, and which does not keep the process."""
     future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
 
     def run() -> None:
         try:
@@ -574,6 +577,8 @@ class AsyncIndex(AsyncQueries):
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
+        for token in list(self._threads.tokens):
+            token.cancel()
         try:
             await asyncio.wrap_future(_alone(self._target.close))
         finally:
@@ -596,6 +601,7 @@ class Opening:
     async def _open(self) -> AsyncIndex:
         loop, home = asyncio.get_running_loop(), threading.get_ident()
         token: Any = self._options.get("token")
+        tokens: set[Future[Any]] = set()
 
         def renew() -> Any:
             given = token()
@@ -604,10 +610,24 @@ class Opening:
             if threading.get_ident() == home:
                 given.close()
                 raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-            return asyncio.run_coroutine_threadsafe(given, loop).result()
+            future = asyncio.run_coroutine_threadsafe(given, loop)
+            tokens.add(future)
+            try:
+                return future.result()
+            finally:
+                tokens.discard(future)
 
         options = {**self._options, "token": renew} if callable(token) else self._options
-        return AsyncIndex(await asyncio.to_thread(sync.open, **options))
+        opened = _alone(lambda: sync.open(**options))
+        try:
+            index = AsyncIndex(await asyncio.wrap_future(opened))
+            index._threads.tokens = tokens
+            return index
+        except asyncio.CancelledError:
+            opened.add_done_callback(lambda future: future.exception() or future.result().close())
+            for token in list(tokens):
+                token.cancel()
+            raise
 
     def __await__(self) -> Generator[Any, None, AsyncIndex]:
         return self._open().__await__()

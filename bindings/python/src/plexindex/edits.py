@@ -68,6 +68,7 @@ def edit(
     report, arguments = EditReport(key_list(keys, session)), edit_arguments(fields, remove, locked)
     if not report.left:
         raise errors.InvalidArgumentError("the list of items is empty: specify at least one item")
+    _convert.timeout_ms(timeout)
     timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
@@ -94,6 +95,8 @@ def edit(
         is_theirs = type(error).__module__.partition(".")[0] in ("plexapi", "requests")
         failed: Any = _failure(error, report, session.recipe.server_url) if is_theirs else error
         failed.report = report
+        if isinstance(failed, errors.UnauthorizedError):
+            session.plex = None  # the next edit asks for a token
         if is_theirs:
             raise failed from error
         raise

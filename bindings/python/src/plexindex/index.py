@@ -49,8 +49,8 @@ class Index(Queries):
 
     def close(self) -> None:
         """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError. A
-        second close does nothing. A progress callback of this index must not close the index. Other indexes from equal
-        pickles stay open.
+        second close does nothing. In a callback or a signal handler within a call of this index, raises
+        InvalidArgumentError, and the index stays open. Other indexes from equal pickles stay open.
 
         >>> index.close()
         >>> index.is_open

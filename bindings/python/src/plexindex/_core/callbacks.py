@@ -83,7 +83,7 @@ class Call:
     """
 
     __slots__ = ("_drained", "_kept", "asked", "buffer", "buffer_ref", "data", "error", "error_ref", "listener",
-                 "options", "query", "query_ref", "reporting", "session", "text", "thread", "view")  # fmt: skip
+                 "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
 
     def __init__(self, kept: list[Call]) -> None:
         self.thread, self._kept = get_ident(), kept
@@ -93,8 +93,6 @@ class Call:
         """The host's callback."""
         self.error: BaseException | None = None
         """An exception during the callback, such as Ctrl-C, to raise again when the call returns."""
-        self.reporting = False
-        """Whether the host's callback is running."""
         # Time when the call last read the log. A wait for changes can call back five times a second for days.
         self._drained = -_BETWEEN_DRAINS
         answers = receive(self)
@@ -176,15 +174,12 @@ class Call:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
-        self.reporting = True
         try:
             progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
             return self.listener(progress) is not False
         except GeneratorExit as error:  # otherwise the generator that C calls would end
             self.error = error
             return False
-        finally:
-            self.reporting = False
 
     def __enter__(self) -> Call:
         return self

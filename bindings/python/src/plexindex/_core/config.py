@@ -102,7 +102,10 @@ class SeveralServersError(InvalidArgumentError):
     def __init__(self, names: list[str], path: str) -> None:
         names_text = ", ".join(names)
         super().__init__(f"{path} has several servers: choose one of {names_text} with --server or PLEXINDEX_SERVER")
-        self.names = names
+        self.names, self.path = names, path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.names, self.path)
 
 
 NOTHING = Setting(None, "")

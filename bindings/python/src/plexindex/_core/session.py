@@ -9,7 +9,7 @@ from ctypes import c_void_p
 from time import sleep
 from warnings import warn
 
-from ..errors import ClosedError, Error
+from ..errors import ClosedError, Error, InvalidArgumentError
 from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
@@ -129,11 +129,10 @@ class Session:
     def close(self) -> None:
         """Closes the handle. First waits for other threads' running calls, whose fetches end early with a ClosedError.
 
-        A second close does nothing. A progress callback of this index must not close the index.
+        A second close does nothing. Within a call of this index, as in a callback or a signal handler, fails and closes
+        nothing.
         """
         this_thread = get_ident()
-        if any(call.reporting and call.session is self and call.thread == this_thread for call in list(running)):
-            raise Error("cannot close an index from its progress callback: return False to end the call")
         self.is_open = False
         with self._closing():
             if not self.handle:
@@ -147,18 +146,30 @@ class Session:
                     return
                 sleep(_STEP)
             # No fast lookup is running, because this thread has the interpreter's lock.
-            for handle in list(self._handles.values()):
-                handle.value = None
-            pointer, first = c_void_p(self.handle.value), self._first
-            self.handle.value = None
+            first, closed = self._first, [self.handle, *self._handles.values()]
             if first is not None:
                 first._shares -= 1
-                if first._shares:
-                    return
-                first.handle.value, first.is_open = None, False
-            with take() as call:
-                call.session = self
-                call.run(self.native.close, pointer)
+            is_last = first is None or not first._shares
+            if first is not None and is_last:
+                first.is_open = False
+                closed.append(first.handle)
+            values = [handle.value for handle in closed]
+            for handle in closed:
+                handle.value = None
+            if not is_last:
+                return
+            try:
+                with take() as call:
+                    call.session = self
+                    call.run(self.native.close, c_void_p(values[0]))
+            except InvalidArgumentError:
+                # The library does not close an index inside one of its calls: in a signal handler, or another callback.
+                for handle, value in zip(closed, values):
+                    handle.value = value
+                self.is_open = True
+                if first is not None:
+                    first._shares, first.is_open = first._shares + 1, True
+                raise
         self.drain_log()
 
     def __del__(self) -> None:
