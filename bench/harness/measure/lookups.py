@@ -100,7 +100,13 @@ def never_seen(run: Run, world: World) -> None:
     row = run.row("a path never seen, by its file name", GROUP, world.size)
     match = PlexindexMatch(str(world.store))
     before = world.server.requests()
-    run.race(row, asked, {OURS: (match.get, "")})
+
+    def first(path: str) -> str | None:
+        found = match.library.match(path)
+        item = found.sure or found.likely
+        return item.key if item else None
+
+    run.race(row, asked, {OURS: (first, "")})
     row.note = f"{world.server.requests() - before} requests"
     match.close()
     if not run.has_plexapi():
