@@ -35,6 +35,8 @@ const SECTOR: u64 = 512;
 const PACKETS: [u64; 2] = [192, 188];
 /// By chance, two numbers have a divisor of at least so many bytes in common only about once in as many pairs.
 const MIN_STEP: u64 = 64;
+/// A step to the power of the pairs that have it, at least: by chance, it is so large about once in as many samples.
+const MIN_RARITY: u64 = 1 << 17;
 /// Number of listed sizes that show a step, and of files around a listed one whose sizes are compared with its own.
 const STEP_SIZES: usize = 17;
 /// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
@@ -71,7 +73,7 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
     // The largest that many pairs have in common, and that chance hardly gives to so many.
     let is_shown = |step: &u64| {
         let count = steps.iter().filter(|other| other.is_multiple_of(*step)).count();
-        count * 3 >= listed.len() && (count > 1 || *step >= MIN_STEP * MIN_STEP)
+        count * 3 >= listed.len() && step.saturating_pow(u32::try_from(count).unwrap_or(u32::MAX)) >= MIN_RARITY
     };
     let shown = steps.iter().copied().filter(is_shown).max();
     of_format.max(shown.unwrap_or(1))
