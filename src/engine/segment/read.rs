@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::layout::{
     BLOCK, CheckedBytes, FileKind, ReadResult, SegmentHeader, SegmentPart, SegmentWriter, bisect, offset_of, u32_at,
 };
-use super::record::{self, EntryRef};
+use super::record::{self, EntryRef, ItemTail};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result, Status};
 use crate::matching::{FolderFile, Form, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
@@ -280,45 +280,49 @@ impl ListingSegment {
     /// Returns the size of the file of the listed entry with this number, in bytes; 0 if unknown.
     #[must_use]
     pub fn file_size(&self, number: u32) -> u64 {
-        let mut found = 0;
-        let note = |size, file| {
-            if file == number {
-                found = size;
-            }
-        };
-        let read = self.first_of(number).and_then(|first| self.for_each_size(&first, note));
-        read.map_or(0, |()| found)
+        let read = self.entry(number).and_then(|entry| self.size_and_tail(&entry));
+        read.map_or(0, |(size, _)| size)
     }
 
     /// Returns the duration of the item of the listed entry with this number, in ms; 0 if unknown.
     #[must_use]
     pub fn duration_ms(&self, number: u32) -> u64 {
-        let facts = self.first_of(number).and_then(|first| {
-            let (_, extras) = record::item(&self.file, self.item_offset(&first)?)?;
-            extras.tail(&self.file)?.known_facts(&self.file)
-        });
-        facts
-            .ok()
-            .and_then(|facts| facts.0)
-            .map_or(0, |facts| facts.duration_ms)
+        let read = self.entry(number).and_then(|entry| self.size_and_tail(&entry));
+        read.map_or(0, |(_, tail)| self.duration_in(&tail))
     }
 
-    /// Returns the first entry of the item of the listed entry with this number.
-    fn first_of(&self, number: u32) -> ReadResult<EntryRef<'_>> {
-        let entry = self.entry(number)?;
-        if entry.is_first() {
-            Ok(entry)
+    /// Returns the size of a listed entry's file, in bytes, 0 if unknown, and the last fields of its item.
+    fn size_and_tail(&self, entry: &EntryRef<'_>) -> ReadResult<(u64, ItemTail<'_>)> {
+        let mut found = 0;
+        let note = |size, file| {
+            if file == entry.number {
+                found = size;
+            }
+        };
+        let tail = if entry.is_first() {
+            self.for_each_size(entry, note)
         } else {
-            self.entry(entry.target)
-        }
+            self.for_each_size(&self.entry(entry.target)?, note)
+        };
+        Ok((found, tail?))
+    }
+
+    /// Returns the duration of an item with these last fields, in ms; 0 if unknown.
+    fn duration_in(&self, tail: &ItemTail<'_>) -> u64 {
+        let facts = tail.known_facts(&self.file).ok().and_then(|facts| facts.0);
+        facts.map_or(0, |facts| facts.duration_ms)
     }
 
     /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
-    /// item's first entry.
-    pub(super) fn for_each_size(&self, first: &EntryRef<'_>, mut each: impl FnMut(u64, u32)) -> ReadResult<()> {
+    /// item's first entry. Returns the item's last fields.
+    pub(super) fn for_each_size(
+        &self,
+        first: &EntryRef<'_>,
+        mut each: impl FnMut(u64, u32),
+    ) -> ReadResult<ItemTail<'_>> {
         let extras = record::item(&self.file, self.item_offset(first)?)?.1;
         let tail = extras.tail(&self.file)?;
-        let Some(facts) = tail.facts else { return Ok(()) };
+        let Some(facts) = tail.facts else { return Ok(tail) };
         let size = |index| record::size_in_facts(facts, index).unwrap_or(0);
         each(size(0), first.number);
         // The entries of the further files follow the item.
@@ -328,7 +332,7 @@ impl ListingSegment {
             each(size(index), further.number);
             end = further.end;
         }
-        Ok(())
+        Ok(tail)
     }
 
     /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than
@@ -391,7 +395,8 @@ impl ListingSegment {
     }
 
     /// Passes size and duration, as [`Self::file_size`] and [`Self::duration_ms`] return them, of about `count` files with the
-    /// extension of this normal form to `each`: half of them from before it in the folder order, and half from it on.
+    /// extension of this normal form to `each`: half of them from before it in the folder order, and half from it on. Reads
+    /// each item once.
     pub fn each_beside(&self, form: &[u8], count: usize, mut each: impl FnMut(u64, u64)) {
         let listed = usize::try_from(self.head.listed_paths).unwrap_or(usize::MAX);
         let (extension, form) = (extension_of(form), Form::from_folded(form));
@@ -399,8 +404,11 @@ impl ListingSegment {
         let mut from = |positions: &mut dyn Iterator<Item = usize>| {
             let entries = positions.take(MAX_BESIDE).filter_map(|at| self.entry_at(at).ok());
             let alike = entries.filter(|entry| extension_of(entry.path).eq_ignore_ascii_case(extension));
-            for number in alike.map(|entry| entry.number).take(count.div_ceil(2)) {
-                each(self.file_size(number), self.duration_ms(number));
+            for (size, tail) in alike
+                .take(count.div_ceil(2))
+                .filter_map(|entry| self.size_and_tail(&entry).ok())
+            {
+                each(size, self.duration_in(&tail));
             }
         };
         from(&mut (0..middle).rev());

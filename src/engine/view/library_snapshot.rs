@@ -384,13 +384,13 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     fn each_beside(&self, form: &[u8], count: usize, mut each: impl FnMut(u64, u64)) {
-        let added = self
-            .memtable
-            .records()
-            .filter(|record| self.live_item(record).is_some());
-        let paths = added.flat_map(|record| record.paths.iter().map(move |own| (record, own)));
-        let alike = paths.filter(|(_, own)| extension_of(&own.form) == extension_of(form));
-        for hit in alike.map(|(record, own)| hit_of(record, own.part)).take(count) {
+        let extension = extension_of(form);
+        let alike = self.memtable.records().flat_map(|record| {
+            let paths = record.paths.iter().filter(|own| extension_of(&own.form) == extension);
+            paths.map(move |own| (record, own.part))
+        });
+        let added = alike.filter(|(record, _)| self.live_item(record).is_some());
+        for hit in added.map(|(record, part)| hit_of(record, part)).take(count) {
             each(self.file_size(hit), self.duration_ms(hit));
         }
         if let Some(segment) = &self.segment {
