@@ -9,6 +9,7 @@
 //! UTF-8, which Plex replaces.
 
 use std::cell::OnceCell;
+use std::iter;
 use std::ops::{Deref, RangeInclusive};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -39,12 +40,14 @@ const MIN_STEP: u64 = 64;
 const MIN_RARITY: u64 = 1 << 17;
 /// Number of listed sizes that show a step, and of files around a listed one whose sizes are compared with its own.
 const STEP_SIZES: usize = 17;
+/// Number of listed sizes that show whether the others of a format have whole blocks.
+const ENOUGH_SIZES: usize = 4;
 /// The constant bit rates of MP3, and those of sound that is not compressed, in units of 100 bit/s.
 const CONSTANT_RATES: [u64; 11] = [640, 960, 1280, 1600, 1920, 2240, 2560, 3200, 14_112, 15_360, 23_040];
 /// What a file may have beside its sound: names and titles, but no pictures.
 const MAX_TAGS: u64 = 4 << 10;
 /// Two sizes are nearly the same within one part in so many, and how many may be so by chance: the closer, the more it says.
-const NEARLY: [(u64, u64); 3] = [(128, 0), (512, 1), (4096, 3)];
+const NEARLY: [(u64, u64); 5] = [(128, 0), (512, 1), (4096, 3), (1 << 15, 4), (1 << 18, 5)];
 /// Duration of a frame of sound or of a picture in ms, at least.
 const FRAME_MS: f64 = 20.0;
 /// Files whose durations differ by so many ms show the bytes of a millisecond.
@@ -56,12 +59,25 @@ const MAX_COMPONENTS: usize = 16;
 /// Maximum number of files of one size that are compared. More distinguish nothing.
 const MAX_OF_SIZE: usize = 64;
 
-/// Returns the step between the sizes that files like these have: of the format, as far as this size shows it, or what the
-/// differences of listed sizes have in common, such as frames of one length behind a head. `listed`: as [`Sample::sizes`].
+/// Returns the step between sizes that this one shows: whole blocks, or whole packets. Where listed sizes have whole blocks,
+/// these are as large as a third of them show. `listed`: as [`Sample::sizes`].
+fn step_of_format<'s>(size: u64, listed: impl Iterator<Item = &'s (u64, u64)> + Clone) -> u64 {
+    let (largest, count) = (size & size.wrapping_neg(), listed.clone().count());
+    if largest < SECTOR {
+        return PACKETS
+            .into_iter()
+            .find(|packet| size.is_multiple_of(*packet))
+            .unwrap_or(1);
+    }
+    let is_shown = |block: &u64| listed.clone().filter(|other| other.0.is_multiple_of(*block)).count() * 3 >= count;
+    let mut blocks = iter::successors(Some(largest), |block| Some(block / 2)).take_while(|block| *block >= SECTOR);
+    let shown = blocks.find(is_shown).filter(|_| count >= ENOUGH_SIZES);
+    shown.unwrap_or(largest)
+}
+
+/// Returns the step that the differences of listed sizes have in common, such as frames of one length behind a head; 1 if
+/// they show none. `listed`: as [`Sample::sizes`].
 fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
-    let block = size & size.wrapping_neg();
-    let packet = PACKETS.into_iter().find(|packet| size.is_multiple_of(*packet));
-    let of_format = if block < SECTOR { packet.unwrap_or(1) } else { block };
     // Without a head, the size itself is a multiple, too.
     let gaps: Vec<u64> = listed
         .iter()
@@ -75,8 +91,7 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
         let count = steps.iter().filter(|other| other.is_multiple_of(*step)).count();
         count * 3 >= listed.len() && step.saturating_pow(u32::try_from(count).unwrap_or(u32::MAX)) >= MIN_RARITY
     };
-    let shown = steps.iter().copied().filter(is_shown).max();
-    of_format.max(shown.unwrap_or(1))
+    steps.iter().copied().filter(is_shown).max().unwrap_or(1)
 }
 
 /// Returns the bytes of a frame, if listed files show that each millisecond has the same number of bytes behind a head of one
@@ -133,7 +148,7 @@ struct Sample {
     count: u64,
     /// How many have nearly the queried file's size, for each of [`NEARLY`].
     near: [u64; NEARLY.len()],
-    /// Some of them, each with the item's duration in ms; 0 if it is unknown.
+    /// Some of them, each with the file's duration in ms; 0 if it is unknown.
     sizes: Vec<(u64, u64)>,
 }
 
@@ -180,7 +195,8 @@ impl Named<'_> {
     fn is_rare(&self, file: (u64, u64), beside: &Sample, mut components: RangeInclusive<usize>) -> bool {
         let (size, samples) = (file.0, [&self.others, beside]);
         let steps = samples.map(|sample| step_of(size, &sample.sizes).max(frame_of(file, &sample.sizes)));
-        let step = steps[0].max(steps[1]);
+        let all = samples.iter().flat_map(|sample| &sample.sizes);
+        let step = steps[0].max(steps[1]).max(step_of_format(size, all));
         components.any(|components| {
             let possible = size >> if components > 1 { 17 } else { 19 };
             let weight = self.agreeing[components - 1].saturating_mul(step);
@@ -485,7 +501,7 @@ mod tests {
             (named.agreeing[0], named.agreeing[1]) = (count, agreeing);
             named.others = Sample {
                 count,
-                near: [0, near, 0],
+                near: [0, near, 0, 0, 0],
                 sizes: sizes.iter().map(|size| (*size, 0)).collect(),
             };
             named
@@ -514,6 +530,13 @@ mod tests {
                 && of(30, 1, 0, &sizes).is_rare((stream, 0), &alone, 2..=2)
         );
         assert!(!of(1, 1, 0, &[]).is_rare((2048 * 100_001, 0), &alone, 2..=2));
+        // Beside other discs' images, one that by chance has larger blocks, and one of a kind.
+        let image = 16_384 * 267_001;
+        let discs = [2048 * 2_194_021, 2048 * 1_999_999, 2048 * 2_100_003, 4096 * 970_001];
+        assert!(
+            !of(1, 1, 0, &sizes).is_rare((image, 0), &alone, 1..=1)
+                && of(1, 1, 0, &discs).is_rare((image, 0), &alone, 1..=1)
+        );
         // Four hours of radio in frames of 418 bytes, nearly, with one picture, and tracks of other rates.
         let radio = |frames: u64| (187_331 + frames * 417_959 / 1_000, frames * 26_122 / 1_000);
         let hour = |named: Named<'_>, track| named.is_rare(track, &alone, 1..=1);

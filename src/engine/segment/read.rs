@@ -280,37 +280,39 @@ impl ListingSegment {
     /// Returns the size of the file of the listed entry with this number, in bytes; 0 if unknown.
     #[must_use]
     pub fn file_size(&self, number: u32) -> u64 {
-        let read = self.entry(number).and_then(|entry| self.size_and_tail(&entry));
-        read.map_or(0, |(size, _)| size)
+        let read = self.entry(number).and_then(|entry| self.file_of(&entry));
+        read.map_or(0, |(size, ..)| size)
     }
 
-    /// Returns the duration of the item of the listed entry with this number, in ms; 0 if unknown.
+    /// Returns the duration of the file of the listed entry with this number, in ms; 0 if unknown.
     #[must_use]
     pub fn duration_ms(&self, number: u32) -> u64 {
-        let read = self.entry(number).and_then(|entry| self.size_and_tail(&entry));
-        read.map_or(0, |(_, tail)| self.duration_in(&tail))
+        let read = self.entry(number).and_then(|entry| self.size_and_duration(&entry));
+        read.map_or(0, |(_, duration_ms)| duration_ms)
     }
 
-    /// Returns the size of a listed entry's file, in bytes, 0 if unknown, and the last fields of its item.
-    fn size_and_tail(&self, entry: &EntryRef<'_>) -> ReadResult<(u64, ItemTail<'_>)> {
-        let mut found = 0;
-        let note = |size, file| {
+    /// Returns the size of a listed entry's file in bytes, and its duration in ms; 0 if unknown.
+    fn size_and_duration(&self, entry: &EntryRef<'_>) -> ReadResult<(u64, u64)> {
+        let (size, index, tail) = self.file_of(entry)?;
+        let facts = tail.known_facts(&self.file)?.0;
+        Ok((size, facts.map_or(0, |facts| facts.file_duration_ms(index))))
+    }
+
+    /// Returns the size of a listed entry's file in bytes, 0 if unknown, its number in the item, and the item's last fields.
+    fn file_of(&self, entry: &EntryRef<'_>) -> ReadResult<(u64, usize, ItemTail<'_>)> {
+        let (mut size, mut index, mut count) = (0, 0, 0);
+        let note = |of_file, file| {
             if file == entry.number {
-                found = size;
+                (size, index) = (of_file, count);
             }
+            count += 1;
         };
         let tail = if entry.is_first() {
             self.for_each_size(entry, note)
         } else {
             self.for_each_size(&self.entry(entry.target)?, note)
         };
-        Ok((found, tail?))
-    }
-
-    /// Returns the duration of an item with these last fields, in ms; 0 if unknown.
-    fn duration_in(&self, tail: &ItemTail<'_>) -> u64 {
-        let facts = tail.known_facts(&self.file).ok().and_then(|facts| facts.0);
-        facts.map_or(0, |facts| facts.duration_ms)
+        Ok((size, index, tail?))
     }
 
     /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
@@ -404,12 +406,9 @@ impl ListingSegment {
         let mut from = |positions: &mut dyn Iterator<Item = usize>| {
             let entries = positions.take(MAX_BESIDE).filter_map(|at| self.entry_at(at).ok());
             let alike = entries.filter(|entry| extension_of(entry.path).eq_ignore_ascii_case(extension));
-            for (size, tail) in alike
-                .take(count.div_ceil(2))
-                .filter_map(|entry| self.size_and_tail(&entry).ok())
-            {
-                each(size, self.duration_in(&tail));
-            }
+            let read = alike.filter_map(|entry| self.size_and_duration(&entry).ok());
+            read.take(count.div_ceil(2))
+                .for_each(|(size, duration_ms)| each(size, duration_ms));
         };
         from(&mut (0..middle).rev());
         from(&mut (middle..listed));

@@ -409,9 +409,9 @@ impl LibraryIndex for LibrarySnapshot {
     fn duration_ms(&self, hit: Hit<'_>) -> u64 {
         match hit {
             Hit::Listed(number) => self.segment.as_ref().map_or(0, |segment| segment.duration_ms(number)),
-            Hit::Added(record, _) => added_item(record)
+            Hit::Added(record, part) => added_item(record)
                 .and_then(|item| item.facts.0.as_ref())
-                .map_or(0, |facts| facts.duration_ms),
+                .map_or(0, |facts| facts.file_duration_ms(part as usize)),
             Hit::Matched(_) => 0,
         }
     }

@@ -696,6 +696,13 @@ impl PartialEq for KnownFacts {
 }
 
 impl ItemFacts {
+    /// Returns the duration of the version that has the file with this number, or else of the item, in ms; 0 if unknown.
+    #[must_use]
+    pub fn file_duration_ms(&self, number: usize) -> u64 {
+        let of_version = self.files.get(number).map(|file| file.duration_ms);
+        of_version.filter(|duration| *duration > 0).unwrap_or(self.duration_ms)
+    }
+
     /// Returns the size of all strings in bytes.
     #[must_use]
     pub fn text_bytes(&self) -> usize {

@@ -6,7 +6,7 @@ use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::library_snapshot::SingleMatch;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{ExactBytes, GuidRef, Mappings, NormalPath, Resolver, Scope};
-use crate::model::{Item, ItemType, MatchKind};
+use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, MatchKind};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
@@ -38,6 +38,31 @@ fn each_show_is_stored_once() {
     let more: Vec<Item> = (100..300).map(episode).collect();
     let growth = open(&more).head().length - open(&few).head().length;
     assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
+}
+
+#[test]
+fn each_file_has_the_duration_of_its_version() {
+    let mut facts = ItemFacts::default();
+    for (size, duration_ms) in [(11, 1_000), (12, 2_000), (13, 0)] {
+        let file = FileFacts {
+            duration_ms,
+            ..FileFacts::default()
+        };
+        facts.push(size, file);
+    }
+    facts.duration_ms = 1_500;
+    let film = movie("1", &["/b/x.mkv", "/a/x.mkv", "/c/x.mkv"]);
+    let segment = open(&[Item {
+        facts: KnownFacts(Some(Box::new(facts))),
+        ..film
+    }]);
+    let mut beside = Vec::new();
+    segment.each_beside(b"/a/x.mkv", 6, |size, duration_ms| beside.push((size, duration_ms)));
+    assert_eq!(
+        beside,
+        [(12, 2_000), (11, 1_000), (13, 1_500)],
+        "in the order of the paths"
+    );
 }
 
 #[test]
