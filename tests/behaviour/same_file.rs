@@ -346,6 +346,28 @@ fn files_that_gather_beside_a_file_leave_it_uncertain() {
     assert_eq!(ask(&index, "/mnt/x/E9.divx", half(9)), low(Reason::SameName, "9"));
 }
 
+/// Sizes of tracks may follow from their durations, unless three others show that they do not.
+#[test]
+fn a_track_alone_of_its_kind_is_not_certain() {
+    let path = |key: u64| format!("/data/music/Otter/Tides/{key}.mp3");
+    let track = |key: u64| {
+        let mut spec = ItemSpec::track("Otter", "Tides", 1, "Tide", &path(key))
+            .key(key)
+            .size(mib(20 + 3 * key));
+        spec.fields
+            .insert("duration".to_owned(), (200_000 + 9_000 * key * key).into());
+        spec
+    };
+    let music = LibrarySpec::music(0).plain().locations(["/data/music"]);
+    let at = Scene::of(Standin::builder().library(music).items(1, (1..=3).map(track)).serve());
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    assert_eq!(ask(&index, "/mnt/Tides/2.mp3", mib(26)), low(Reason::SameName, "2"));
+    at.server.alter(|state| state.add_items(1, vec![track(4)], true));
+    index.check(&QueryOptions::default()).expect("up to date");
+    assert_eq!(ask(&index, "/mnt/Tides/2.mp3", mib(26)), high("2"));
+}
+
 /// A call adds a thousand items to an index before it looks at the clock.
 #[test]
 fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {

@@ -52,6 +52,8 @@ const NEARLY: [(u64, u64); 5] = [(128, 0), (512, 1), (4096, 3), (1 << 15, 4), (1
 const FRAME_MS: f64 = 20.0;
 /// Files whose durations differ by so many ms show the bytes of a millisecond.
 const MIN_LONGER_MS: u64 = 2_000;
+/// Number of files of other durations that show whether sizes follow from these.
+const ENOUGH_DURATIONS: usize = 3;
 /// What is cut at a round size ends less than one part in so many of its unit below: a megabyte, ten, a gibibyte.
 const CUT: u64 = 2048;
 /// Maximum number of a path's components to compare.
@@ -94,13 +96,17 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
     steps.iter().copied().filter(is_shown).max().unwrap_or(1)
 }
 
+/// Returns the listed files whose durations differ from that of `file`. `file`, `listed`: as [`Sample::sizes`].
+fn of_other_duration(file: (u64, u64), listed: &[(u64, u64)]) -> impl Iterator<Item = &(u64, u64)> {
+    let differs = move |other: &&(u64, u64)| other.1.abs_diff(file.1) >= MIN_LONGER_MS && other.1.min(file.1) > 0;
+    listed.iter().filter(differs)
+}
+
 /// Returns the bytes of a frame, if listed files show that each millisecond has the same number of bytes behind a head of one
 /// length: 1 if they do not. `file`, `listed`: as [`Sample::sizes`].
 #[allow(clippy::cast_precision_loss)] // sizes and durations are far below 2^53
 fn frame_of(file: (u64, u64), listed: &[(u64, u64)]) -> u64 {
-    let differs = |other: &&(u64, u64)| other.1.abs_diff(file.1) >= MIN_LONGER_MS && other.1.min(file.1) > 0;
-    let others = listed.iter().filter(differs);
-    let gaps: Vec<(f64, f64)> = others
+    let gaps: Vec<(f64, f64)> = of_other_duration(file, listed)
         .map(|other| (other.0 as f64 - file.0 as f64, other.1 as f64 - file.1 as f64))
         .collect();
     let is_shown = |rate: &f64| {
@@ -108,7 +114,7 @@ fn frame_of(file: (u64, u64), listed: &[(u64, u64)]) -> u64 {
             .iter()
             .filter(|(bytes, ms)| (bytes - rate * ms).abs() <= FRAME_MS * rate);
         let count = on_line.count();
-        count >= 3 && count * 3 >= gaps.len()
+        count >= ENOUGH_DURATIONS && count * 3 >= gaps.len()
     };
     let rates = gaps.iter().map(|(bytes, ms)| bytes / ms).filter(|rate| *rate > 0.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
@@ -133,11 +139,8 @@ fn may_be_of_many(size: u64) -> bool {
 }
 
 /// Returns whether a file's size may follow from its duration, as that of sound at a constant bit rate does. Tracks of like
-/// length then have one size by chance: there are only some 10,000. So does that of a track of unknown duration.
-fn may_follow_from_duration(size: u64, duration_ms: u64, is_track: bool) -> bool {
-    if duration_ms == 0 {
-        return is_track;
-    }
+/// length then have one size by chance: there are only some 10,000.
+fn may_follow_from_duration(size: u64, duration_ms: u64) -> bool {
     let mut of_rates = CONSTANT_RATES.iter().map(|rate| duration_ms.saturating_mul(*rate) / 80);
     of_rates.any(|sound| sound.abs_diff(size) <= MAX_TAGS)
 }
@@ -329,8 +332,13 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 }
             });
         });
-        !named.is_rare((self.size(), duration_ms), &beside, least..=self.common_of_size())
-            || may_follow_from_duration(self.size(), duration_ms, view.kind() == LibraryKind::Artist)
+        let file = (self.size(), duration_ms);
+        let samples = [&named.others, &beside];
+        let shows = samples.map(|sample| of_other_duration(file, &sample.sizes).count());
+        !named.is_rare(file, &beside, least..=self.common_of_size())
+            || may_follow_from_duration(self.size(), duration_ms)
+            // What no other track shows: see `frame_of`.
+            || view.kind() == LibraryKind::Artist && shows[0].max(shows[1]) < ENOUGH_DURATIONS
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was
@@ -482,16 +490,8 @@ mod tests {
             (9_750_045, false),
             (42_336_044, true),
         ] {
-            assert_eq!(may_follow_from_duration(size, 240_000, true), is_constant, "{size}");
+            assert_eq!(may_follow_from_duration(size, 240_000), is_constant, "{size}");
         }
-        assert!(
-            may_follow_from_duration(9_601_045, 0, true),
-            "a track of unknown duration"
-        );
-        assert!(
-            !may_follow_from_duration(9_601_045, 0, false),
-            "a film of unknown duration"
-        );
     }
 
     #[test]

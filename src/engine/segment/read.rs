@@ -35,7 +35,7 @@ use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
 /// Maximum number of files in each direction among which [`ListingSegment::each_beside`] seeks those of an extension.
-const MAX_BESIDE: usize = 64;
+const MAX_BESIDE: usize = 512;
 
 /// Returns the bytes behind the last dot of a path; all behind the last separator, if no dot is there.
 #[must_use]

@@ -5,6 +5,7 @@ use crate::generate::{mix, size_from};
 use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, State};
+use serde_json::Value;
 
 fn link(item: &Item) -> Link {
     Link {
@@ -98,9 +99,14 @@ impl State {
             ItemType::Track => spec.updated_at,
             _ => Some(spec.updated_at.unwrap_or(item.added_at)),
         };
-        item.fields = spec.fields;
         item.media = make_media(kind, spec.files, spec.sizes);
-        item.duration = if item.media.is_empty() { 0 } else { 5_400_000 };
+        let given = spec.fields.get("duration").and_then(Value::as_u64);
+        item.duration = match given.and_then(|duration| u32::try_from(duration).ok()) {
+            Some(duration) => duration,
+            None if item.media.is_empty() => 0,
+            None => 5_400_000,
+        };
+        item.fields = spec.fields;
         Ok(item)
     }
 
