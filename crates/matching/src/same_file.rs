@@ -109,10 +109,11 @@ fn frame_of(file: (u64, u64), listed: &[(u64, u64)]) -> u64 {
     let gaps: Vec<(f64, f64)> = of_other_duration(file, listed)
         .map(|other| (other.0 as f64 - file.0 as f64, other.1 as f64 - file.1 as f64))
         .collect();
+    // Both ends of a gap may be cut within a frame.
     let is_shown = |rate: &f64| {
         let on_line = gaps
             .iter()
-            .filter(|(bytes, ms)| (bytes - rate * ms).abs() <= FRAME_MS * rate);
+            .filter(|(bytes, ms)| (bytes - rate * ms).abs() <= 2.0 * FRAME_MS * rate);
         let count = on_line.count();
         count >= ENOUGH_DURATIONS && count * 3 >= gaps.len()
     };
