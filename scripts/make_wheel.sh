@@ -15,6 +15,7 @@ if ! cmp -s scripts/requirements-wheel.txt "$tools/made"; then
     cp scripts/requirements-wheel.txt "$tools/made"
 fi
 mkdir -p "$wheels"
+trap 'rm -f bindings/python/THIRD-PARTY' EXIT
 PATH=$tools/bin:$PATH
 
 for platform in $platforms; do
@@ -27,14 +28,14 @@ for platform in $platforms; do
     *) echo "make wheel cannot build for $platform: use one of $all, or run pip wheel ./bindings/python there" >&2 && exit 1 ;;
     esac
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
-    sh scripts/licences.sh "$target" >"$wheels.licences"
+    sh scripts/licences.sh "$target" >bindings/python/THIRD-PARTY
     # Remove the folders of this machine from the names of source files in panic messages.
     RUSTFLAGS="$flags -Cstrip=symbols --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
         cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile "$profile" \
         --no-default-features --features shared,tls --target "$target$glibc"
     (
         cd bindings/python
-        export PLEXINDEX_PREBUILT="$built/$target/$profile/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag PLEXINDEX_LICENCES="$wheels.licences"
+        export PLEXINDEX_PREBUILT="$built/$target/$profile/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag
         python -m hatchling build -t wheel -d "$wheels"
     )
     # auditwheel must not search this machine's libraries: it fails for musl if it finds glibc's linker script

@@ -5,7 +5,6 @@ Environment variables:
 - PLEXINDEX_CARGO_PROFILE: cargo's profile. The default is `quick`; wheels for other machines use `dist`.
 - PLEXINDEX_PREBUILT: a compiled library to pack instead.
 - PLEXINDEX_PLATFORM_TAG: the platforms that a compiled library supports. `make wheel` sets the tag, and checks it.
-- PLEXINDEX_LICENCES: a file with the licences of the crates in a compiled library.
 """
 
 from __future__ import annotations
@@ -24,13 +23,14 @@ from typing import Any, NoReturn
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# The files in `rust/` of a source distribution, from the repository's root. cargo reads the manifests of all members of
-# the workspace, and looks for their main source files, even if it does not build these members.
+# The files in `rust/` of a source distribution, from the repository's root, with the package's tests. cargo reads the
+# manifests of all members of the workspace, and looks for their main source files, even if it does not build these
+# members.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
-    "scripts/make_man.py",
+    "scripts/make_man.py", "CHANGELOG.md", "pytest.ini", "tests/python/*.py",
 )  # fmt: skip
 
 COMPILES = """\
@@ -61,9 +61,6 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
-        if licences := os.environ.get("PLEXINDEX_LICENCES"):
-            folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
-            build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
         # A copy of this folder alone has no scripts.
         if library.suffix != ".dll" and (rust / "scripts").is_dir():
             build_data["shared_data"].update(self.shared_data(rust))

@@ -44,9 +44,13 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
 
 
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
-    library = Path(_native.load().path)
-    wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library))
-    version = plexindex.__version__
+    library, version = Path(_native.load().path), plexindex.__version__
+    crates = PACKAGE / "THIRD-PARTY"  # as `make wheel` does
+    crates.touch()
+    try:
+        wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library))
+    finally:
+        crates.unlink()
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
     assert not wheel.name.endswith("-any.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -69,11 +73,11 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     assert needed == ["Requires-Dist: tomli>=2; python_version < '3.11'"]
     assert "Requires-Python: >=3.9" in metadata
     assert "Author: The plexindex contributors" in metadata
-    licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
-    assert (
-        licences == set(re.findall("^License-File: (.*)$", metadata, re.MULTILINE)) == {"LICENSE-MIT", "LICENSE-APACHE"}
-    )
-    assert not re.search(r"\]\((?!https?:)", metadata), "a relative link leads nowhere on a package's page"
+    packed_licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
+    named = set(re.findall("^License-File: (.*)$", metadata, re.MULTILINE))
+    assert packed_licences == named == {"LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY"}
+    page = metadata.partition("\n\n")[2]
+    assert not re.search(r"\]\((?!https?:)|\bdocs/|`make ", page), "a checkout's file is not on a package's page"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
     assert {
         *(f"rust/{name}" for name in ("Cargo.lock", "build.rs", ".cargo/config.toml")),
         *("LICENSE-MIT", "LICENSE-APACHE", "src/plexindex/py.typed", "rust/include/plexindex.h"),
-        "rust/include/plexindex.schema.json",
+        *("rust/include/plexindex.schema.json", "rust/CHANGELOG.md", "rust/tests/python/test_wheel.py"),
         "rust/bindings/c/src/functions/lookup.rs",
     } <= names
     assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]

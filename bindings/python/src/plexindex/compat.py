@@ -55,15 +55,15 @@ def configure(*, matcher: Callable[..., object] | None = None) -> None:
 
 
 def find_plex_items_with_confidence(
-    library: plexindex.types.Any,
+    library: plexindex.types.Untyped,
     stash_path: str,
     plex_path_prefix: str | None = None,
     stash_path_prefix: str | None = None,
-    library_cache: plexindex.types.Any = None,
-    match_cache: plexindex.types.Any = None,
+    library_cache: plexindex.types.Untyped = None,
+    match_cache: plexindex.types.Untyped = None,
     debug_logging: bool = False,
     file_size: int | None = None,
-) -> tuple[plexindex.types.Any, plexindex.types.Any, list[plexindex.types.Any]]:
+) -> tuple[plexindex.types.Untyped, plexindex.types.Untyped, list[plexindex.types.Untyped]]:
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
     The answer comes from an index of the section's server, beside the caches: the recorded item if the index still has

@@ -154,7 +154,7 @@ class Index(Queries):
         *,
         timeout: float | None = None,
         progress: plexindex.types.ProgressArg = None,
-    ) -> plexindex.types.Any:
+    ) -> plexindex.types.Untyped:
         """Calls a method by name, such as ``"items.list"``. ``docs/methods.md`` lists all methods.
 
         The request and the answer are dicts of JSON values. In the request, paths can be bytes, and the library a

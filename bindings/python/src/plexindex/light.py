@@ -50,7 +50,7 @@ class LightItem:
         return self._light_facts
 
     @property
-    def guids(self) -> list[plexindex.types.Any]:
+    def guids(self) -> list[plexindex.types.Untyped]:
         """External IDs: objects with an ``id``, such as ``imdb://tt1254207``."""
         facts = self._facts()
         return self.full().guids if facts is None else [SimpleNamespace(id=guid) for guid in facts["guids"]]
@@ -62,7 +62,7 @@ class LightItem:
         return self.full().locations if facts is None else list(facts["paths"])
 
     @property
-    def media(self) -> list[plexindex.types.Any]:
+    def media(self) -> list[plexindex.types.Untyped]:
         """One medium with all files, such as ``media[0].parts[0].file``. Only the plexapi object groups files by
         medium.
         """
@@ -72,7 +72,7 @@ class LightItem:
         parts = [SimpleNamespace(file=path) for path in facts["paths"]]
         return [SimpleNamespace(parts=parts)] if parts else []
 
-    def full(self) -> plexindex.types.Any:
+    def full(self) -> plexindex.types.Untyped:
         """Returns the plexapi object. The first call sends one request. After a 404, the next lookup of the item asks
         the server, which may have answered through a proxy.
 

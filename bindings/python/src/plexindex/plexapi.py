@@ -91,7 +91,7 @@ def _with_options(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Ca
 
 @_with_options(_open)
 def from_server(
-    plex: plexindex.types.Any, *arguments: plexindex.types.Any, **options: plexindex.types.Any
+    plex: plexindex.types.Untyped, *arguments: plexindex.types.Untyped, **options: plexindex.types.Untyped
 ) -> ServerIndex:
     """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
 
@@ -122,7 +122,7 @@ def from_server(
 
 @_with_options(_open)
 def from_section(
-    section: plexindex.types.Any, *arguments: plexindex.types.Any, **options: plexindex.types.Any
+    section: plexindex.types.Untyped, *arguments: plexindex.types.Untyped, **options: plexindex.types.Untyped
 ) -> SectionIndex:
     """Returns an index of one library, a ``plexapi.library.LibrarySection``, with the options of :func:`from_server`.
     The result can replace the section in code that finds items by path. Closing the result closes its index.
@@ -154,11 +154,11 @@ class ServerIndex(Index):
         session.plexapi = server
 
     @property
-    def plex(self) -> plexindex.types.Any:
+    def plex(self) -> plexindex.types.Untyped:
         """The plexapi server."""
         return self._session.plexapi
 
-    def section(self, section: plexindex.types.Any) -> SectionIndex:
+    def section(self, section: plexindex.types.Untyped) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
         errors or errors from ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's
         errors.
@@ -195,7 +195,7 @@ class SectionIndex(Library):
         self._section, self._owned = section, owned
 
     @property
-    def plex(self) -> plexindex.types.Any:
+    def plex(self) -> plexindex.types.Untyped:
         """The plexapi object."""
         return self._section
 

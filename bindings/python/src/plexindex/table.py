@@ -114,7 +114,7 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         found = self._add(name, default, None)
         return bytes(default) if found is None else found
 
-    def pop(self, name: plexindex.types.NameArg, *default: object) -> plexindex.types.Any:
+    def pop(self, name: plexindex.types.NameArg, *default: object) -> plexindex.types.Untyped:
         """Removes an entry and returns its value, or the default if there is none. Of several processes, one gets it.
 
         Without a default, raises KeyError if there is no entry.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any as Any
-from typing import Literal, Optional, Protocol, TypedDict, TypeVar, Union
+from typing import Any, Literal, Optional, Protocol, TypedDict, TypeVar, Union
 
 from ._core.methods import *
 from .mapping import Mapping
@@ -19,7 +18,7 @@ from .shows import Season, Show
 __all__ = [
     "ChangeKind", "Confidence", "CountProgressArg", "Default", "DifferenceKind", "Facts", "FieldArg", "FolderKind",
     "HasRatingKey", "KeyArg", "Kind", "MappingArg", "MatchKind", "NameArg", "NoSizeArg", "PathArg", "ProgressArg",
-    "Reason", "ServerInfo", "SharedStatus", "SizeArg", "Stats", "Status", "StoreInfo", "Summary", "TokenArg",
+    "Reason", "ServerInfo", "SharedStatus", "SizeArg", "Stats", "Status", "StoreInfo", "Summary", "TokenArg", "Untyped",
 ]  # fmt: skip
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
@@ -30,6 +29,8 @@ CountProgressArg = Optional[Callable[[int], object]]
 """A callback for the number of files so far."""
 MappingArg = Union[Mapping, tuple[PathArg, PathArg]]
 """A rule, or a pair of folders (host, server)."""
+Untyped = Any
+"""A value whose type depends on another package, such as plexapi, or on a method's name."""
 Facts = dict[str, Any]
 """An item's stored fields: the answer of the method ``items.get``."""
 NameArg = Union[str, bytes]

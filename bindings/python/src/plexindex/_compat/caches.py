@@ -242,7 +242,7 @@ class PlexCache(Cache):
         self._library_ttl = library_ttl
         super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
 
-    def set_library_items(self, library_name: str, items: Iterable[plexindex.types.Any]) -> None:
+    def set_library_items(self, library_name: str, items: Iterable[plexindex.types.Untyped]) -> None:
         """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
         count = self._put(_entry(_LISTED, library_name), items)
         self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
@@ -251,7 +251,7 @@ class PlexCache(Cache):
         """Returns a library's rows in order, or None if there are no rows or the rows have expired."""
         return self._get(_entry(_LISTED, library_name), f"library '{library_name}'", "items")
 
-    def set_search_results(self, library_name: str, title: str, results: Iterable[plexindex.types.Any]) -> None:
+    def set_search_results(self, library_name: str, title: str, results: Iterable[plexindex.types.Untyped]) -> None:
         """Stores the results of a title search, like :meth:`set_library_items`."""
         count = self._put(_entry(_SEARCHED, library_name, title), results)
         self._log.debug(f"Cached {count} search results for '{library_name}:{title}'")
@@ -263,7 +263,7 @@ class PlexCache(Cache):
     def __repr__(self) -> str:
         return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
-    def _put(self, entry: bytes, items: Iterable[plexindex.types.Any]) -> int:
+    def _put(self, entry: bytes, items: Iterable[plexindex.types.Untyped]) -> int:
         with importing:
             import json  # importing it takes longer than a lookup
 
@@ -292,7 +292,7 @@ def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:
     return b"%s%d:%s%s" % (kind, len(library), library, name_of(rest))
 
 
-def extract(item: plexindex.types.Any) -> plexindex.types.Facts | None:
+def extract(item: plexindex.types.Untyped) -> plexindex.types.Facts | None:
     """Returns an item's row: ``key``, ``title`` and ``file_paths``. None without a key, or if reading fails."""
     # Otherwise plexapi would send a request for each empty attribute.
     known = getattr(item, "__dict__", None)
