@@ -269,19 +269,21 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
     asyncio.run(ask(open_index(timeout=0.05)))
 
 
-def test_a_table_does_not_hold_the_loop(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_and_many_keys_do_not_hold_the_loop(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask() -> None:
         async with busy(index, monkeypatch) as own:
             table = own.table("notes")
             task = asyncio.create_task(table.set("a", b"1", expire=60))
+            keys = asyncio.create_task(own.lookup_keys(["/x"]))
             await asyncio.sleep(0.05)
-            assert not task.done()
+            assert not (task.done() or keys.done())
         await task
+        assert await keys == [None]
         assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
         assert not await table.add("a", b"2")
-        assert [name async for name in table] == [b"a"]
+        assert [name async for name in table] == ["a"]
         assert (await table.pop("a"), await table.pop("a", None)) == (b"1", None)
-        assert (await table.setdefault("c", b"3"), await table.popitem()) == (b"3", (b"c", b"3"))
+        assert (await table.setdefault("c", b"3"), await table.popitem()) == (b"3", ("c", b"3"))
         await table.delete("c")
         await table.clear()
 
@@ -342,7 +344,19 @@ def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch
             await task
         goes_on.set()
         await asyncio.to_thread(until, lambda: opened and not opened[0].is_open)
-        # Nor does a token that never comes keep its thread.
+        # Nor does a token that never comes keep its thread, or a call after its timeout.
+        once = ["first"]
+
+        async def token() -> str:
+            return once.pop() if once else await never()
+
+        async with aio.open(tmp_path, server.url, token, user="ann") as index:
+            server.post("tokens", {"tokens": [{"token": "second"}]})
+            with pytest.raises(plexindex.UnauthorizedError) as caught:
+                await index.refresh(full=True, timeout=0.3)
+            assert isinstance(caught.value.__cause__, plexindex.TimeoutError)
+        with pytest.raises(plexindex.TimeoutError, match="token"):
+            await aio.open(tmp_path, server.url, never, user="ann", timeout=0.1)
         task = asyncio.create_task(aio.open(tmp_path, server.url, never, user="ann")._open())
         await asyncio.sleep(0.2)
         task.cancel()

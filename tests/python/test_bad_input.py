@@ -214,7 +214,7 @@ def test_an_index_and_what_reads_it_are_not_copied(index: plexindex.Index) -> No
         with pytest.raises(TypeError, match="cannot copy an Index"):
             call(index)
     index.refresh()
-    for one in (index.table("mine"), index.watch(), index.changes(), index.compare("/nowhere")):
+    for one in (index.table("mine"), index.shared, index.watch(), index.changes(), index.compare("/nowhere")):
         with pytest.raises(TypeError, match="pickle the Index"):
             pickle.dumps(one)
 

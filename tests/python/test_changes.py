@@ -164,13 +164,18 @@ def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
         assert read == [[[], [NEW], []], [[], ["/media/films/Newer (2003).mkv"], []]]
 
 
-def test_a_loop_over_a_watch_listens_until_it_is_left(open_index: OpenIndex) -> None:
+def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: OpenIndex) -> None:
     with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
         index = open_index(server_url=plex.url, token=plex.token)
         index.refresh()
         with index.watch() as outer:
             until(lambda: len(plex._listeners) == 1)
             outer.stop()
+        until(lambda: not plex._listeners)
+        watch = index.watch()
+        watch.start()
+        until(lambda: plex._listeners)
+        del watch
         until(lambda: not plex._listeners)
         watch = index.watch(index.changes().cursor)
         for number, page in enumerate(watch):

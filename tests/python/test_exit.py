@@ -135,7 +135,8 @@ thread.join()""",
 def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
     row = server.paths(1)[0]
     key = row["ratingKey"]
-    code = f"{BUSY}\nindex.watch().start()\nindex.library('Movies').record_match('/host/a.mkv', {key!r})\n{ENDS[end]}"
+    begin = f"watch = index.watch()\nwatch.start()\nindex.library('Movies').record_match('/host/a.mkv', {key!r})"
+    code = f"{BUSY}\n{begin}\n{ENDS[end]}"
     assert end_of(code, server, tmp_path) == (0, "")
     with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
         movies = index.library("Movies")

@@ -128,6 +128,7 @@ def test_a_library_is_a_recipe_for_another_process(
     assert repr(first) == repr(movies)
     path = row["path"].replace("/data/", "/mnt/media/")
     assert first.lookup_key(path) == second.lookup_key(path) != None  # noqa: E711
+    assert len({first, second, movies}) == 2, "equal copies, and another index"
     for _ in range(2):  # the second close of an index does nothing
         first.index.close()
         assert (first.index.is_open, second.index.is_open) == (False, True)

@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial, wraps
@@ -26,7 +27,7 @@ from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import BETWEEN, Pages, Watch
+from .changes import Pages, Watch
 from .compare import Comparison
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, StoreError, TimeoutError
@@ -62,6 +63,8 @@ _THREADS = 32
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
+# The time at which the call of a thread ends, for the token that it needs.
+_ends_at = threading.local()
 # Seconds between two looks of a wait for a file, and between two tries of an index that cannot tell what changes.
 _BETWEEN_LOOKS = 0.2
 
@@ -183,8 +186,9 @@ class _Caller:
         convert.timeout_ms(timeout)
 
         def run() -> Any:
+            _ends_at.time = None if timeout is None else began + timeout
             if timeout is not None:
-                options["timeout"] = max(timeout - (monotonic() - began), 0)
+                options["timeout"] = max(_ends_at.time - monotonic(), 0)
             return call(*arguments, **options)
 
         try:
@@ -351,19 +355,17 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[Changes]:
-        pages, at = Pages(self._target), inf
-        pages.progress = ends = self._ends(pages.progress)
+        ends = self._ends(self._target._progress)
+        pages = Pages(self._target, ends)
 
         def look(wait: _Wait, is_due: bool) -> Changes | None:
-            page, wait.at = pages.turn(is_due=is_due), at
-            return page if pages.is_news else None
+            page, wait.at = pages.turn(is_due=is_due), pages.at
+            return page
 
         try:
-            while at:
+            while not pages.is_over:
                 yield await self._wait(_Wait(look, asks=not pages.offline), ends)
-                if pages.is_unread:
-                    await asyncio.sleep(BETWEEN)
-                at = pages.next_at()
+                await asyncio.sleep(pages.pause)
         finally:
             ends.stop()
             _alone(pages.end)
@@ -414,7 +416,7 @@ class AsyncQueries(_Caller):
         )
 
     lookup_key = _direct(Queries.lookup_key)
-    lookup_keys = _direct(Queries.lookup_keys)
+    lookup_keys = _coroutine(Queries.lookup_keys)
 
     @_typed_as(Queries.wait_for)
     async def wait_for(
@@ -522,7 +524,7 @@ class AsyncTable(_Caller):
     pop = _coroutine(Table.pop)
     popitem = _coroutine(Table.popitem)
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[str]:
         return self._each(iter(self._target), Stoppable(None))  # type: ignore[no-any-return]
 
 
@@ -601,6 +603,7 @@ class Opening:
     async def _open(self) -> AsyncIndex:
         loop, home = asyncio.get_running_loop(), threading.get_ident()
         token: Any = self._options.get("token")
+        limit: float | None = self._options.get("timeout")
         tokens: set[Future[Any]] = set()
 
         def renew() -> Any:
@@ -612,9 +615,13 @@ class Opening:
                 raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
             future = asyncio.run_coroutine_threadsafe(given, loop)
             tokens.add(future)
+            until = getattr(_ends_at, "time", limit and monotonic() + limit)
             try:
-                return future.result()
+                return future.result(until and min(max(until - monotonic(), 0), threading.TIMEOUT_MAX))
+            except FutureTimeout:
+                raise TimeoutError("the token did not come before the timeout") from None
             finally:
+                future.cancel()
                 tokens.discard(future)
 
         options = {**self._options, "token": renew} if callable(token) else self._options

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.selection import Limits, Selection
+    from .types import ProgressArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -63,7 +64,7 @@ class Change(Record):
     """Section id of the library."""
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by name, as JSON values.
+        """Returns all fields by their names in JSON: ``change`` is the :attr:`kind`, ``from`` the :attr:`from_path`.
 
         >>> [change.to_dict()["path"] for change in movies.changes(full=True)]
         ['/films/Sintel (2010).mkv', '/films/Big Buck Bunny (2008).mkv']
@@ -157,7 +158,7 @@ class Changes:
 class Watch:
     """Waits for changes: an iterator of :class:`Changes`, each with its cursor. :meth:`Queries.watch` returns this
     object. While you iterate, plexindex also listens to the server's events, unless ``offline``. Within a ``with``
-    block, plexindex listens until the block ends.
+    block, plexindex listens until the block ends, and after :meth:`start` as long as you keep the object.
     """
 
     def __init__(self, selection: Selection, since: str | None, offline: bool, limits: Limits) -> None:
@@ -194,41 +195,42 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def __del__(self) -> None:
+        try:
+            self.stop()
+        except Exception:  # its arguments were wrong, or the process ends
+            pass
+
     def __repr__(self) -> str:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        pages, is_due, at = Pages(self), True, _FOREVER
+        pages, is_due = Pages(self, self._progress), True
         try:
-            while at:
+            while not pages.is_over:
                 page = pages.turn(is_due=is_due)
-                if pages.is_news:
+                if page is not None:
                     yield page
-                if pages.is_unread:
-                    sleep(BETWEEN)
-                at = pages.next_at()
-                if at:
-                    limits = max(at - monotonic(), 0.001), pages.progress
-                    given = {"cursor": pages.cursor or "", "offline": pages.is_silent}
-                    is_due = self._selection.request("changes.wait", *limits, **given)["ready"]
+                    sleep(pages.pause)
+                is_due = pages.wait()
         finally:
             pages.end()
 
 
 class Pages:
-    """The pages of a watch while its caller iterates over it."""
+    """The pages of a watch while its caller iterates over it. The caller waits between two :meth:`turn`."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch, self._selection = watch, watch._selection
-        self.offline, self.progress = watch._offline, watch._progress
-        """The watch's options."""
+    def __init__(self, watch: Watch, progress: ProgressArg) -> None:
+        self._watch, self._selection, self._progress = watch, watch._selection, progress
+        self.offline = watch._offline
+        """Whether the watch sends no request."""
         self._until = _FOREVER if watch._timeout is None else monotonic() + watch._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
-        self._silent_until = 0.0
+        self._silent_until = _FOREVER if self.offline else 0.0
         self._page: Changes | None = None
         self._missed: Error | None = None
-        self.is_news = True
-        """Whether the page is the first or last, has changes, or says for the first time why changes may be missing."""
+        self.is_over = False
+        """Whether there is no further page."""
         self._begins = False
 
     def _begin(self) -> None:
@@ -242,41 +244,42 @@ class Pages:
                 raise
 
     @property
-    def cursor(self) -> str | None:
-        """The cursor of what the caller has read."""
-        return self._watch._since if self._page is None else self._page.cursor
+    def pause(self) -> float:
+        """Seconds to wait before the next turn if the caller did not read all of the last page, which comes again."""
+        page = self._page
+        return BETWEEN if page is not None and page.cursor != page._page["cursor"] else 0.0
 
     @property
-    def is_unread(self) -> bool:
-        """Whether the caller did not read all of the last page, so that the changes come again."""
-        return self._page is not None and self._page.cursor != self._page._page["cursor"]
+    def at(self) -> float:
+        """The time of the next turn, even without a change."""
+        return min(self._until, self._silent_until) if monotonic() < self._silent_until else self._until
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether the watch sends no request now."""
-        return self.offline or monotonic() < self._silent_until
+    def wait(self) -> bool:
+        """Waits until the next turn. Returns whether a listing has expired, or an event or a change has arrived."""
+        at, now = self.at, monotonic()
+        if self._page is None or now >= at:
+            return False
+        given = {"cursor": self._page.cursor or "", "offline": now < self._silent_until}
+        return self._selection.request("changes.wait", at - now, self._progress, **given)["ready"]  # type: ignore[no-any-return]
 
-    def next_at(self) -> float:
-        """Returns the time of the next page, even without a change. 0 after the end of the watch."""
-        waits = self.is_silent and not self.offline
-        ends = min(self._until, self._silent_until) if waits else self._until
-        return ends if monotonic() < self._until else 0
-
-    def turn(self, *, is_due: bool) -> Changes:
-        """Returns the next page, which can be empty. ``is_due``: a listing has expired, or an event has arrived."""
+    def turn(self, *, is_due: bool) -> Changes | None:
+        """Reads the next page. Returns it if it is the first or last, has changes, or says for the first time why
+        changes may be missing. ``is_due``: the result of :meth:`wait`.
+        """
         page, timeout, before = self._page, self._watch._timeout, self._missed
         if page is None:
             self._begin()
-        if (is_due or page is None) and not self.is_silent:
+        if (is_due or page is None) and monotonic() >= self._silent_until:
             left = timeout if page is None or timeout is None else max(0.0, self._until - monotonic())
             # Later, this sends a request only if a listing has expired or an event has invalidated an item.
-            limits = left, self.progress
+            limits = left, self._progress
             self._missed = bring_up_to_date(self._selection, limits, doubts=page is not None, waits=True)
             self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if page else 0)
-        self._page = Changes(self._selection, self.cursor, missed=self._missed)
+        since = self._watch._since if page is None else page.cursor
+        self._page = Changes(self._selection, since, missed=self._missed)
         has_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
-        self.is_news = has_news or monotonic() >= self._until
-        return self._page
+        self.is_over = monotonic() >= self._until
+        return self._page if has_news or self.is_over else None
 
     def end(self) -> None:
         """Ends what the watch has begun."""

@@ -139,7 +139,7 @@ class Index(Queries):
         """Returns a table of your own in the index: a mapping of names to bytes, which every process sees.
 
         ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
-        change through this object removes the table's oldest entries. None: no limit.
+        change through this object removes the table's oldest entries, but none that the change stored. None: no limit.
 
         >>> index.table("notes")["a"] = b"1"
         >>> index.table("notes")["a"]

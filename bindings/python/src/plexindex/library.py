@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class Library(Queries):
     """One library in an index. :meth:`Index.library` and :meth:`Index.libraries` return this object, which any thread
-    can use. Libraries are equal if the index and what selects the library are equal.
+    can use. Libraries are equal if the index, or its pickle, and what selects the library are equal.
 
     The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
     the library opens the same folder with the same options. The pickle contains no token, so the process reads the
@@ -96,10 +96,12 @@ class Library(Queries):
     __contains__ = None  # otherwise `in` would compare all items with a path
 
     def __eq__(self, other: object) -> bool:
-        return self._handle is other._handle if isinstance(other, Library) else NotImplemented
+        if not isinstance(other, Library):
+            return NotImplemented
+        return self._session.origin is other._session.origin and self._handle.named == other._handle.named
 
     def __hash__(self) -> int:
-        return id(self._handle)
+        return hash((id(self._session.origin), repr(self._handle.named)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _select_again, (self._index, self._handle.named)

@@ -8,7 +8,7 @@ from ._core import TYPE_CHECKING, Iterator, MutableMapping, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from ._core.session import Handle, Session
 
@@ -23,9 +23,10 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
     """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
     object. Queries ignore tables, and plexindex never sends them to a server.
 
-    A name is a ``str`` or bytes; iteration yields bytes, in byte order. A call that returns has stored its change. An
-    entry stays until you remove it or it expires, unless the table has a ``limit``. If the disk is full, a change
-    raises StoreError. Clearing takes constant time. ``len`` counts expired entries until they are removed.
+    A name is a ``str`` or bytes. Iteration yields each as a ``str``, decoded like ``os.fsdecode``, in the order of the
+    bytes. A call that returns has stored its change. An entry stays until you remove it or it expires, unless the table
+    has a ``limit``. If the disk is full, a change raises StoreError. Clearing takes constant time; ``len`` reads all
+    names.
     """
 
     def __init__(
@@ -129,11 +130,11 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
             return default[0]
         raise KeyError(name)
 
-    def popitem(self) -> tuple[bytes, bytes]:
+    def popitem(self) -> tuple[str, bytes]:
         """Removes the first entry, and returns its name and value. Raises KeyError if the table is empty.
 
         >>> table.popitem()
-        (b'a', b'1')
+        ('a', b'1')
         """
         for name in self:
             value = self._take(name)
@@ -158,20 +159,17 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
     def __contains__(self, name: object) -> bool:
         return self.get(name) is not None  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[str]:
         get_next, name, length = self._session.native.table_get_next, None, 0
         while True:
             status, found = self._session.fill(get_next, name, length, target=self._handle)
             if status != c.OK:
                 return
             name, length = bytes(found), len(found)
-            yield name
+            yield name.decode("utf-8", "surrogateescape")
 
     def __len__(self) -> int:
-        return self._session.request("tables.count", table=self.name)["count"]  # type: ignore[no-any-return]
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("cannot pickle or copy a Table: pickle the Index, and call its table(name)")
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"<plexindex.Table {self.name.decode('utf-8', 'replace')!r}>"

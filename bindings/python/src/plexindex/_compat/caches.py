@@ -213,8 +213,9 @@ class MatchCache(Cache):
 
     def invalidate_library(self, library_name: str) -> None:
         """Removes all keys for a library, in constant time."""
-        name = _table_of(library_name)
-        count = self._at(name, len) if self._log.is_there else 0
+        name, count = _table_of(library_name), 0
+        if self._log.is_there:
+            count = self._run(lambda session: session.request("tables.count", table=name)["count"])
         self._at(name, Table.clear)
         self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 

@@ -16,7 +16,7 @@ from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..types import ProgressArg, TokenArg
     from .callbacks import Call
@@ -93,8 +93,8 @@ class Session:
         # Libraries and tables that were used once.
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
-        # The watches that listen to the server's events.
-        self._listening, self._watches = ForkLock(), set[object]()
+        # The ids of the watches that listen to the server's events. A watch that is dropped ends itself.
+        self._listening, self._watches = ForkLock(), set[int]()
         self._renewal: Renewal | None = None
         self.token: TokenArg = None
         """The token, or what returns it, for plexapi."""
@@ -274,11 +274,11 @@ class Session:
             self.request("watch.start")
             if not self._watches:
                 start_new_thread(self._pass_log, ())
-            self._watches.add(watch)
+            self._watches.add(id(watch))
 
     def _pass_log(self) -> None:
         """Passes what a watch logs to ``logging`` while the host makes no calls."""
-        while (self._first or self).is_open and not is_ending():
+        while self.origin.is_open and not is_ending():
             self.drain_log()
             sleep(_BETWEEN_DRAINS)
             if not self._watches:
@@ -287,15 +287,20 @@ class Session:
     def end_listening(self, watch: object) -> None:
         """Ends a watch. Does nothing if it does not listen."""
         with self._listening():
-            if watch in self._watches:
-                self._watches.discard(watch)
-                owner = self._first or self  # another index from an equal pickle may be open
-                if not self._watches and owner.is_open:
-                    owner.request("watch.stop")
+            if self.listens(watch):
+                self._watches.discard(id(watch))
+                # Another index from an equal pickle may be open.
+                if not self._watches and self.origin.is_open:
+                    self.origin.request("watch.stop")
+
+    @property
+    def origin(self) -> Session:
+        """The session that opened the handle. Those of equal pickles have the same."""
+        return self._first or self
 
     def listens(self, watch: object) -> bool:
         """Returns whether a watch listens."""
-        return watch in self._watches
+        return id(watch) in self._watches
 
     def stats(self) -> dict[str, Any]:
         """Returns the counts, and the times in seconds."""
@@ -316,6 +321,9 @@ class Session:
             running[call] = None
             lines = [] if is_ending() or sys.is_finalizing() else log.read(self.native)
         log.hand_on(lines)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle or copy what reads an open index: pickle the Index or the Library")
 
     def closed_error(self) -> Error:
         """Creates the error for a call on a closed index."""

@@ -91,15 +91,7 @@ def changes_command(
             output.remark(f"no changes since the cursor{hint}", terminal_only=True)
         _write_state(state, page.cursor)
         if watch:
-            has_events = not offline
-            try:
-                if has_events:
-                    index.watch().start()
-            except Error as error:
-                if error.status_name != "unsupported":
-                    raise
-                has_events = False  # Plex's database sends no events, so plexindex polls it
-            if has_events and disk_every != 0:
+            if not offline and settings.url is not None and disk_every != 0:
                 follow_renames(index, asked, disk_every or _DISK_SECONDS)
             before = page.cursor
             for page in asked.watch(before, offline=offline):
