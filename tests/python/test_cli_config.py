@@ -18,8 +18,6 @@ from disk import make
 from plexindex._core import config as _config
 from plexindex.testing import FakePlex
 
-PLEXAPI = ".config/plexapi/config.ini"
-
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
@@ -35,10 +33,6 @@ def ours(server: Server) -> dict[str, Any]:
 
 def write_config(cli: Cli, text: str, name: str = ".config/plexindex/config.toml") -> str:
     return str(make(cli.home / name, text.encode()))
-
-
-def auth(server: Server, token: str = TOKEN) -> str:
-    return f"[auth]\nserver_baseurl = {server.url}\nserver_token = {token}\n"
 
 
 def own(server: Server, token: str = TOKEN) -> str:
@@ -58,30 +52,20 @@ def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None,
 def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_BASEURL": server.url, "PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
-    path = write_config(cli, f"{auth(server, 'wrong')}[header]\nplatform = x%y\n", PLEXAPI)
-    assert sources(cli) == (path, path)
-    # As in plexapi, a token of the environment may belong to the server of the file.
-    assert sources(cli, PLEXAPI_AUTH_SERVER_TOKEN=TOKEN) == (path, "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert sources(cli, **theirs) == ("PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
     mine = write_config(cli, own(server))
-    assert sources(cli, **theirs) == (f"server_url in {mine}", f"token in {mine}")
+    assert sources(cli) == (f"server_url in {mine}", f"token in {mine}")
+    assert sources(cli, PLEXINDEX_TOKEN=TOKEN) == (f"server_url in {mine}", "PLEXINDEX_TOKEN")
     other = write_config(cli, own(server), "other.toml")
     for words, variables in (["--config", other], {}), ([], {"PLEXINDEX_CONFIG": other}):
         assert sources(cli, *words, **variables) == (f"server_url in {other}", f"token in {other}")
-    assert sources(cli, **theirs, **ours) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    assert sources(cli, **ours) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
     files: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
-    assert sources(cli, **theirs, **files) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN_FILE")
+    assert sources(cli, **files) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN_FILE")
     flags = ["--server-url", server.url, "--token-file", file]
     assert sources(cli, *flags, **ours) == ("--server-url", "--token-file")
     assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == ("--server-url", "--token")
     assert "Movies" in cli.good("libraries", **files)
     cli.fails(2, "cannot read the configuration file", "config", "--config", cli.home / "none.toml")
-    # Names are in any case, and the environment may name another file.
-    Path(mine).unlink()
-    other = write_config(cli, auth(server).replace("server_token", "SERVER_TOKEN").replace("auth", "AUTH"), "o.ini")
-    assert sources(cli, PLEXAPI_CONFIG_PATH=other) == (other, other)
-    assert sources(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None)
 
 
 def test_a_command_prints_the_token(
@@ -122,31 +106,20 @@ def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
         cli.fails(2, f"mappings in {file}", "match", path)
 
 
-def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = pytest.importorskip("plexapi.config")
-    path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"), PLEXAPI)
-    monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
-    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", path)
-    theirs, ours = config.PlexConfig(path), _config._read_plexapi_file()
-    for name, plexapis in _config._PLEXAPIS.items():
-        assert ours[name].value == theirs.get(f"auth.{plexapis}")
-
-
-@pytest.mark.parametrize("name", [PLEXAPI, ".config/plexindex/config.toml"])
-def test_a_broken_file(cli: Cli, name: str) -> None:
-    path = write_config(cli, f"server_token = {TOKEN}\n", name)
+def test_a_broken_file(cli: Cli) -> None:
+    path = write_config(cli, f"token = {TOKEN}\n")
     cli.fails(2, path, "libraries")
     Path(path).write_bytes(b"\xff\xfe")
     cli.fails(2, path, "libraries")
 
 
 def test_a_token_is_sent_to_no_other_server(cli: Cli, server: Server) -> None:
-    write_config(cli, auth(server), PLEXAPI)
+    write_config(cli, own(server))
     cli.fails(2, f"only to {server.url}", "libraries", "--server-url", "http://127.0.0.1:1")
     cli.fails(2, f"only to {server.url}", "libraries", PLEXINDEX_SERVER_URL="http://127.0.0.1:1")
     # The same server in another spelling, and a token without a server.
     cli.good("libraries", "--server-url", server.url.replace("http", "HTTP") + "/")
-    write_config(cli, f"[auth]\nserver_token = {TOKEN}\n", PLEXAPI)
+    write_config(cli, f"token = '{TOKEN}'\n")
     cli.good("libraries", "--server-url", server.url)
 
 
@@ -158,7 +131,7 @@ def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> 
     for token, code in (("wrong", 4), ("two words\x01", 2)):
         file.write_text(token)
         cli.fails(code, "PLEXINDEX_TOKEN_FILE", "libraries", **variables)
-    path = write_config(cli, auth(server, "wrong"), PLEXAPI)
+    path = write_config(cli, own(server, "wrong"))
     cli.fails(4, path, "libraries")
     cli.fails(2, "PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
 
@@ -215,7 +188,7 @@ def test_the_folders_of_each_system(
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{own(server)}mapping = '/mnt/media -> /data'\nfrobnicate = 1\n")
     first, second = cli.run("libraries").stderr.splitlines()
-    assert f"mapping in {path}; did you mean mappings?" in first
+    assert f"mapping in {path}; the settings are server_url, " in first
     assert f"frobnicate in {path}" in second
 
 

@@ -91,7 +91,6 @@ def test_a_library_is_a_recipe_for_another_process(
     assert TOKEN.encode() not in pickle.dumps(index)
     for name in ("SERVER_URL", "TOKEN", "TOKEN_FILE", "CACHE_DIR", "SIZE_LIMIT"):
         monkeypatch.delenv(f"PLEXINDEX_{name}", raising=False)
-    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(tmp_path / "missing"))
     monkeypatch.setenv("HOME", str(tmp_path))
     # The workers of a pool are told when they use it: an error before that would let the pool wait for ever.
     without = pickle.loads(pickled)  # noqa: S301
@@ -331,7 +330,6 @@ def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monke
         assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"
     # The content of a named user needs no token, but a request does.
     monkeypatch.delenv("PLEXINDEX_TOKEN")
-    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(used / "missing"))
     monkeypatch.setenv("HOME", str(used))
     with pickle.loads(pickled) as index:  # noqa: S301
         assert index.library("Movies").match("/host/a.mkv").match_kind == "confirmed"

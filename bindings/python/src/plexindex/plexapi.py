@@ -97,7 +97,7 @@ def from_server(
 
     The options are those of :func:`plexindex.open`. The defaults of ``server_url``, ``token``, ``connect_timeout``,
     ``read_timeout``, ``ca_file``, ``accept_invalid_certs`` and ``user`` are plexapi's. Sends no request. By default,
-    ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``.
+    ``cache_dir`` is the command's folder, with its mappings.
 
     plexindex makes its own connections, with the ``verify`` of plexapi's session, and plexapi's ``timeout`` unless it
     is plexapi's default. plexindex uses no proxy, client certificate, ``auth`` or adapter of the session, and no

@@ -138,8 +138,7 @@ def find(
     server = NOTHING, NOTHING, given.get("user", NOTHING)
     if use_server:
         sources = [{**one, "token": _token_of(one)} for one in sources]
-        theirs = {name: variable(f"PLEXAPI_AUTH_{plexapis.upper()}") for name, plexapis in _PLEXAPIS.items()}
-        server = _choose_server([*sources, theirs, _read_plexapi_file()])
+        server = _choose_server(sources)
     folder = first("cache_dir")
     if not folder.value:
         folder = Setting(default_folder(), "the default")
@@ -226,13 +225,8 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
 def _check(settings: dict[str, Any], names: tuple[str, ...], place: str) -> None:
     """Checks the kind of each setting. Removes unknown settings, with a warning in the log."""
     for name in [name for name in settings if name not in names]:
-        with importing:
-            import difflib
-
         del settings[name]
-        similar = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(names)}"
-        logger().warning("ignoring the unknown setting %s in %s; %s", name, place, hint)
+        logger().warning("ignoring the unknown setting %s in %s; the settings are %s", name, place, ", ".join(names))
     for name, value in settings.items():
         kinds: Any = {"mappings": dict, "servers": dict, "size_limit": (str, int), "shared_durable": bool}
         pairs = value.items() if name == "mappings" and isinstance(value, dict) else ()
@@ -390,31 +384,3 @@ def _token_of(one: dict[str, Setting]) -> Setting:
     if not text:
         raise InvalidArgumentError(f"{file.source} {file.value} is empty: it must contain only the token")
     return Setting(text, file.source)
-
-
-# plexapi's names of settings.
-_PLEXAPIS = {"server_url": "server_baseurl", "token": "server_token"}
-
-
-def _read_plexapi_file() -> dict[str, Setting]:
-    """Returns the settings in the section [auth] of plexapi's file, whose names can be in any case, as in plexapi."""
-    path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
-    path = os.path.normpath(path) if os.name == "nt" else path
-    if not os.path.exists(path):
-        return {}
-    with importing:
-        import configparser
-
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(path, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        # The original error text can quote the line, and thus the token.
-        line = getattr(error, "lineno", None)
-        position = f" at line {line}" if line else ""
-        raise InvalidArgumentError(
-            f"cannot read {path}: plexapi could not read this file either ({type(error).__name__}{position})"
-        ) from None
-    auth = next((section for section in parser.sections() if section.lower() == "auth"), None)
-    values = {name.lower(): value for name, value in (parser.items(auth, raw=True) if auth else ())}
-    return {name: Setting((values.get(plexapis) or "").strip() or None, path) for name, plexapis in _PLEXAPIS.items()}

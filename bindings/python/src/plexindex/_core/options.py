@@ -122,7 +122,7 @@ def _bytes(raw: bytes | None) -> c.CBytes:
 
 
 def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str | None, Any]:
-    """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
+    """Adds missing options from the environment and the file. Returns the token, and what renews it."""
     with importing:
         from .config import Setting, find
 
@@ -154,6 +154,6 @@ def configured_token(server_url: str, recipe: Recipe) -> TokenArg:
     if recipe.options["user"] is not None:
         return None  # the content is that of the user, whatever the token
     raise InvalidArgumentError(
-        f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in plexapi's "
-        "config.ini, or open the index in each process"
+        f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in "
+        "config.toml, or open the index in each process"
     )

@@ -39,9 +39,6 @@ plexindex reads each setting from the first of these sources that has it:
      or, for several servers, such settings in a table [servers.NAME] for each;
      --server or PLEXINDEX_SERVER chooses one, and what is above the tables is
      for all
-  4. for the URL and the token only, plexapi's settings:
-     PLEXAPI_AUTH_SERVER_BASEURL and PLEXAPI_AUTH_SERVER_TOKEN, or
-     ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH
 Mappings from all sources apply, in this order. `plexindex config` shows each
 setting and its source. plexindex sends a token only to the server whose URL is
 from the same source or a later one. A user's name applies only to a token from
