@@ -47,14 +47,9 @@ def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return started
 
 
-def test_an_index_that_shares_nothing(open_index: OpenIndex) -> None:
-    index = open_index()
-    assert index.shared.status() is None
+def test_an_index_that_shares_nothing(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.InvalidArgumentError, match="shared"):
         index.library("Movies").record_match("/a.mkv", 1, through=True)
-    with pytest.raises(plexindex.InvalidArgumentError) as error:
-        open_index(shared="postgresql://tool:secret@db/x")
-    assert "secret" not in str(error.value)
 
 
 def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,29 +64,19 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
         assert (options["shared"], options["shared_durable"]) == expected
 
 
-def test_init_status_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
+def test_each_method(open_index: OpenIndex, cluster: Cluster) -> None:
     # Without a server, nothing is exchanged: otherwise the tables may be made in the background.
     assert open_index(shared=address(cluster), server_url=None).shared.init() == "made"
     index = open_index(shared=address(cluster))
     assert index.shared.init() == "present"
-    cluster.sql(
-        "INSERT INTO plexindex_shared.views VALUES (1, 'a machine', 'user ann', 2, now()); "
-        "INSERT INTO plexindex_shared.matches VALUES (1, 'lib', 'a', 'x', 1, 1), (1, 'lib', 'b', NULL, 1, 2)"
-    )
-    status: Any = asyncio.run(aio.AsyncIndex(index).shared.status())
-    assert status["reachable"]
-    assert "error" not in status
-    (view,) = status["views"]
-    assert (view["server"], view["user"], view["own"]) == ("a machine", "ann", False)
-    assert (view["last"], view["matches"], view["taken_back"]) == (2, 1, 1)
-    assert 0 <= view["age_ms"] < 60_000
     with pytest.raises(plexindex.InvalidArgumentError, match="look up a file"):
         index.shared.clear()
     index.refresh()
-    index.shared.deliver()
-    index.shared.clear()
-    assert cluster.sql("SELECT count(*) FROM plexindex_shared.matches WHERE view = 1") == "2", "another view"
-    index.shared.drop_old()
+    for act in (index.shared.deliver, index.shared.clear, index.shared.drop_old):
+        act()
+    status = asyncio.run(aio.AsyncIndex(index).shared.status())
+    assert status is not None
+    assert (status["reachable"], [view["own"] for view in status["views"]]) == (True, [True])
 
 
 @pytest.mark.parametrize(

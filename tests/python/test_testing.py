@@ -89,26 +89,6 @@ def open_index(plex: FakePlex, folder: Path) -> plexindex.Index:
     return plexindex.open(folder, server_url=plex.url, token=plex.token, retry_for=0)
 
 
-def test_each_kind_of_file(tmp_path: Path) -> None:
-    files = {
-        "Movies": MOVIE,
-        "TV": "/media/tv/A Show (2010)/Season 02/A Show (2010) - S02E03 - Third.mkv",
-        "Double": "/media/other/Show/Season 01/Show - S01E01-E03 - Together.mkv",
-        "Music": "/media/music/A Band/First (1999)/01 - Opener.flac",
-        "Photos": "/media/photos/2001/IMG_0001.jpg",
-    }
-    with FakePlex({name: [file] for name, file in files.items()}) as plex, open_index(plex, tmp_path) as index:
-        titles = [index.library(name).match(file).title for name, file in files.items()]
-        assert titles == ["Big Buck Bunny", "Third", "Together", "Opener", "IMG_0001"]
-        episode = index.library("TV").match(files["TV"]).require()
-        assert episode.show_title == "A Show"
-        assert episode.season == 2
-        assert episode.episode == 3
-        double = index.library("Double").match(files["Double"])
-        assert double.reason == "several_episodes"
-        assert [item.episode for item in double.candidates] == [1, 2, 3]
-
-
 def test_a_moved_file_is_another_part() -> None:
     """Tools that look for replaced files compare the keys of parts."""
     other = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"

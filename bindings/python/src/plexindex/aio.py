@@ -325,11 +325,6 @@ def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenat
     return give(lambda self, *arguments, **options: self._iterate(method, self._target, *arguments, **options))
 
 
-def _direct(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
-    """Returns the function for a method that waits for nothing."""
-    return _typed_as(method)(lambda self, *arguments, **options: method(self._target, *arguments, **options))
-
-
 def _made(
     kind: Callable[[Any, _Threads], T], method: Callable[Concatenate[Any, P], Any]
 ) -> Callable[Concatenate[Any, P], T]:
@@ -415,7 +410,11 @@ class AsyncQueries(_Caller):
             self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
         )
 
-    lookup_key = _direct(Queries.lookup_key)
+    @_typed_as(Queries.lookup_key)
+    def lookup_key(self, path: PathArg) -> str | None:
+        """As :meth:`plexindex.Queries.lookup_key`, without a thread."""
+        return self._target.lookup_key(path)
+
     lookup_keys = _coroutine(Queries.lookup_keys)
 
     @_typed_as(Queries.wait_for)
