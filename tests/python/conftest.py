@@ -167,7 +167,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_cli::test_lines_are_wrapped_between_words_and_commands",
     ),
     "it sends a signal to another process, which Windows has not; test_windows.py has Ctrl-C": (
-        "test_changes::test_the_command_reports_a_rename",
+        "test_changes::test_the_command_watches",
         "test_cli::test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server",
     ),
     "it runs a line of a Unix shell, or one of its programs": (

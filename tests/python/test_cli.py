@@ -447,7 +447,6 @@ def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -
         ("help nothing", "'nothing'"),
         ("match -dash.mkv", "-d"),
         ("changes Movies", "Movies"),
-        ("changes --disk-every 5", "--watch"),
         ("diff", "no folder"),
         ("diff --without nothing /x", "'samples'"),
     ],

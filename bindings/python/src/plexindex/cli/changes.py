@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
-import time
 from pathlib import Path
 
 from ..changes import Change, Changes
-from ..compare import find_renames
-from ..errors import Error, InvalidArgumentError
+from ..errors import InvalidArgumentError
 from ..index import Index
-from ..queries import Queries
 from . import codes, output
 from .match import item_text
 from .options import UsageError, command, given
@@ -48,19 +43,15 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
         is 3.
       --watch  Run until Ctrl-C, and print changes as they occur. plexindex listens to the server's events, or checks
         Plex's database once a second.
-      --disk-every SECONDS|0  With --watch, seconds between searches for renamed files on this machine (default: 600); 0
-        disables the searches.
       -l, --library LIBRARY
     """)
 def changes_command(
-    since: str | None, state: str | None, full: bool, check: bool, watch: bool, disk_every: float | None,
-    library: str | None,
-) -> int:  # fmt: skip
+    since: str | None, state: str | None, full: bool, check: bool, watch: bool, library: str | None
+) -> int:
     for is_wrong, text in (
         (full and since, "--full starts from the beginning and takes no cursor: omit --since"),
         (state and since, "--state already provides the cursor: omit --since"),
         (watch and "timeout" in given, "--watch runs until Ctrl-C: omit --timeout"),
-        (disk_every is not None and not watch, "--disk-every needs --watch: give both or neither"),
     ):
         if is_wrong:
             raise UsageError(text)
@@ -91,8 +82,6 @@ def changes_command(
             output.remark(f"no changes since the cursor{hint}", terminal_only=True)
         _write_state(state, page.cursor)
         if watch:
-            if not offline and settings.url is not None and disk_every != 0:
-                follow_renames(index, asked, disk_every or _DISK_SECONDS)
             before = page.cursor
             for page in asked.watch(before, offline=offline):
                 _print_page(index, page, has_state=has_state, always=page.cursor != before)
@@ -157,23 +146,3 @@ def _write_state(state: str | None, cursor: str | None) -> None:
         os.replace(f"{path}.new", path)
     except OSError as error:
         raise UsageError(f"cannot write --state {state}: {error.strerror}") from None
-
-
-# Seconds between two walks of the disk by default.
-_DISK_SECONDS = 600.0
-
-
-def follow_renames(index: Index, compared: Queries, seconds: float) -> None:
-    """Compares the libraries' folders with the disk again and again, on a separate thread.
-
-    The server does not always report a rename, but each rename leaves a missing file. After a request for the item of
-    the missing file, the feed reports the rename.
-    """
-
-    def run() -> None:
-        while index.is_open:
-            with contextlib.suppress(Error):  # the feed reports a failure that lasts
-                find_renames(compared)
-            time.sleep(seconds)
-
-    threading.Thread(target=run, name="plexindex-renames", daemon=True).start()

@@ -43,7 +43,6 @@ def _whole(minimum: int) -> Callable[[str], int]:
 # The parser of a value, or its possible values, by its word in the help. Other words are texts.
 VALUES: dict[str, Callable[[str], Any] | list[str]] = {
     "SECONDS": _seconds,
-    "SECONDS|0": lambda text: 0.0 if text == "0" else _seconds(text),
     "COUNT": _whole(1),
     "BYTES": _whole(1),
     "N": _whole(0),

@@ -4,8 +4,8 @@
 :mod:`.comparison` compares them with the listings; :mod:`.difference` has the reasons.
 """
 
-from .comparison import Comparison, find_renames, missing_mounts, scope_of
+from .comparison import Comparison, missing_mounts, scope_of
 from .difference import Difference
 from .rules import RULES
 
-__all__ = ["RULES", "Comparison", "Difference", "find_renames", "missing_mounts", "scope_of"]
+__all__ = ["RULES", "Comparison", "Difference", "missing_mounts", "scope_of"]

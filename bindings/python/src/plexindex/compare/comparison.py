@@ -175,7 +175,7 @@ class Comparison:
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
-        may_ask = self._prepare(begun, always=True)
+        may_ask = self._prepare(begun)
         # Check all folders before the first difference, because scripts expect a summary after the differences.
         for folder in self._folders:
             self._check_folder(folder)
@@ -216,19 +216,14 @@ class Comparison:
             if one.reason == "gone" and one.item:
                 self._gone.setdefault(without_replaced(os.fsencode(one.path)), {})[one.path] = one.item
 
-    def _find_renames(self) -> None:
-        """Asks the server about the items of missing files, because the server does not always report a rename."""
-        if self._prepare(time.monotonic(), always=False):
-            self._ask_about(self._missing())
-
     # The folders and the listings
 
-    def _prepare(self, begun: float, *, always: bool) -> bool:
+    def _prepare(self, begun: float) -> bool:
         """Brings the listings up to date. Returns whether the server may be asked about renamed files."""
         if self._timeout is not None:
             self._until = begun + self._timeout
         if not self._offline:
-            self.error = bring_up_to_date(self._selection, (self._timeout, self._stop), always=always)
+            self.error = bring_up_to_date(self._selection, (self._timeout, self._stop), always=True)
         else:
             self.error = expired(self._selection)
         current = self._selection.facts()
@@ -496,10 +491,3 @@ def _listed_below(folder: bytes, library: Library) -> int:
     """Returns the number of files that a library lists below a folder in exactly this spelling."""
     found = library.folder(folder, offline=True)
     return found.files if found.match_kind in ("exact", "mapped") else 0
-
-
-def find_renames(compared: Queries) -> None:
-    """Compares the libraries' folders on this machine with their listings. The feed then reports the renames."""
-    folders = [one.folder for one in scope_of(compared).compared if os.path.isdir(disk.native(one.folder))]
-    if folders:
-        Comparison(compared, folders, (), None, False, None)._find_renames()
