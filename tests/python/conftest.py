@@ -150,7 +150,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "file names there are no bytes": (
         "test_bad_input::test_a_path_that_is_not_utf8_matches_itself",
         "test_cli::test_match_prints_json",
-        "test_cli::test_formats",
+        "test_cli::test_paths_without_an_item",
         "test_cli::test_names_that_are_not_utf8",
         "test_cli::test_lists_in_another_locale",
     ),

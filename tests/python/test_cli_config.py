@@ -264,7 +264,6 @@ def test_several_servers(cli: Cli, tmp_path: Path) -> None:
     assert (first["server"], first["item"]["path"], first["confidence"]) == ("attic", here, "high")
     assert (second["server"], second["item"]["path"], second["match_kind"]) == ("den", there, "mapped")
     assert cli.good("match", hosts).endswith(" · mapped, high, server den\n")
-    assert cli.good("match", "-f", "tsv", hosts).endswith("\tMovies\t\tden\n")
     assert cli.run("match", here, hosts).stderr == "2 of 2 paths found: 1 exact, 1 mapped\n"
     assert cli.good("match", "--missing", here, hosts, "--quiet") == ""
     assert [line["server"] for line in cli.lines("match", "/nowhere/x.mkv")] == ["attic", "den"], "none has the file"

@@ -69,8 +69,11 @@ class Setting(Record):
 
     value: Any
     source: str
-    renew: TokenCommand | None = None
+    renew: TokenCommand | None
     """A command that prints the token, if there is no value."""
+
+    def __init__(self, value: Any, source: str, renew: TokenCommand | None = None) -> None:
+        super().__init__(value, source, renew)
 
     @property
     def is_set(self) -> bool:

@@ -18,16 +18,13 @@ else:
 
 @dataclass_transform(frozen_default=True)
 class Record:
-    """A value with the fields that its class annotates, in order. A field that is set in the class can be omitted."""
+    """A value with the fields that its class annotates, in order."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = type(self).__annotations__
         given = {**dict(zip(fields, values)), **named} if named else dict(zip(fields, values))
         if given.keys() != fields.keys() or len(given) != len(values) + len(named):
-            preset = {name: value for name, value in vars(type(self)).items() if name in fields}
-            if len(given) != len(values) + len(named) or {**preset, **given}.keys() != fields.keys():
-                raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
-            given = {**preset, **given}
+            raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
         self.__dict__.update(given)
 
     def __setattr__(self, name: str, _: object) -> NoReturn:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ..queries import Queries
 
 _BATCH = 500
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @command("""match PATH...
@@ -43,10 +42,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
     the command asks each, and prints the surest answers.
 
     Formats:
-      keys   the item's key, or an empty line
       paths  the path; with --null, a NUL follows instead of a line break
-      tsv    path, key, status, confidence, match kind, item, library,
-             message, and the server's name if it has one
       json   one object per line: asked (the path), status, match_kind,
              confidence, stale, item, candidates (if several items match),
              candidates_total, reason, message, file (as Plex lists it), age
@@ -60,7 +56,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
     Options:
       -l, --library LIBRARY
       -0, --null
-      -f, --format {text|keys|paths|tsv|json}  The output format.
+      -f, --format {text|paths|json}  The output format.
       --check  First ask the server for changes, to find files that Plex has just scanned.
       --size BYTES  The size of the file, for a single PATH.
       --no-size  Do not read the sizes of files.
@@ -73,8 +69,6 @@ def match_command(
     if given.get("json") and format not in (None, "json"):
         raise UsageError(f"--format {format} and --json both specify a format: give only one of them")
     form = "json" if given.get("json") else format or "text"
-    if missing and form == "keys":
-        raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
     if size is not None and (len(arguments) > 1 or arguments[0] == "-"):
         raise UsageError("--size is the size of one file: give a single path")
     if size is not None and no_size:
@@ -113,7 +107,7 @@ def match_command(
                 is_nowhere = form == "text" and all(answer.status == "not_found" for _, answer in shown)
                 names = ", ".join(server.settings.server or "" for server, _ in shown) if is_nowhere else None
                 for server, answer in () if missing and best else shown[:1] if is_nowhere else shown:
-                    server.print(form, one, answer, b"\0" if null and form == "paths" else b"\n", names)
+                    server.print(form, one, answer, b"\0" if null else b"\n", names)
     tally.print()
     errors += [server.older for server in servers if server.older is not None]
     return codes.of(errors[0]) if errors else tally.code()
@@ -176,7 +170,7 @@ class _Server:
             facts = answer_dict(answer)
             output.say_json({**facts, "message": facts["message"] or str(self.older or ""), "server": name})
         else:
-            sys.stdout.buffer.write(_line(form, path, answer, name) + end)
+            sys.stdout.buffer.write(path + end)  # its bytes, so that xargs finds the file
 
 
 @command("""folder FOLDER...
@@ -343,20 +337,6 @@ def _to_utf8(line: bytes) -> bytes:
         return line
     except UnicodeDecodeError:
         return line.decode("oem", "replace").encode()
-
-
-def _line(form: str, path: bytes, answer: Match, server: str | None) -> bytes:
-    """Formats an answer as keys, paths or tsv. A path keeps its bytes, so that xargs finds the file."""
-    if form == "paths":
-        return path
-    item = answer.sure or answer.likely
-    key, title, library = (item.key, _describe(answer, item), item.library_title) if item else ("", None, None)
-    if form == "keys":
-        return key.encode()
-    kinds = answer.confidence or "none", answer.match_kind or "none"
-    cells = (os.fsdecode(path), key, answer.status, *kinds, title, library, answer.message,
-             *filter(None, [server]))  # fmt: skip
-    return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
 def answer_text(
