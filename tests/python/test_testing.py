@@ -21,7 +21,7 @@ from plexapi.exceptions import NotFound
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
 from plexindex._core.selection import selection_of
-from plexindex.testing import FakePlex, fake_plex  # noqa: F401
+from plexindex.testing import FakePlex
 from real_client import *  # noqa: F403
 from real_client import RealClientServer
 
@@ -79,10 +79,10 @@ def server() -> Iterator[Counted]:
 
 
 @pytest.fixture
-def plex_with_movie(fake_plex: FakePlex) -> FakePlex:  # noqa: F811
+def plex_with_movie() -> Iterator[FakePlex]:
     """One library with one movie."""
-    fake_plex.add_library("Movies", [MOVIE])
-    return fake_plex
+    with FakePlex({"Movies": [MOVIE]}) as plex:
+        yield plex
 
 
 def open_index(plex: FakePlex, folder: Path) -> plexindex.Index:
