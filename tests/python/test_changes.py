@@ -153,26 +153,28 @@ def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: Ope
     with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
         index = open_index(server_url=plex.url, token=plex.token)
         index.refresh()
+        session = selection_of(index).session
         with index.watch() as outer:
             until(lambda: len(plex._listeners) == 1)
             outer.stop()
-        until(lambda: not plex._listeners)
+            assert not session.listens(outer)
         watch = index.watch()
         watch.start()
-        until(lambda: plex._listeners)
+        assert len(session._watches) == 1
         del watch
-        until(lambda: not plex._listeners)
-        watch = index.watch(index.changes().cursor)
+        assert not session._watches
+        # The server notices that a listener has gone only when it writes to it.
+        watch, gone = index.watch(index.changes().cursor), [*plex._listeners]
         for number, page in enumerate(watch):
             if number == 0:
-                until(lambda: plex._listeners)
+                assert session.listens(watch)
+                until(lambda: [one for one in plex._listeners if one not in gone])
                 plex.add("Films", NEW)
             if [change.path for change in page] == [NEW]:
                 break
-        until(lambda: not plex._listeners)
+        assert not session._watches
         # A loop does not end what another watch began.
         with index.watch() as other:
             for page in index.watch(timeout=0):
                 list(page)
-            until(lambda: plex._listeners)
-            assert selection_of(index).session.listens(other)
+            assert session.listens(other)
