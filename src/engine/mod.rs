@@ -20,7 +20,6 @@ mod writing;
 pub use memtable::MemtableChange;
 pub use record_rows::RecordTime;
 pub use records::{LONGEST_NAME, Op, Table, TableLimits, Tables};
-pub use segment::IndexKey;
 pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Snapshot, library_indexes};
 pub use sql::{
     ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange,

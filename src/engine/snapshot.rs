@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
-use crate::engine::segment::{IndexKey, ListingSegment};
+use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
@@ -535,7 +535,7 @@ impl LiveSnapshot {
 
     /// Opens or builds the indexes of the libraries in scope that lack one, or waits for a thread that does. Returns `false`
     /// if the deadline passes first; the next call then continues.
-    pub fn prepare_indexes(&self, key: IndexKey, scope: Scope, deadline: Deadline) -> Result<bool> {
+    pub fn prepare_indexes(&self, scope: Scope, deadline: Deadline) -> Result<bool> {
         let segments: Vec<Arc<ListingSegment>> = {
             let snapshot = self.snapshot.read();
             let libraries = snapshot.libraries_in(scope).iter();
@@ -544,7 +544,7 @@ impl LiveSnapshot {
         let start = Instant::now();
         let prepare = |_building: MutexGuard<'_, ()>| {
             for segment in segments {
-                if !segment.prepare_index(key, deadline)? {
+                if !segment.prepare_index(deadline)? {
                     return Ok(false);
                 }
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::queries::Queries;
-use crate::engine::{IndexKey, LibraryRow, MAX_QUESTIONS, SearchRows, Snapshot, library_indexes};
+use crate::engine::{LibraryRow, MAX_QUESTIONS, SearchRows, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, PathQuestion, age_ms};
 use crate::matching::Scope;
@@ -110,8 +110,8 @@ pub struct Assessment {
     pub is_final_if_fresh: bool,
     /// The result is final even if the search did not read the store, or the file.
     pub is_final_without_store: bool,
-    /// The indexes that the search needs, and the libraries of which one has none yet.
-    pub needed_index: Option<(IndexKey, Scope)>,
+    /// The libraries whose indexes the search needs, if one has none yet.
+    pub needed_index: Option<Scope>,
 }
 
 /// A step that a query takes before the answer.
@@ -120,7 +120,7 @@ pub enum Step {
     /// Rebuild missing or damaged segments.
     Rebuild,
     /// Build the missing indexes of these libraries.
-    Index(IndexKey, Scope),
+    Index(Scope),
     /// Verify the invalidated items in the result.
     Verify,
     /// Search unfetched libraries on the server.
@@ -145,8 +145,8 @@ pub struct StepConditions {
     pub libraries: usize,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
-    /// The indexes that the search needs.
-    pub needed_index: Option<(IndexKey, Scope)>,
+    /// The libraries whose indexes the search needs.
+    pub needed_index: Option<Scope>,
     /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
 }
@@ -678,9 +678,9 @@ impl QueryState {
                 Ok(Step::Rebuild)
             };
         }
-        if let Some((key, scope)) = conditions.needed_index.filter(|_| self.indexed < MAX_INDEXED) {
+        if let Some(scope) = conditions.needed_index.filter(|_| self.indexed < MAX_INDEXED) {
             self.indexed += 1;
-            return Ok(Step::Index(key, scope));
+            return Ok(Step::Index(scope));
         }
         if conditions.verifies_first && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);

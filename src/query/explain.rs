@@ -19,8 +19,6 @@ pub struct ExplanationContext<'b> {
     pub unlisted_match: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
     pub view_id: Option<ViewId>,
-    /// Whether the file's size could decide, but the timeout passed before the index of sizes was built.
-    pub lacks_index: bool,
 }
 
 impl ExplanationContext<'_> {
@@ -121,9 +119,6 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
-            if context.lacks_index {
-                text.push_str("; the timeout passed while plexindex indexed the sizes; retry, and the build resumes");
-            }
             if answer.reason == Reason::NotFetched {
                 text = format!("{text}; {}", explain_unfetched(rows));
             }

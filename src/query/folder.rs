@@ -7,12 +7,11 @@ use super::answer::Answer;
 use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::explain_folder;
 use super::queries::Queries;
-use crate::engine::{IndexKey, library_indexes};
+use crate::engine::library_indexes;
 use crate::error::{Result, Status};
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
-    MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, QueriedSize, Resolution, Resolver, Scope,
-    folder_positions,
+    MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, QueriedSize, Resolution, Resolver, folder_positions,
 };
 use crate::model::{Confidence, FolderKind, MatchKind, Reason};
 use crate::platform::clock::Deadline;
@@ -38,8 +37,6 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
-    /// The index of sizes, if a library has none yet, and a size could decide.
-    needed_index: Option<(IndexKey, Scope)>,
 }
 
 impl Queries {
@@ -143,9 +140,6 @@ impl FolderQuery<'_> {
                 resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut resolution);
                 let is_listed_file = resolution.single().is_some_and(|single| single.path == file.found.path);
                 is_confirmed |= resolution.is_by_size && is_listed_file;
-                if resolution.lacks_index {
-                    found.needed_index = Some((IndexKey::Size, Scope::All));
-                }
                 is_contradicted |= resolution.reason == Reason::SizeDiffers;
             });
             true
@@ -209,7 +203,7 @@ impl QueryKind for FolderQuery<'_> {
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
-            needed_index: found.needed_index,
+            needed_index: None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::Queries;
-use crate::engine::{IndexKey, ShowRows, library_indexes};
+use crate::engine::{ShowRows, library_indexes};
 use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use crate::matching::{
     ACCEPTED_SPELLINGS, FoundItem, HitDoubt, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid,
@@ -156,7 +156,7 @@ impl QueryKind for ItemQuery<'_> {
         found.has_only_words = true;
         let libraries = context.snapshot.libraries_in(context.scope);
         let mut segments = libraries.iter().filter_map(|view| view.segment.as_ref());
-        found.needs_index = segments.any(|segment| !segment.has_index(IndexKey::Text));
+        found.needs_index = segments.any(|segment| !segment.has_index());
         if found.needs_index {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl QueryKind for ItemQuery<'_> {
     fn assess(&self, context: &QueryContext<'_>, found: &FoundItems) -> Assessment {
         Assessment {
             needs_rebuild: found.needs_rebuild,
-            needed_index: found.needs_index.then_some((IndexKey::Text, context.scope)),
+            needed_index: found.needs_index.then_some(context.scope),
             ..Assessment::default()
         }
     }

@@ -8,12 +8,11 @@ use super::answer::Answer;
 use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::Queries;
-use crate::engine::{FeedRows, IndexKey, LibraryRow, library_indexes};
+use crate::engine::{FeedRows, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
     ExactBytes, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, OnlyEntry, QueriedSize, Resolution, Resolver,
-    Scope,
 };
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::platform::clock::Deadline;
@@ -187,18 +186,10 @@ impl Queries {
     ) -> Resolution<'v> {
         let size = OnceCell::new();
         let read = || Some(*size.get_or_init(|| self.size_of(path, Deadline::NONE)));
-        let resolve = || {
-            let mut resolution = Resolution::default();
-            NormalPath::with(path, |path| {
-                resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
-            });
-            resolution
-        };
-        let prepare = || self.reading.prepare_indexes(IndexKey::Size, Scope::All, Deadline::NONE);
-        let resolution = resolve();
-        if resolution.lacks_index && prepare().is_ok() {
-            return resolve();
-        }
+        let mut resolution = Resolution::default();
+        NormalPath::with(path, |path| {
+            resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
+        });
         resolution
     }
 }
@@ -330,7 +321,7 @@ impl QueryKind for PathQuery<'_> {
             is_missing: !is_listed && outcome.doubt == HitDoubt::None,
             is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
             is_final_without_store: !wants_size(context, outcome),
-            needed_index: outcome.lacks_index.then_some((IndexKey::Size, Scope::All)),
+            needed_index: None,
         }
     }
 
@@ -471,7 +462,6 @@ impl QueryKind for PathQuery<'_> {
                     .flatten(),
                 unlisted_match: unlisted.map(|(index, key)| (key, snapshot.rows[index].library.title.as_str())),
                 view_id: snapshot.view_id,
-                lacks_index: outcome.lacks_index,
             };
             message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());
             answer.message = &message;

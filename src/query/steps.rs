@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::ask::{MAX_INDEXED, QueryState, Step, StepTargets};
 use super::queries::Queries;
-use crate::engine::{IndexKey, LibraryRow, LibraryRows, Snapshot, is_locked};
+use crate::engine::{LibraryRow, LibraryRows, Snapshot, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::model::{Sequence, ViewId};
 use crate::sync::{
@@ -42,19 +42,12 @@ impl Queries {
         let failure = match step {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
-            Step::Index(key, scope) => {
-                let prepared = self.reading.prepare_indexes(key, scope, call.deadline);
+            Step::Index(scope) => {
+                let prepared = self.reading.prepare_indexes(scope, call.deadline);
                 if !matches!(prepared, Ok(true)) {
                     state.indexed = MAX_INDEXED;
                 }
-                return match prepared {
-                    // Without a size, the answer is only not certain.
-                    Err(error) if key == IndexKey::Size => {
-                        log::debug!("sizes cannot be searched: {error}");
-                        Ok(())
-                    }
-                    prepared => prepared.map(drop),
-                };
+                return prepared.map(drop);
             }
             Step::Verify => {
                 let is_down = |error: &Error| error.status.retry_advice() == RetryAdvice::NotNow && !call.always_asks;

@@ -19,7 +19,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::layout::{
     BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
 };
-use super::read::{folder_hash, put_table, show_hash, upper};
+use super::read::{folder_hash, put_table, show_hash, size_hash, upper};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::sorter::{KeySorter, PairSorter};
 use crate::error::Result;
@@ -55,6 +55,8 @@ pub struct ListingBuilder {
     /// Hashes of file names, each with the entry of the path; and hashes of shows' rating keys, each with the first of
     /// successive items of one season.
     names: PairSorter,
+    /// Hashes of the sizes of files, each with the entry of the path.
+    sizes: PairSorter,
     /// Normal forms of listed paths, for the folder order.
     listed: KeySorter,
     mapped: KeySorter,
@@ -66,7 +68,6 @@ pub struct ListingBuilder {
     parents: Option<([String; 6], Option<u32>)>,
     items: u64,
     parts: u64,
-    items_with_facts: u64,
     content: u64,
     /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
@@ -93,6 +94,7 @@ impl ListingBuilder {
             paths: PairSorter::new(path),
             keys: PairSorter::new(path),
             names: PairSorter::new(path),
+            sizes: PairSorter::new(path),
             listed: KeySorter::new(path),
             mapped: KeySorter::new(path),
             records: SegmentWriter::new(path),
@@ -101,7 +103,6 @@ impl ListingBuilder {
             parents: None,
             items: 0,
             parts: 0,
-            items_with_facts: 0,
             content: 0,
             key_hashes: Vec::new(),
             buffer: Vec::new(),
@@ -186,7 +187,6 @@ impl ListingBuilder {
         self.key_hashes.push(key_hash);
         self.content = self.content.wrapping_add(content_digest(item, &mut self.buffer));
         self.items += 1;
-        self.items_with_facts += u64::from(item.facts.0.is_some());
         self.records.flush_pieces()
     }
 
@@ -199,6 +199,7 @@ impl ListingBuilder {
             return Ok(None);
         };
         let path_begin = self.put_listed_entry(listed, FIRST, first_entry, first_entry)?;
+        self.put_size(item, 0, first_entry)?;
         let offset = record::title_offset(listed, item.title.as_bytes());
         Ok(offset.map(|offset| self.records.position() - (path_begin + offset)))
     }
@@ -212,6 +213,7 @@ impl ListingBuilder {
             if part > 0 {
                 entry = self.align()?;
                 self.put_listed_entry(listed, 0, first_entry, entry)?;
+                self.put_size(item, part, entry)?;
             }
             mapped.extend(self.meta.mappings.to_host(listed).map(|host| (entry, host)));
         }
@@ -256,7 +258,6 @@ impl ListingBuilder {
             items: self.items,
             listed_paths: self.parts,
             content: self.content,
-            items_with_facts: self.items_with_facts,
             assigned: self.meta.assigned,
             uuid: self.meta.library,
             name_mac,
@@ -270,6 +271,9 @@ impl ListingBuilder {
         put_order(self.mapped, &mut body, None)?; // searches by last components find only listed folders
         head.order = body.end_part(begin, 4)?;
         (head.names, head.name_homes) = put_table(names, &mut body)?;
+        let sizes;
+        (sizes, head.size_homes) = put_table(self.sizes, &mut body)?;
+        head.size_slots = sizes.count;
         let out = body.finish(&mut head)?;
         Ok((out, head.length))
     }
@@ -290,6 +294,14 @@ impl ListingBuilder {
             let name_hash = crate::matching::name_hash(form);
             name_hash.map_or(Ok(()), |hash| segment.names.push(hash, entry))
         })
+    }
+
+    /// Adds the size of an item's file to the table of sizes, if it is known.
+    fn put_size(&mut self, item: &Item, part: usize, entry: u32) -> io::Result<()> {
+        match item.size_of(part) {
+            0 => Ok(()),
+            size => self.sizes.push(size_hash(size), entry),
+        }
     }
 
     /// Appends the entry `number`, which refers to the entry `target`, to the records and the path table. `flags` lacks

@@ -78,7 +78,8 @@ impl SegmentPart {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHeader {
     pub kind: FileKind,
-    /// Whether the file is a listing of the version before, of which only the records and the table of keys are readable.
+    /// Whether the file is a listing of the version before, or of a build whose listings had no table of sizes, so that
+    /// only the records and the table of keys are readable.
     pub is_earlier: bool,
     pub length: u64,
     pub generation: u64,
@@ -92,8 +93,6 @@ pub struct SegmentHeader {
     pub listed_paths: u64,
     /// A digest of all items, which does not depend on the items' order.
     pub content: u64,
-    /// Number of items whose facts are known.
-    pub items_with_facts: u64,
     /// See [`super::ListingMeta::assigned`].
     pub assigned: u64,
     pub records: SegmentPart,
@@ -105,8 +104,10 @@ pub struct SegmentHeader {
     pub key_homes: u64,
     pub names: SegmentPart,
     pub name_homes: u64,
-    /// In the header only: the version before had one more number here.
-    pub unused: u64,
+    /// Number of slots of the table of sizes, which follows that of names, and number of its home slots. An earlier build
+    /// had other numbers here: 0 in place of the home slots.
+    pub size_slots: u64,
+    pub size_homes: u64,
     /// The numbers of all entries, in the order of their normal forms.
     pub order: SegmentPart,
     pub checksums: SegmentPart,
@@ -174,6 +175,7 @@ impl SegmentHeader {
         for (word, bytes) in decoded.words().into_iter().zip(head[AT_WORDS..].chunks_exact(8)) {
             *word = u64_at(bytes, 0);
         }
+        decoded.is_earlier |= kind == FileKind::Listing && decoded.size_homes == 0;
         Ok(decoded)
     }
 
@@ -197,7 +199,7 @@ impl SegmentHeader {
             &mut self.names.at,
             &mut self.names.count,
             &mut self.name_homes,
-            &mut self.unused,
+            &mut self.size_homes,
             &mut self.checksums.at,
             &mut self.checksums.count,
             &mut self.checksum_table_hash,
@@ -205,7 +207,7 @@ impl SegmentHeader {
             &mut self.order.at,
             &mut self.order.count,
             &mut self.content,
-            &mut self.items_with_facts,
+            &mut self.size_slots,
             &mut self.assigned,
         ]
     }

@@ -33,7 +33,7 @@ mod sorter;
 mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
-pub use read::{IndexKey, ListingSegment, extension_of};
+pub use read::{INDEX_SUFFIX, ListingSegment, extension_of};
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;

@@ -12,8 +12,8 @@
 //!
 //! Different names, texts or sizes can have the same hash, so the caller must compare what it finds.
 //!
-//! The indexes of a listing's items by GUID and title, and of its files by size, are in files beside the segment. The
-//! first query that needs an index builds it, because most hosts never make such a query. An index is a hash table.
+//! The index of a listing's items by GUID and title is in a file beside the segment. The first query that needs it builds
+//! it, because most hosts never make such a query. The index is a hash table.
 
 use std::io;
 use std::num::NonZero;
@@ -51,10 +51,11 @@ pub struct ListingSegment {
     pub(super) keys: HashTable,
     /// Finds paths by the hash of the likeness of their file names; and see [`folder_hash`] and [`show_hash`].
     names: HashTable,
+    /// Finds listed paths by the hash of the sizes of their files.
+    sizes: HashTable,
     /// The file's path and map mode, which the index file beside it also uses.
     pub(super) place: (PathBuf, MapMode),
-    /// The indexes, by their [`IndexKey`].
-    pub(super) indexes: [IndexSlot; 2],
+    pub(super) index: IndexSlot,
 }
 
 impl ListingSegment {
@@ -82,12 +83,17 @@ impl ListingSegment {
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = SegmentHeader::decode(&bytes, FileKind::Listing)?;
         let file = CheckedBytes::new(bytes, &head)?;
+        let sizes = SegmentPart {
+            at: head.names.element_offset(head.names.len(), SLOT) as u64,
+            count: head.size_slots,
+        };
         Ok(Self {
             paths: HashTable::new(head.paths, head.path_homes),
             keys: HashTable::new(head.keys, head.key_homes),
             names: HashTable::new(head.names, head.name_homes),
+            sizes: HashTable::new(sizes, head.size_homes),
             place: Default::default(),
-            indexes: Default::default(),
+            index: IndexSlot::default(),
             head,
             file,
         })
@@ -199,6 +205,13 @@ impl ListingSegment {
         let _damage_is_marked: ReadResult<()> = self
             .names
             .find(&self.file, name_hash, |number| Ok(!each(&self.entry(number)?)));
+    }
+
+    /// Passes the numbers of the entries of the listed files of this size to `each`, in any order, until it returns `false`.
+    pub fn files_of_size(&self, size: u64, mut each: impl FnMut(u32) -> bool) {
+        let _damage_is_marked: ReadResult<()> = self.sizes.find(&self.file, size_hash(size), |entry| {
+            Ok(self.file_size(entry) == size && !each(entry))
+        });
     }
 
     /// Calls `each` with the first listed entry in each folder whose name has this normal form, and perhaps with others.
@@ -470,8 +483,10 @@ impl ListingSegment {
 
 /// Percentage of home slots in use. A higher load saves memory but makes searches longer.
 const LOAD_PERCENT: usize = 85;
+/// Size of a slot in bytes.
+const SLOT: usize = 8;
 /// A free slot.
-const FREE: [u8; 8] = [0; 8];
+const FREE: [u8; SLOT] = [0; SLOT];
 
 /// Returns the upper half of a hash. Slots store only this half.
 pub fn upper(hash: u64) -> u32 {
@@ -599,6 +614,11 @@ pub fn show_hash(rating_key: &str) -> u64 {
     xxh3_64_with_seed(rating_key.as_bytes(), SHOW)
 }
 
+/// Returns the hash of a file's size.
+pub fn size_hash(size: u64) -> u64 {
+    xxh3_64(&size.to_le_bytes())
+}
+
 /// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
 /// slots.
 pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
@@ -615,26 +635,10 @@ pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(Seg
     Ok((body.end_part(begin, 8)?, homes as u64))
 }
 
-/// By what an index finds items or their files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexKey {
-    /// GUIDs and folded titles.
-    Text,
-    /// The sizes of files.
-    Size,
-}
+/// What the name of the index file has after that of the segment.
+pub const INDEX_SUFFIX: &str = ".index";
 
-impl IndexKey {
-    /// Returns what the name of the index file has after that of the segment.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::Text => ".index",
-            Self::Size => ".sizes",
-        }
-    }
-}
-
-/// An index beside a segment, which the first question that needs it opens or builds.
+/// The index beside a segment, which the first question that needs it opens or builds.
 #[derive(Default)]
 pub struct IndexSlot {
     pub built: OnceBox<ItemIndex>,
@@ -677,8 +681,8 @@ impl ItemIndex {
     }
 
     /// Writes the index to `path`, and opens it through the written file's handle, because another process may evict
-    /// the library and remove the file at any moment. `hashes` contains the hashes of all texts or sizes, each with an
-    /// entry. `name_mac` identifies the segment.
+    /// the library and remove the file at any moment. `hashes` contains the hashes of all texts, each with an entry.
+    /// `name_mac` identifies the segment.
     pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHeader {

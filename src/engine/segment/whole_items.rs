@@ -8,7 +8,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{ReadResult, cannot_write, offset_of};
-use super::read::{IndexKey, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
+use super::read::{INDEX_SUFFIX, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
 use super::record::{self, BARE, EntryRef, RecordReader, SHOW, read_id};
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
@@ -39,11 +39,6 @@ pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
 /// Returns the hash of a GUID or of a folded title in the index of texts.
 fn hash_of_text(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
-}
-
-/// Returns the hash of a file's size in the index of sizes.
-fn hash_of_size(size: u64) -> u64 {
-    xxh3_64(&size.to_le_bytes())
 }
 
 /// Number of items that a call adds to an index between two looks at the clock: some milliseconds.
@@ -198,7 +193,7 @@ impl ListingSegment {
     /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include others, whose
     /// texts have the same hash. Needs the index of texts.
     pub fn items_with(&self, text: &str, each: impl FnMut(Item)) {
-        let Some(index) = self.indexes[IndexKey::Text as usize].built.get() else {
+        let Some(index) = self.index.built.get() else {
             return;
         };
         // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
@@ -213,56 +208,43 @@ impl ListingSegment {
         items.for_each(each);
     }
 
-    /// Passes the numbers of the entries of the files of this size to `each`, in any order, until it returns `false`. Needs
-    /// the index of sizes.
-    pub fn files_of_size(&self, size: u64, mut each: impl FnMut(u32) -> bool) {
-        let Some(index) = self.indexes[IndexKey::Size as usize].built.get() else {
-            return;
-        };
-        let found = index.find(hash_of_size(size), |entry| {
-            Ok(self.file_size(entry) == size && !each(entry))
-        });
-        let _damage_is_marked = found.map_err(|_| self.file.mark_damaged());
-    }
-
     /// Returns whether [`Self::prepare_index`] has nothing to do.
-    pub fn has_index(&self, key: IndexKey) -> bool {
-        self.indexes[key as usize].built.get().is_some() || self.is_broken()
+    pub fn has_index(&self) -> bool {
+        self.index.built.get().is_some() || self.is_broken()
     }
 
-    /// Opens an index, or builds it if its file beside the segment is missing, damaged or outdated. Returns `false` if the
+    /// Opens the index of texts, or builds it if its file beside the segment is missing, damaged or outdated. Returns `false` if the
     /// deadline passes first; the next call then continues. The caller must hold a lock, so that no other thread calls
     /// this method, and the process does not fork.
     ///
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
     /// [`crate::error::Status::StoreFull`] if the disk is full.
-    pub fn prepare_index(&self, key: IndexKey, deadline: Deadline) -> Result<bool> {
-        if self.has_index(key) {
+    pub fn prepare_index(&self, deadline: Deadline) -> Result<bool> {
+        if self.has_index() {
             return Ok(true);
         }
         let (segment_path, mode) = &self.place;
         let mut path = segment_path.clone().into_os_string();
-        path.push(key.suffix());
+        path.push(INDEX_SUFFIX);
         let path = Path::new(&path);
         // A missing segment is built again under the same name, but with different entries. So the index must match the
         // content of the segment too, not only its name.
         let name_mac = self.head.name_mac ^ self.head.checksum_table_hash;
-        let slot = &self.indexes[key as usize];
-        let mut partial = lock(&slot.partial);
+        let mut partial = lock(&self.index.partial);
         // A child of a fork shares the parent's temporary file, so it begins again.
         let begun = partial.take().filter(|partial| partial.process == std::process::id());
         if begun.is_none()
             && let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac)
         {
-            return Ok(slot.built.set(Box::new(index)).is_ok());
+            return Ok(self.index.built.set(Box::new(index)).is_ok());
         }
         let mut begun = begun.unwrap_or_else(|| PartialIndex {
             process: std::process::id(),
             offset: self.first_record(),
             hashes: PairSorter::new(path),
         });
-        match self.continue_index(key, &mut begun, deadline) {
+        match self.continue_index(&mut begun, deadline) {
             Ok(true) => {}
             Ok(false) => {
                 *partial = Some(begun);
@@ -273,35 +255,21 @@ impl ListingSegment {
             Err(error) => return cannot_write(Err(error), path),
         }
         let index = cannot_write(ItemIndex::write(begun.hashes, path, *mode, name_mac), path)?;
-        Ok(slot.built.set(Box::new(index)).is_ok())
+        Ok(self.index.built.set(Box::new(index)).is_ok())
     }
 
-    /// Adds the hashes of the next items to an index. Returns whether the index has all, or `false` if the deadline passes
+    /// Adds the hashes of the next items to the index. Returns whether the index has all, or `false` if the deadline passes
     /// first.
-    fn continue_index(&self, key: IndexKey, index: &mut PartialIndex, deadline: Deadline) -> io::Result<bool> {
+    fn continue_index(&self, index: &mut PartialIndex, deadline: Deadline) -> io::Result<bool> {
         let damaged = |_| io::ErrorKind::InvalidData;
         for count in 1.. {
             let Some((entry, end)) = self.next_first(index.offset).map_err(damaged)? else {
                 break;
             };
-            match key {
-                IndexKey::Text => {
-                    let item = self.read_whole_item(&entry).map_err(damaged)?;
-                    let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
-                    let mut texts = guids.chain(folded_titles_of(&item));
-                    texts.try_for_each(|text| index.hashes.push(hash_of_text(&text), entry.number))?;
-                }
-                IndexKey::Size => {
-                    let mut pushed = Ok(());
-                    self.for_each_size(&entry, |size, entry| {
-                        if size > 0 && pushed.is_ok() {
-                            pushed = index.hashes.push(hash_of_size(size), entry);
-                        }
-                    })
-                    .map_err(damaged)?;
-                    pushed?;
-                }
-            }
+            let item = self.read_whole_item(&entry).map_err(damaged)?;
+            let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
+            let mut texts = guids.chain(folded_titles_of(&item));
+            texts.try_for_each(|text| index.hashes.push(hash_of_text(&text), entry.number))?;
             index.offset = end;
             if count % ITEMS_PER_CHECK == 0 && deadline.has_passed() {
                 return Ok(false);

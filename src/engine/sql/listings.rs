@@ -23,7 +23,7 @@ use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text};
 use super::sweeper::Sweeper;
-use crate::engine::segment::{Difference, FileEnd, IndexKey, ListingSegment, append_page, read_pages};
+use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket};
 use crate::model::{Generation, Item, LibraryId, ListingName, Sequence, SourceState};
@@ -634,9 +634,10 @@ fn referenced_name(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
     }
-    let segment = [IndexKey::Text, IndexKey::Size]
+    // An earlier build had sizes beside the segment, too.
+    let segment = [INDEX_SUFFIX, ".sizes"]
         .iter()
-        .find_map(|key| file.strip_suffix(key.suffix()));
+        .find_map(|suffix| file.strip_suffix(suffix));
     let name = segment.unwrap_or(file).strip_suffix(SUFFIX)?;
     Some(name.rsplit_once('-')?.0) // without the digest of the mappings
 }

@@ -9,7 +9,7 @@ use crate::engine::memtable::{
     EntryPath, Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
 };
 use crate::engine::record_rows::{FormMatches, StoredMatch, by_form};
-use crate::engine::segment::{IndexKey, ListingSegment, extension_of};
+use crate::engine::segment::{ListingSegment, extension_of};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
 use crate::matching::{
@@ -365,9 +365,6 @@ impl LibraryIndex for LibrarySnapshot {
         let Some(segment) = &self.segment else {
             return true;
         };
-        if !segment.has_index(IndexKey::Size) {
-            return false;
-        }
         let mut left = limit;
         segment.files_of_size(size, |number| {
             let hit = Hit::Listed(number);

@@ -145,7 +145,7 @@ pub fn little_space(words: &[&str]) {
 
 #[test]
 fn with_little_address_space_lookups_go_on_or_say_why_not() {
-    let at = Scene::movies(8_000);
+    let at = Scene::movies(7_650);
     let place = place(at.folder(), &at.server);
     let (path, key) = path_of(&at.server, 1, 3);
     let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::against::{host_rule, matches};
 use super::{listing, movie};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
@@ -40,6 +42,20 @@ fn each_show_is_stored_once() {
     assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
 }
 
+/// A build of this version had none. Whoever opens its segment builds a new one with the items.
+#[test]
+fn a_segment_without_a_table_of_sizes_has_only_items() {
+    let mut bytes = listing(&[movie("1", &["/a/x.mkv"])], &Mappings::default());
+    assert!(!ListingSegment::from_bytes(bytes.clone()).expect("opens").is_earlier());
+    // The number of home slots, and the checksum of the header.
+    bytes[16 + 17 * 8..][..8].fill(0);
+    let sum = xxh3_64(&bytes[..504]);
+    bytes[504..512].copy_from_slice(&sum.to_le_bytes());
+    let segment = ListingSegment::from_bytes(bytes).expect("opens");
+    assert!(segment.is_earlier());
+    assert_eq!(segment.items().count(), 1);
+}
+
 #[test]
 fn each_file_has_the_duration_of_its_version() {
     let mut facts = ItemFacts::default();
@@ -78,6 +94,7 @@ fn an_empty_segment_answers() {
         );
         segment.for_each_with_form(path, |_, _| panic!("nothing is listed"));
         segment.each_named(0, |_| panic!("nothing is listed"));
+        segment.files_of_size(1, |_| panic!("nothing is listed"));
     });
     assert!(!segment.is_broken());
 }

@@ -13,15 +13,13 @@ mod right;
 mod stored_items;
 mod swap;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{LibraryProperties, LibrarySnapshot};
-use crate::engine::segment::{IndexKey, ListingSegment};
+use crate::engine::segment::ListingSegment;
 use crate::matching::Mappings;
 use crate::model::{FileFacts, Item, ItemFacts, KnownFacts, LibraryKind};
-use crate::platform::clock::Deadline;
-use against::{listing, movie, write_listing};
+use against::{listing, movie};
 
 /// The names under which the fuzz targets use this module.
 mod parts {
@@ -45,16 +43,6 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
     LibrarySnapshot::new(properties, mappings, Some(Arc::new(segment)), None)
-}
-
-/// A library like [`library`], whose segment and indexes are files beside `path`.
-pub fn library_in(path: &Path, locations: &[&str], items: &[Item]) -> LibrarySnapshot {
-    let none = Mappings::default();
-    write_listing(items, &none, path);
-    let segment = ListingSegment::open(path, parts::MapMode::Read, 0).expect("a segment opens");
-    segment.prepare_index(IndexKey::Size, Deadline::NONE).expect("built");
-    let library = library(locations, &[], &none);
-    LibrarySnapshot::new(library.properties, &none, Some(Arc::new(segment)), None)
 }
 
 /// Facts of an item's files, which have these sizes.

@@ -2,11 +2,10 @@
 //! such files have them. A listed file is found; an unlisted one never gets another item with high confidence.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{library, library_in, sizes};
+use super::{library, sizes};
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{Mappings, NormalPath, QueriedSize, Resolution, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason};
@@ -131,7 +130,7 @@ const ROOTS: [(ItemType, &str); 4] = [
 type QueriedFile = (usize, String, u64, Option<String>);
 
 /// The libraries, and all files as [`QueriedFile`].
-fn collection(folder: &Path, files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
+fn collection(files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
     // No two files share a path, or show the same film, edition or episode: the item of a copy would be right.
     let of_what = |file: &File| {
         let item = &file.item;
@@ -173,7 +172,7 @@ fn collection(folder: &Path, files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<Que
             }
             asked.push((place, file.below.clone(), file.size, file.listed.then_some(key)));
         }
-        views.push(library_in(&folder.join(place.to_string()), &[root], &items));
+        views.push(library(&[root], &items, &Mappings::default()));
     }
     (views, asked)
 }
@@ -183,8 +182,7 @@ proptest! {
 
     #[test]
     fn no_file_gets_another_s_item(files in proptest::collection::vec(file(), 1..60), root in "/(mnt|nas/media|x)") {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (views, asked) = collection(folder.path(), files);
+        let (views, asked) = collection(files);
         let views: Vec<&LibrarySnapshot> = views.iter().collect();
         let none = Mappings::default();
         let listed_size = |wanted: u64| {

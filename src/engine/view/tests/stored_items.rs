@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::against::{host_rule, movie, write_listing};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::segment::{IndexKey, ListingSegment};
+use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{LibraryIndex, Mappings, RequestedGuid, fold_title, has_all_words};
 use crate::model::{Item, ItemType};
@@ -37,7 +37,7 @@ fn view(path: &Path, items: &[Item]) -> LibrarySnapshot {
     let mappings = host_rule();
     write_listing(items, &mappings, path);
     let segment = ListingSegment::open(path, MapMode::Read, 0).expect("opens");
-    segment.prepare_index(IndexKey::Text, Deadline::NONE).expect("built");
+    segment.prepare_index(Deadline::NONE).expect("built");
     let properties = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
@@ -331,17 +331,14 @@ fn an_index_that_is_not_ready_by_the_deadline_is_continued() {
     let path = folder.path().join("a.segment");
     write_listing(&(0..10).map(episode).collect::<Vec<_>>(), &host_rule(), &path);
     let passed = Deadline::after(Duration::ZERO);
-    for (key, suffix) in [(IndexKey::Text, "index"), (IndexKey::Size, "sizes")] {
-        let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
-        // Each call has time for four items.
-        let is_ready = std::array::from_fn(|_| segment.prepare_index(key, passed).expect("built"));
-        assert_eq!(is_ready, [false, false, true], "{key:?}");
-        assert!(segment.has_index(key));
-        // Another process opens what is there, although it has no time.
-        let file = path.with_extension(format!("segment.{suffix}"));
-        assert!(file.exists());
-        let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
-        assert!(!segment.has_index(key));
-        assert!(segment.prepare_index(key, passed).expect("opened"));
-    }
+    let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
+    // Each call has time for four items.
+    let is_ready = std::array::from_fn(|_| segment.prepare_index(passed).expect("built"));
+    assert_eq!(is_ready, [false, false, true]);
+    assert!(segment.has_index());
+    // Another process opens what is there, although it has no time.
+    assert!(path.with_extension("segment.index").exists());
+    let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("opens");
+    assert!(!segment.has_index());
+    assert!(segment.prepare_index(passed).expect("opened"));
 }
