@@ -535,15 +535,19 @@ impl LiveSnapshot {
 
     /// Opens or builds the indexes of the libraries in scope that lack one, or waits for a thread that does. Returns `false`
     /// if the deadline passes first; the next call then continues.
-    pub fn prepare_indexes(&self, scope: Scope, deadline: Deadline) -> Result<bool> {
-        let segments: Vec<Arc<ListingSegment>> = {
-            let snapshot = self.snapshot.read();
-            let libraries = snapshot.libraries_in(scope).iter();
-            libraries.filter_map(|view| view.segment.clone()).collect()
+    pub fn prepare_indexes(&self, snapshot: &Snapshot, scope: Scope, deadline: Deadline) -> Result<bool> {
+        let segments = || {
+            snapshot
+                .libraries_in(scope)
+                .iter()
+                .filter_map(|view| view.segment.as_ref())
         };
+        if segments().all(|segment| segment.has_index()) {
+            return Ok(true);
+        }
         let start = Instant::now();
         let prepare = |_building: MutexGuard<'_, ()>| {
-            for segment in segments {
+            for segment in segments() {
                 if !segment.prepare_index(deadline)? {
                     return Ok(false);
                 }

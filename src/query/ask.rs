@@ -22,8 +22,6 @@ use crate::sync::{
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
-/// Maximum number of times that one query builds indexes: of the stored listings, and of those that it fetches.
-pub const MAX_INDEXED: u32 = 4;
 /// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
 /// URL, or if the server has a new library.
 const MAX_REFRESHES: u32 = 3;
@@ -110,8 +108,6 @@ pub struct Assessment {
     pub is_final_if_fresh: bool,
     /// The result is final even if the search did not read the store, or the file.
     pub is_final_without_store: bool,
-    /// The libraries whose indexes the search needs, if one has none yet.
-    pub needed_index: Option<Scope>,
 }
 
 /// A step that a query takes before the answer.
@@ -119,8 +115,6 @@ pub struct Assessment {
 pub enum Step {
     /// Rebuild missing or damaged segments.
     Rebuild,
-    /// Build the missing indexes of these libraries.
-    Index(Scope),
     /// Verify the invalidated items in the result.
     Verify,
     /// Search unfetched libraries on the server.
@@ -145,8 +139,6 @@ pub struct StepConditions {
     pub libraries: usize,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
-    /// The libraries whose indexes the search needs.
-    pub needed_index: Option<Scope>,
     /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
 }
@@ -175,8 +167,6 @@ pub struct QueryState {
     pub refreshes: u32,
     pub restarts: u32,
     pub rebuilt: u32,
-    /// Number of times that the query has built an index, or tried to.
-    pub indexed: u32,
     pub fetched_libraries: bool,
     pub searched_unfetched: bool,
     /// Whether the query has asked the server about a missing path, or need not ask.
@@ -250,7 +240,6 @@ impl<'t> QueryContext<'t> {
             view_id: self.snapshot.view_id,
             libraries: self.snapshot.rows.len(),
             needs_rebuild: assessment.needs_rebuild,
-            needed_index: assessment.needed_index,
             verifies_first: Q::VERIFIES_FIRST,
         }
     }
@@ -267,8 +256,8 @@ impl<'t> QueryContext<'t> {
     ) -> Result<bool> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
-            // `next_step` never asks for `Rebuild` and `Index`.
-            Step::Rebuild | Step::Index(..) | Step::Answer => {
+            // `next_step` never asks for `Rebuild`.
+            Step::Rebuild | Step::Answer => {
                 return Ok(!self.call.always_asks && query.needs_no_refresh(self, found)?);
             }
             Step::Verify => {
@@ -677,10 +666,6 @@ impl QueryState {
             } else {
                 Ok(Step::Rebuild)
             };
-        }
-        if let Some(scope) = conditions.needed_index.filter(|_| self.indexed < MAX_INDEXED) {
-            self.indexed += 1;
-            return Ok(Step::Index(scope));
         }
         if conditions.verifies_first && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);

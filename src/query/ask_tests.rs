@@ -15,7 +15,6 @@ struct Stated {
     view_id: Option<ViewId>,
     libraries: usize,
     needs_rebuild: bool,
-    needed_index: Option<Scope>,
     path: bool,
     unverified: bool,
     settled: bool,
@@ -33,14 +32,12 @@ impl Stated {
             view_id: self.view_id,
             libraries: self.libraries,
             needs_rebuild: self.needs_rebuild,
-            needed_index: self.needed_index,
             verifies_first: self.path,
         };
         state.next_step(&conditions, |step| {
             self.costly.set(self.costly.get() + u32::from(step != Step::Verify));
             Ok(match step {
                 Step::Rebuild => self.needs_rebuild,
-                Step::Index(..) => self.needed_index.is_some(),
                 Step::Verify => self.unverified,
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
@@ -60,8 +57,6 @@ fn calm() -> Stated {
         ..Stated::default()
     }
 }
-
-const INDEX: Step = Step::Index(Scope::All);
 
 /// [`calm`], except that these facts are true.
 macro_rules! stated {
@@ -92,14 +87,6 @@ fn each_fact_leads_to_its_steps() {
             "lost segments: an error after three attempts",
             stated!(needs_rebuild),
             vec![Rebuild, Rebuild, Rebuild],
-        ),
-        (
-            "an index that changing listings keep outdating",
-            Stated {
-                needed_index: Some(Scope::All),
-                ..calm()
-            },
-            vec![INDEX, INDEX, INDEX, INDEX, Answer],
         ),
         ("invalidated", stated!(unverified), vec![Verify, Answer]),
         (
@@ -306,7 +293,6 @@ fn every_random_walk_ends_without_repeated_steps() {
                 view_id: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
                 libraries: 0,
                 needs_rebuild: !bit(28) && !bit(29),
-                needed_index: (!bit(36) && !bit(37)).then_some(Scope::All),
                 path,
                 unverified: bit(1),
                 settled: !bit(32) && !bit(33) && !bit(34),
@@ -323,7 +309,6 @@ fn every_random_walk_ends_without_repeated_steps() {
             let times = taken.iter().filter(|one| **one == step).count();
             match step {
                 Step::Rebuild => assert!(times < MAX_REBUILDS as usize, "walk {walk}: {taken:?}"),
-                INDEX => assert!(times < MAX_INDEXED as usize, "walk {walk}: {taken:?}"),
                 Step::Refresh => {
                     assert_ne!(
                         refreshed,
@@ -339,10 +324,7 @@ fn every_random_walk_ends_without_repeated_steps() {
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
-            assert!(
-                may_ask || matches!(step, Step::Rebuild | INDEX),
-                "walk {walk}: {step:?} without leave"
-            );
+            assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
             if matches!(step, Step::Search(_)) {
                 assert!(taken.contains(&Step::Ask), "walk {walk}: searched without a question");
             }

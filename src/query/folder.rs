@@ -203,7 +203,6 @@ impl QueryKind for FolderQuery<'_> {
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
             is_final_without_store: is_listed && found.outcome.total == 1,
-            needed_index: None,
         }
     }
 

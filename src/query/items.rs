@@ -35,8 +35,8 @@ struct FoundItems {
     /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
     has_only_words: bool,
     needs_rebuild: bool,
-    /// Whether a library has no index yet; then there are no items.
-    needs_index: bool,
+    /// Whether the timeout passed before each library had an index; then there are no items.
+    lacks_index: bool,
     /// Whether a show has the GUID.
     has_show: bool,
 }
@@ -154,12 +154,12 @@ impl QueryKind for ItemQuery<'_> {
     fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.has_only_words = true;
-        let libraries = context.snapshot.libraries_in(context.scope);
-        let mut segments = libraries.iter().filter_map(|view| view.segment.as_ref());
-        found.needs_index = segments.any(|segment| !segment.has_index());
-        if found.needs_index {
+        let (reading, deadline) = (&context.queries.reading, context.call.deadline);
+        found.lacks_index = !reading.prepare_indexes(context.snapshot, context.scope, deadline)?;
+        if found.lacks_index {
             return Ok(());
         }
+        let libraries = context.snapshot.libraries_in(context.scope);
         let (mut of_shows, mut total_of_shows) = (Vec::new(), 0);
         for (index, view) in libraries.iter().enumerate() {
             let mut shows = Vec::new();
@@ -209,10 +209,9 @@ impl QueryKind for ItemQuery<'_> {
     }
 
     /// Assesses the result. An item is never missing, because a GUID or title does not determine the library.
-    fn assess(&self, context: &QueryContext<'_>, found: &FoundItems) -> Assessment {
+    fn assess(&self, _: &QueryContext<'_>, found: &FoundItems) -> Assessment {
         Assessment {
             needs_rebuild: found.needs_rebuild,
-            needed_index: found.needs_index.then_some(context.scope),
             ..Assessment::default()
         }
     }
@@ -265,7 +264,7 @@ impl QueryKind for ItemQuery<'_> {
             total,
             has_only_words,
             has_show,
-            needs_index,
+            lacks_index,
             ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
@@ -286,7 +285,7 @@ impl QueryKind for ItemQuery<'_> {
         answer.stale = context.is_answer_stale(&state) || !unverified.is_empty();
         let has_unfetched = rows.iter().any(|row| !row.generation.is_fetched());
         let mut message = if answer.status == Status::NotFound {
-            if let Some(status) = needs_index.then_some(Status::NotYet).or(state.timeout_status) {
+            if let Some(status) = lacks_index.then_some(Status::NotYet).or(state.timeout_status) {
                 answer.status = status;
             }
             if has_unfetched || rows.is_empty() && state.timeout_status.is_some() {
@@ -297,7 +296,7 @@ impl QueryKind for ItemQuery<'_> {
                 ItemQuery::Title(_) => ", or a title with all its words",
             };
             let cause = match (answer.status, answer.reason) {
-                _ if *needs_index => {
+                _ if *lacks_index => {
                     ": the timeout passed while plexindex built their index; retry, and the build resumes".to_owned()
                 }
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),

@@ -321,7 +321,6 @@ impl QueryKind for PathQuery<'_> {
             is_missing: !is_listed && outcome.doubt == HitDoubt::None,
             is_final_if_fresh: is_listed && outcome.total == 1 && outcome.doubt == HitDoubt::None && !needs_rebuild,
             is_final_without_store: !wants_size(context, outcome),
-            needed_index: None,
         }
     }
 

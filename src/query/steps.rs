@@ -1,9 +1,9 @@
-//! Takes the steps of a query: repairs a segment, builds an index, verifies items, searches the server, and refreshes
+//! Takes the steps of a query: repairs a segment, verifies items, searches the server, and refreshes
 //! libraries. Decides whether plexindex can still answer after a failure.
 
 use std::time::Instant;
 
-use super::ask::{MAX_INDEXED, QueryState, Step, StepTargets};
+use super::ask::{QueryState, Step, StepTargets};
 use super::queries::Queries;
 use crate::engine::{LibraryRow, LibraryRows, Snapshot, is_locked};
 use crate::error::{Error, Result, RetryAdvice, Status};
@@ -30,7 +30,7 @@ impl Queries {
         let started_at = Instant::now();
         // If a stored listing can answer the query, the call waits only briefly for the server.
         let limited_call = match step {
-            Step::Answer | Step::Rebuild | Step::Index(..) | Step::SearchUnfetched => Some(*call),
+            Step::Answer | Step::Rebuild | Step::SearchUnfetched => Some(*call),
             Step::Refresh if has_unfetched => Some(*call),
             _ if sync.is_local() => Some(*call),
             _ => state.limit_wait(call),
@@ -42,13 +42,6 @@ impl Queries {
         let failure = match step {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
-            Step::Index(scope) => {
-                let prepared = self.reading.prepare_indexes(scope, call.deadline);
-                if !matches!(prepared, Ok(true)) {
-                    state.indexed = MAX_INDEXED;
-                }
-                return prepared.map(drop);
-            }
             Step::Verify => {
                 let is_down = |error: &Error| error.status.retry_advice() == RetryAdvice::NotNow && !call.always_asks;
                 if let Some(error) = sync.recent_failure_for_path().filter(is_down) {
