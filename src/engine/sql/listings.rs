@@ -305,27 +305,6 @@ struct Comparison {
     differences: Option<Vec<Difference>>,
 }
 
-/// The version of an item before or after a listing.
-enum Version<'v> {
-    /// In the current or the new segment: the item's entry number.
-    Listed(&'v ListingSegment, u32),
-    /// A single item.
-    Single(&'v Item),
-}
-
-impl Version<'_> {
-    /// Returns the item; `None` if its segment is damaged.
-    fn item(&self) -> Option<Item> {
-        match self {
-            Self::Listed(segment, first) => segment.whole_item(*first),
-            Self::Single(item) => Some((*item).clone()),
-        }
-    }
-}
-
-/// An item before and after a listing; `None` where the item is not listed.
-type ItemDifference<'v> = (Option<Version<'v>>, Option<Version<'v>>);
-
 /// The outcome of one attempt to publish a listing.
 enum Published {
     Done(Box<LibraryRow>),
@@ -487,7 +466,7 @@ impl Publication {
     /// readers must list the library again.
     fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
         let library = tx.expect_library(listing.library)?;
-        let differences = self.differences(new, compared);
+        let differing = self.differing(new, compared);
         let kept = self.singles.keys();
         let kept = kept.filter_map(|key| Some((&**key, self.single_after(key)?.is_some())));
         let items = count_items_with(Some(&new.segment), kept);
@@ -496,17 +475,19 @@ impl Publication {
             params![listing.library, items.cast_signed(), listing_text(&new.name)],
         )?;
         // The generation changes only if the content does.
-        if library.generation.is_fetched() && differences.as_ref().is_some_and(Vec::is_empty) {
+        if library.generation.is_fetched() && differing.as_ref().is_some_and(Vec::is_empty) {
             return Ok(());
         }
         tx.run(
             "UPDATE libraries SET generation = ?2 WHERE id = ?1",
             params![listing.library, tx.sequence],
         )?;
-        match differences {
-            Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
-                differences.iter().try_for_each(|(was, now)| {
-                    let [was, now] = [was, now].map(|version| item_of(version.as_ref()));
+        match (differing, &compared.old) {
+            (Some(keys), Some(old))
+                if library.generation.is_fetched() && self.is_reported(&keys, new, old, max_reported(items)) =>
+            {
+                keys.iter().try_for_each(|key| {
+                    let [was, now] = self.versions(key, new, old);
                     tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
                 })
             }
@@ -514,51 +495,51 @@ impl Publication {
         }
     }
 
-    /// Returns the items that differ between the library's current state (`was`) and the state to publish (`now`);
-    /// `None` if `compared` does not contain the differences.
-    fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
-        let old = compared.old.as_ref()?;
-        let listed = |segment, first: Option<u32>| Some(Version::Listed(segment, first?));
-        let mut differing: Vec<ItemDifference<'v>> = Vec::new();
-        // Items without single changes differ only if the segments differ.
-        for difference in compared.differences.as_ref()? {
-            let (was, now) = match *difference {
-                Difference::Added(now) => (None, Some(now)),
-                Difference::Removed(was) => (Some(was), None),
-                Difference::Changed(was, now) => (Some(was), Some(now)),
-            };
-            let key_in = |segment: &'v ListingSegment, first: Option<u32>| segment.key_and_path(first?);
-            let (key, _) = key_in(old, was).or_else(|| key_in(&new.segment, now))?;
-            if !self.singles.contains_key(key) {
-                differing.push((listed(old, was), listed(&new.segment, now)));
-            }
-        }
-        // A single item can differ even if the segments do not.
-        for (key, single) in &self.singles {
-            let was = single.as_ref().map(Version::Single);
-            let now = match self.single_after(key) {
-                Some(kept) => kept.as_ref().map(Version::Single),
-                None => listed(&new.segment, new.segment.find(key)),
-            };
-            if item_of(was.as_ref()) != item_of(now.as_ref()) {
-                differing.push((was, now));
-            }
-        }
-        Some(differing)
+    /// Returns an item before and after the publication; `None` where it is not listed, or its segment is damaged.
+    fn versions(&self, key: &str, new: &NewListing, old: &ListingSegment) -> [Option<Item>; 2] {
+        let version = |single: Option<&Option<Item>>, segment: &ListingSegment| match single {
+            Some(single) => single.clone(),
+            None => segment.whole_item(segment.find(key)?),
+        };
+        [
+            version(self.singles.get(key), old),
+            version(self.single_after(key), &new.segment),
+        ]
     }
-}
 
-/// Returns a version's item; `None` if there is no version, or if its segment is damaged.
-fn item_of(version: Option<&Version<'_>>) -> Option<Item> {
-    version.and_then(Version::item)
-}
+    /// Returns the rating keys of the items that the publication changes; `None` if `compared` does not contain the
+    /// differences.
+    fn differing<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<&'v str>> {
+        let old = compared.old.as_ref()?;
+        // Items without single changes differ only if the segments do.
+        let key_of = |difference: &Difference| match *difference {
+            Difference::Added(now) | Difference::Changed(_, now) => new.segment.key_and_path(now),
+            Difference::Removed(was) => old.key_and_path(was),
+        };
+        let listed = compared.differences.as_ref()?.iter();
+        let listed: Option<Vec<_>> = listed.map(|difference| Some(key_of(difference)?.0)).collect();
+        let listed = listed?.into_iter().filter(|key| !self.singles.contains_key(*key));
+        // A single item can differ even if the segments do not.
+        let singles = self.singles.keys().filter(|key| {
+            let [was, now] = self.versions(key, new, old);
+            was != now
+        });
+        Some(listed.chain(singles.map(|key| &**key)).collect())
+    }
 
-/// Returns whether the differences are few enough for the feed to report each difference. `items`: the library's item
-/// count. A removal and an addition can be one change, so the larger of two counts decides: the differing items that
-/// were listed before, and those that are listed after.
-fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
-    let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
-    count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= max_reported(items)
+    /// Returns whether the items with these rating keys are few enough for the feed to report each difference. A removal
+    /// and an addition can be one change, so the larger of two counts decides: the differing items that were listed
+    /// before, and those that are listed after.
+    fn is_reported(&self, keys: &[&str], new: &NewListing, old: &ListingSegment, most: usize) -> bool {
+        let mut counts = [0; 2];
+        for key in keys {
+            let versions = self.versions(key, new, old);
+            for (count, version) in counts.iter_mut().zip(&versions) {
+                *count += usize::from(version.is_some());
+            }
+        }
+        counts.iter().all(|count| *count <= most)
+    }
 }
 
 /// Suffix of segment files.
