@@ -92,11 +92,10 @@ pub trait LibraryIndex: Sized {
     /// with the path's normal form, until it returns `false`.
     fn each_named<'v>(&'v self, name_hash: u64, each: impl FnMut(Form<'v>, Self::Hit<'v>) -> bool);
 
-    /// Calls `each` for the listed files of this size, which is not 0; for about `limit` files. Returns `false` if the
-    /// library has no index of sizes yet.
-    fn each_of_size<'v>(&'v self, size: u64, limit: usize, each: impl FnMut(Self::Hit<'v>)) -> bool;
+    /// Calls `each` for the listed files of this size, which is not 0; for about `limit` files.
+    fn each_of_size<'v>(&'v self, size: u64, limit: usize, each: impl FnMut(Self::Hit<'v>));
 
-    /// Passes the size in bytes and the item's duration in ms of about `count` listed files to `each`, 0 if unknown: of those
+    /// Passes the size in bytes and the duration in ms of about `count` listed files to `each`, 0 if unknown: of those
     /// with the same extension whose paths are before and after this one in the order of their normal forms, of its own, and
     /// of as many that were added since.
     fn each_beside(&self, form: &[u8], count: usize, each: impl FnMut(u64, u64));
@@ -104,7 +103,7 @@ pub trait LibraryIndex: Sized {
     /// Returns the size of a listed file in bytes; 0 if it is unknown.
     fn file_size(&self, hit: Self::Hit<'_>) -> u64;
 
-    /// Returns the duration of a listed item in milliseconds; 0 if it is unknown.
+    /// Returns the duration of a listed file in milliseconds; 0 if it is unknown.
     fn duration_ms(&self, hit: Self::Hit<'_>) -> u64;
 
     /// Finds the listed item with this rating key. The hit has the item's first path; an empty path if the item has no
@@ -373,8 +372,6 @@ pub struct Resolution<'v> {
     pub is_owned: bool,
     /// Whether name and size say which listed file it is.
     pub is_by_size: bool,
-    /// Whether a library has no index of sizes yet, which could decide the answer.
-    pub lacks_index: bool,
     /// Number of common components for a suffix match; 0 for other matches.
     pub common_components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
@@ -393,7 +390,6 @@ impl Default for Resolution<'_> {
             is_broken: false,
             is_owned: false,
             is_by_size: false,
-            lacks_index: false,
             common_components: 0,
             found: SmallVec::new(),
             are_episodes_of_one_file: false,

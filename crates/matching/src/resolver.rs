@@ -123,7 +123,6 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
             owners: [const { Cell::new(0) }; 2],
             name_hash: OnceCell::new(),
             lacks_matches: Cell::new(false),
-            lacks_index: Cell::new(false),
         }
     }
 }
@@ -170,8 +169,6 @@ pub(super) struct PathResolver<'v, 'p, V> {
     name_hash: OnceCell<Option<u64>>,
     /// Whether a library does not know its confirmed matches of the path.
     lacks_matches: Cell<bool>,
-    /// Whether a library that may have another file of the queried file's size has no index of sizes.
-    pub(super) lacks_index: Cell<bool>,
 }
 
 /// A group of libraries that the resolver searches together.
@@ -230,7 +227,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         }
         resolution.is_owned = !match_kind.is_listed() && self.is_owned();
         resolution.is_by_size = evidence == Reason::SameFile && resolution.confidence == Confidence::High;
-        resolution.lacks_index = self.lacks_index.get();
         if self.is_broken() {
             *resolution = Resolution::broken();
         }

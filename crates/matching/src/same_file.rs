@@ -63,7 +63,7 @@ const MAX_OF_SIZE: usize = 64;
 
 /// Returns the step between sizes that this one shows: whole blocks, or whole packets. Where listed sizes have whole blocks,
 /// these are as large as a third of them show. `listed`: as [`Sample::sizes`].
-fn step_of_format<'s>(size: u64, listed: impl Iterator<Item = &'s (u64, u64)> + Clone) -> u64 {
+fn step_of_format<'s>(size: u64, listed: &(impl Iterator<Item = &'s (u64, u64)> + Clone)) -> u64 {
     let (largest, count) = (size & size.wrapping_neg(), listed.clone().count());
     if largest < SECTOR {
         return PACKETS
@@ -86,7 +86,9 @@ fn step_of(size: u64, listed: &[(u64, u64)]) -> u64 {
         .map(|other| other.0.abs_diff(size))
         .chain([size])
         .collect();
-    let common = gaps.windows(2).map(|pair| gcd(pair[0], pair[1]));
+    // Two files of one size show no step.
+    let pairs = gaps.windows(2).filter(|pair| pair[0] != pair[1]);
+    let common = pairs.map(|pair| gcd(pair[0], pair[1]));
     let steps: Vec<u64> = common.filter(|step| *step >= MIN_STEP).collect();
     // The largest that many pairs have in common, and that chance hardly gives to so many.
     let is_shown = |step: &u64| {
@@ -200,7 +202,7 @@ impl Named<'_> {
         let (size, samples) = (file.0, [&self.others, beside]);
         let steps = samples.map(|sample| step_of(size, &sample.sizes).max(frame_of(file, &sample.sizes)));
         let all = samples.iter().flat_map(|sample| &sample.sizes);
-        let step = steps[0].max(steps[1]).max(step_of_format(size, all));
+        let step = steps[0].max(steps[1]).max(step_of_format(size, &all));
         components.any(|components| {
             let possible = size >> if components > 1 { 17 } else { 19 };
             let weight = self.agreeing[components - 1].saturating_mul(step);
@@ -292,32 +294,28 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         Some(named)
     }
 
-    /// Returns how many last components of the queried path all listed files of its size have; 0 if there is none, if there
-    /// are too many, or if a library has no index of sizes yet.
+    /// Returns how many last components of the queried path all listed files of its size have; 0 if there is none, or
+    /// if there are too many.
     fn common_of_size(&self) -> usize {
         let (mut count, mut common) = (0, MAX_COMPONENTS);
-        let is_known = self.each_of_size(self.fetched(), |_, view, hit| {
+        self.each_of_size(self.fetched(), |_, view, hit| {
             count += 1;
             let components = |path| Relation::of(&self.path, path).common_components;
             common = common.min(view.key_and_path(hit).map_or(0, |(_, path)| components(path)));
         });
-        let is_few = is_known && (1..MAX_OF_SIZE).contains(&count);
+        let is_few = (1..MAX_OF_SIZE).contains(&count);
         if is_few { common } else { 0 }
     }
 
-    /// Calls `each` for the files of the queried file's size in these libraries, for about [`MAX_OF_SIZE`] of each. Returns
-    /// `false` if a library has no index of sizes yet.
+    /// Calls `each` for the files of the queried file's size in these libraries, for about [`MAX_OF_SIZE`] of each.
     fn each_of_size(
         &self,
         libraries: impl Iterator<Item = (usize, &'v V::Target)>,
         mut each: impl FnMut(usize, &'v V::Target, HitOf<'v, V>),
-    ) -> bool {
+    ) {
         for (library, view) in libraries {
-            if !view.each_of_size(self.size(), MAX_OF_SIZE, |hit| each(library, view, hit)) {
-                self.lacks_index.set(true);
-            }
+            view.each_of_size(self.size(), MAX_OF_SIZE, |hit| each(library, view, hit));
         }
-        !self.lacks_index.get()
     }
 
     /// Returns whether chance may give the queried file's size to other files that have at least so many last components:
@@ -349,10 +347,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             return false;
         }
         let mut found = Candidates::new();
-        let is_known = self.each_of_size(self.fetched_in_scope(), |library, view, hit| {
+        self.each_of_size(self.fetched_in_scope(), |library, view, hit| {
             found.add_candidate(0, Self::candidate(library, view, hit));
         });
-        let is_one_file = is_known && found.total > 0 && found.have_same_path();
+        let is_one_file = found.total > 0 && found.have_same_path();
         if is_one_file {
             *candidates = found;
         }

@@ -354,7 +354,7 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    fn each_of_size<'v>(&'v self, size: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) -> bool {
+    fn each_of_size<'v>(&'v self, size: u64, limit: usize, mut each: impl FnMut(Hit<'v>)) {
         for record in self.memtable.records() {
             let Some(item) = self.live_item(record) else {
                 continue;
@@ -362,9 +362,7 @@ impl LibraryIndex for LibrarySnapshot {
             let parts = (0..item.parts.len()).filter(|part| item.size_of(*part) == size);
             parts.for_each(|part| each(hit_of(record, part)));
         }
-        let Some(segment) = &self.segment else {
-            return true;
-        };
+        let Some(segment) = &self.segment else { return };
         let mut left = limit;
         segment.files_of_size(size, |number| {
             let hit = Hit::Listed(number);
@@ -377,7 +375,6 @@ impl LibraryIndex for LibrarySnapshot {
             }
             left > 0
         });
-        true
     }
 
     fn each_beside(&self, form: &[u8], count: usize, mut each: impl FnMut(u64, u64)) {
