@@ -32,6 +32,8 @@ RUST_SOURCES = (
     "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
     "scripts/make_man.py", "CHANGELOG.md", "pytest.ini", "tests/python/*.py",
 )  # fmt: skip
+# They test the repository: its documents, installs and packages.
+OTHER_TESTS = ("test_abi.py", "test_documents.py", "test_install.py", "test_wheel.py")
 
 COMPILES = """\
 Compiling plexindex, which is written in Rust, for this machine. That takes two to three minutes on two cores.
@@ -52,6 +54,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
         if self.target_name == "sdist":
             found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
+            found = [path for path in found if path.name not in OTHER_TESTS]
             # The licences here are links to those of the repository.
             included = {os.path.realpath(path): name for path, name in build_data["force_include"].items()}
             included.update({str(path): f"rust/{path.relative_to(rust)}" for path in found})

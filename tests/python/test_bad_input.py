@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import math
 import os
@@ -135,6 +136,7 @@ def test_an_argument_of_the_wrong_type_is_named(
         ("a path", lambda: some.match(7)),
         ("timeout", lambda: some.match(listed, timeout="x")),
         ("progress", lambda: some.match(listed, progress=3)),
+        ("progress must be a plain function", lambda: some.match(listed, progress=asyncio.sleep)),
         *((name, partial(some.match, listed, **{name: value})) for name in ("check", "offline") for value in (1, None)),
         *(("size", partial(some.match, listed, size=size)) for size in (True, 1.5, "", 1 << 64)),
         ("size", lambda: some.match_paths([listed], size=5)),

@@ -10,6 +10,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import plexindex
 import plexindex.aio
@@ -46,6 +48,34 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
     next(found)
     assert found.cursor is None
     assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
+
+
+def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of the step turns the page all the same."""
+    found = index.changes(full=True)
+    selection, pages = found._selection, []
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        pages.append(options)
+        time.sleep(0.05)
+        return selection_of(index).request(*arguments, **{**options, "limit": 100})
+
+    async def read() -> list[str | None]:
+        seen = []
+        while True:
+            try:
+                seen.append((await asyncio.wait_for(found.__anext__(), 0.01)).path)
+            except asyncio.TimeoutError:
+                continue
+            except StopAsyncIteration:
+                return seen
+
+    monkeypatch.setattr(found, "_selection", SimpleNamespace(request=slow, handle=selection.handle))
+    found._page = {"cursor": None, "more": True}
+    found._entries = iter([])
+    seen = asyncio.run(read())
+    assert len(pages) == 5
+    assert len(seen) == len(set(seen)) == 420
 
 
 def test_without_requests_old_changes_are_stale(server: Server, open_index: OpenIndex, tmp_path: Path) -> None:

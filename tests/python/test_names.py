@@ -263,7 +263,11 @@ def used(server: Server, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("problem", "kind"),
-    [(RuntimeError("plex.tv is away"), plexindex.UnauthorizedError), (KeyboardInterrupt(), KeyboardInterrupt)],
+    [
+        (RuntimeError("plex.tv is away"), plexindex.UnauthorizedError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (GeneratorExit(), plexindex.UnauthorizedError),
+    ],
 )
 def test_what_the_callable_raises(
     server: Server, tmp_path: Path, problem: BaseException, kind: type[BaseException]

@@ -45,12 +45,10 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
 
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library, version = Path(_native.load().path), plexindex.__version__
-    crates = PACKAGE / "THIRD-PARTY"  # as `make wheel` does
-    crates.touch()
-    try:
-        wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library))
-    finally:
-        crates.unlink()
+    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
+    package = Path(shutil.copytree(PACKAGE, tmp_path / "bindings/python", ignore=left_out))
+    (package / "THIRD-PARTY").touch()  # as `make wheel` does
+    wheel = build("wheel", tmp_path / "dist", package, PLEXINDEX_PREBUILT=str(library))
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
     assert not wheel.name.endswith("-any.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -172,10 +170,12 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
     assert {
         *(f"rust/{name}" for name in ("Cargo.lock", "build.rs", ".cargo/config.toml")),
         *("LICENSE-MIT", "LICENSE-APACHE", "src/plexindex/py.typed", "rust/include/plexindex.h"),
-        *("rust/include/plexindex.schema.json", "rust/CHANGELOG.md", "rust/tests/python/test_wheel.py"),
+        *("rust/include/plexindex.schema.json", "rust/CHANGELOG.md", "rust/tests/python/test_answers.py"),
         "rust/bindings/c/src/functions/lookup.rs",
     } <= names
     assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]
+    collects = ["-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "tests/python"]
+    subprocess.run([sys.executable, *collects], cwd=tmp_path / "rust", check=True, stdout=subprocess.DEVNULL)
     metadata = ["cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1"]
     manifest = tmp_path / "rust/Cargo.toml"
     subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)

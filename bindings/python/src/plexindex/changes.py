@@ -7,7 +7,7 @@ from time import monotonic, sleep
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Iterator, convert, importing
+from ._core import TYPE_CHECKING, Iterator, RLock, convert, importing
 from ._core.convert import text_of
 from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
@@ -101,25 +101,33 @@ class Changes:
         self.stale = missed is not None
         """Whether changes may be missing."""
         self._page: dict[str, Any] = {"cursor": since, "more": True}
+        self._lock = RLock()
         # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
         # error here.
-        self._turn_page()
+        self._turn_page(self._page)
         self.age: float | None = oldest(selection.facts())
         """Seconds between the last check that the listing was current and this call. With several libraries, the
         maximum. None if nothing was fetched yet.
         """
 
-    def _turn_page(self) -> bool:
-        """Moves the cursor to the end of the current page, and reads the next page. Returns whether there is one."""
-        self.cursor = self._page["cursor"]
-        if not self._page["more"]:
-            return False
-        full = self._full and self.cursor is None
-        self._page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
-        self._entries: Iterator[dict[str, Any]] = iter(self._page["changes"])
-        if not self._page["changes"]:
-            self.cursor = self._page["cursor"]
-        return True
+    def _turn_page(self, read: dict[str, Any]) -> bool:
+        """Moves the cursor to the end of the page that was ``read``, and reads the next page. Returns whether there is
+        one. A step that was cancelled still turns the page, and another thread may have: then this does nothing.
+        """
+        with self._lock:
+            if self._page is not read:
+                return True
+            self.cursor = read["cursor"]
+            if not read["more"]:
+                return False
+            full = self._full and self.cursor is None
+            page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
+            if not page["changes"]:
+                self.cursor = page["cursor"]
+            # In this order: who sees the new page sees its entries.
+            self._entries: Iterator[dict[str, Any]] = iter(page["changes"])
+            self._page = page
+            return True
 
     def _next_change(self) -> Change | None:
         """Returns the next change of the current page; None at the page's end."""
@@ -134,10 +142,12 @@ class Changes:
         return self
 
     def __next__(self) -> Change:
-        while (change := self._next_change()) is None:
-            if not self._turn_page():
+        while True:
+            page = self._page
+            if (change := self._next_change()) is not None:
+                return change
+            if not self._turn_page(page):
                 raise StopIteration
-        return change
 
     def __aiter__(self) -> Changes:
         return self
@@ -146,10 +156,12 @@ class Changes:
         with importing:
             from asyncio import to_thread
 
-        while (change := self._next_change()) is None:
-            if not await to_thread(self._turn_page):
+        while True:
+            page = self._page
+            if (change := self._next_change()) is not None:
+                return change
+            if not await to_thread(self._turn_page, page):
                 raise StopAsyncIteration
-        return change
 
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"

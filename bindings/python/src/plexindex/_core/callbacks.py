@@ -61,16 +61,18 @@ def receive(owner: Any) -> Generator[int, int, None]:
     """Yields to C whether a call must end, for each address that C passes to its callback. ``owner.goes_on`` answers;
     ``owner.error`` is set to the exception that it raises.
     """
-    ends = 0
+    ends, is_called = 0, False
     while True:
         try:
             while True:
                 address = yield ends
+                is_called = True
                 ends = 0 if owner.goes_on(address) else 1
-        except GeneratorExit:
-            return
+                is_called = False
         except BaseException as error:
-            owner.error, ends = error, 1
+            if not is_called and isinstance(error, GeneratorExit):
+                return
+            owner.error, ends, is_called = error, 1, False
 
 
 _send: Any = c.PROGRESS_FN(type(receive(None)).send)
@@ -174,12 +176,8 @@ class Call:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
-        try:
-            progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
-            return self.listener(progress) is not False
-        except GeneratorExit as error:  # otherwise the generator that C calls would end
-            self.error = error
-            return False
+        progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
+        return self.listener(progress) is not False
 
     def __enter__(self) -> Call:
         return self

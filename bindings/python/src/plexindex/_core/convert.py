@@ -144,10 +144,16 @@ def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
     return encoded
 
 
+# CO_COROUTINE of `inspect`, which takes longer to import than this package.
+_IS_COROUTINE = 0x80
+
+
 def callback(name: str, given: Any) -> Any:
-    """Rejects a callback that is neither callable nor None. This early check makes the traceback show the caller."""
+    """Rejects a callback that is neither a function nor None. This early check makes the traceback show the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
+    if getattr(getattr(given, "__code__", None), "co_flags", 0) & _IS_COROUTINE:
+        raise TypeError(f"{name} must be a plain function: plexindex calls it on a thread, and does not await it")
     return given
 
 

@@ -24,7 +24,8 @@ def open_session(options: dict[str, Any]) -> Session:
     token = options.pop("token")
     text, renew = (token(), token) if callable(token) else (token, None)
     if hasattr(text, "__await__"):
-        text.close()
+        if hasattr(text, "close"):
+            text.close()  # otherwise, Python warns that nobody awaited it
         raise TypeError("token must be a string or a function that returns one: plexindex.aio.open takes a coroutine")
     mappings = options["mappings"]
     if isinstance(mappings, (str, bytes, dict)) or not hasattr(mappings, "__iter__"):
