@@ -55,6 +55,8 @@ def test_the_same_names_take_the_same_arguments() -> None:
                 continue
             twin = inspect.unwrap(getattr(ours, name))
             assert list(inspect.signature(twin).parameters) == list(inspect.signature(method).parameters), name
+        facts = {name for name, fact in vars(theirs).items() if isinstance(fact, property)}
+        assert facts - {"index", "_handle"} <= vars(ours).keys()
     # A library has no argument for a library, also for type checkers.
     assert "library" not in inspect.signature(plexindex.Library.match).parameters
     opens = inspect.signature(plexindex.open).replace(return_annotation=aio.Opening)
@@ -70,19 +72,24 @@ def test_an_unknown_argument_is_refused_also_if_the_answer_is_at_hand(index: ple
     twin: Any = aio.AsyncIndex(index)
     with pytest.raises(TypeError, match="tiemout"):
         twin.match("/data/movies/none.mkv", tiemout=3)
+    for method in (twin.stats, twin.server, twin.refresh, twin.table("notes").clear):
+        with pytest.raises(TypeError, match="ends"):
+            asyncio.run(method(ends=1))
+    assert (twin.library(1).title, twin.library(1).item_count, twin.is_open) == ("Movies", 300, True)
 
 
 def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     server.fault(kind="sections", action="delay", ms=200, count=0)
-    most = 0
+    most, before = 0, set(threading.enumerate())
 
     async def ask() -> None:
         nonlocal most
         own = aio.AsyncIndex(index)
         tasks = [asyncio.create_task(own.match(f"/{number}", timeout=0.5)) for number in range(100)]
         while not all(task.done() for task in tasks):
-            most = max(most, sum(thread.name.startswith("plexindex") for thread in threading.enumerate()))
+            own_threads = set(threading.enumerate()) - before
+            most = max(most, sum(thread.name.startswith("plexindex") for thread in own_threads))
             await asyncio.sleep(0.01)
         for task in tasks:
             with contextlib.suppress(plexindex.Error):
@@ -143,22 +150,79 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
         asyncio.run(ask(plex))
 
 
-def test_an_error_of_the_store_reaches_each_wait(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hung_request_holds_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(plex: FakePlex, name: str, ttl: float) -> None:
+        async with aio.open(tmp_path / name, plex.url, plex.token, library_ttl=ttl) as index:
+            await index.refresh()
+            plex.pause()
+            hung: list[asyncio.Task[Any]] = [asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60, every=0.1))]
+            await asyncio.sleep(0.3)
+            began = time.monotonic()
+            # A wait answers from the store: at once, or if it must ask first, when its timeout passes.
+            found = await index.wait_for("/m/Old.mkv", timeout=0.5)
+            assert (found.title, found.stale) == ("Old", not ttl)
+            for offline in (True, False):
+                pages = [page async for page in index.watch(timeout=0.3, offline=offline)]
+                assert all(page.stale for page in pages) is not ttl
+            # Nor do calls that send no request wait for threads.
+            hung += [asyncio.create_task(index.refresh(check=True)) for _ in range(3)]
+            await asyncio.sleep(0.1)
+            await index.table("notes").set("a", b"1")
+            await index.set_token(plex.token)
+            assert (await index.lookup_keys(["/x"]), (await index.stats())["items"]) == ([None], 1)
+            assert time.monotonic() - began < 3
+            for task in hung:
+                task.cancel()
+            plex.resume()
+            await asyncio.gather(*hung, return_exceptions=True)
+
+    monkeypatch.setattr(aio, "_THREADS", 2)
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex, "fresh", 3600))
+        asyncio.run(ask(plex, "expired", 0))
+
+
+def test_an_error_of_the_store_reaches_each_watch(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.refresh()
     session = selection_of(index).session
     request = session.request
 
     def fail(method: str, *arguments: Any, **options: Any) -> Any:
-        if method.startswith("changes."):
+        if method == "changes.wait":
             raise plexindex.StoreError("the disk is full")
         return request(method, *arguments, **options)
 
     async def ask() -> None:
         own = aio.AsyncIndex(index)
+
+        async def follow() -> None:
+            async for _ in own.watch(timeout=60):
+                pass
+
         monkeypatch.setattr(session, "request", fail)
-        waits = [own.wait_for(f"/{number}.mkv", timeout=60) for number in range(2)]
-        for error in await asyncio.gather(*waits, return_exceptions=True):
+        for error in await asyncio.gather(follow(), follow(), return_exceptions=True):
             assert isinstance(error, plexindex.StoreError)
+
+    asyncio.run(ask())
+
+
+def test_a_call_says_that_no_thread_can_start(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def ask() -> None:
+        own = aio.AsyncIndex(index)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            calls = (
+                own.table("notes").set("a", b"1"),
+                own.wait_for("/x.mkv", timeout=1),
+                own.watch().__aiter__().__anext__(),
+            )
+            for call in calls:
+                with pytest.raises(plexindex.StoreError, match="start new thread"):
+                    await call
+        assert await own.table("notes").get("a") is None, "the call that failed runs no more"
 
     asyncio.run(ask())
 
@@ -210,6 +274,27 @@ def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
         asyncio.run(ask(plex))
 
 
+def test_a_task_that_is_cancelled_twice_has_its_report(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            plex.pause()
+            task = asyncio.create_task(index.library("Films").edit_items(["101"], {"label": ["x"]}))
+            for _ in range(2):
+                await asyncio.sleep(0.2)
+                task.cancel()
+            await asyncio.sleep(0.1)
+            assert not task.done(), "a request runs"
+            plex.resume()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+            report = getattr(caught.value, "report", None) or getattr(caught.value.__context__, "report", None)
+            assert isinstance(report, plexindex.EditReport)
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
 def test_changes_hop_to_a_thread_once_a_page(open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     index, hops = open_index(), 0
     index.refresh()
@@ -234,7 +319,7 @@ async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> Async
     """An index whose only thread is busy until the block ends."""
     monkeypatch.setattr(aio, "_THREADS", 1)
     own, end = aio.AsyncIndex(index), threading.Event()
-    task = asyncio.ensure_future(own._run(end.wait))
+    task = asyncio.ensure_future(own._run(None, end.wait))
     await asyncio.sleep(0)
     try:
         yield own
@@ -272,13 +357,10 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
 def test_a_table_and_many_keys_do_not_hold_the_loop(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask() -> None:
         async with busy(index, monkeypatch) as own:
-            table = own.table("notes")
-            task = asyncio.create_task(table.set("a", b"1", expire=60))
-            keys = asyncio.create_task(own.lookup_keys(["/x"]))
-            await asyncio.sleep(0.05)
-            assert not (task.done() or keys.done())
-        await task
-        assert await keys == [None]
+            table, here = own.table("notes"), threading.get_ident()
+            await table.set("a", b"1", expire=60)  # on a thread, though the others are busy
+            assert await own._stored(threading.get_ident) != here
+            assert await own.lookup_keys(["/x"]) == [None]
         assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
         assert not await table.add("a", b"2")
         assert [name async for name in table] == ["a"]
@@ -308,6 +390,8 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
         with pytest.raises(AttributeError, match="await"):
             opening.match  # noqa: B018
         async with opening as index:
+            with pytest.raises(RuntimeError, match="entered"):
+                await opening.__aenter__()
             for name in ("first", "second"):
                 server.post("tokens", {"tokens": [{"token": name}]})
                 assert await index.refresh(full=True)

@@ -1,9 +1,10 @@
 """The same index for ``asyncio``.
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
-32 threads. All waits and watches of an index share one further thread, so a fetch of one delays the others. If you
-cancel a task, its call ends: a fetch ends within about a tenth of a second, the index keeps the fetched part, and the
-next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the call's thread.
+32 threads, and those that send no request on 4 others. Waits look at the store, and use a thread only to ask the
+server. If you cancel a task, its call ends: a fetch ends within about a tenth of a second, the index keeps the fetched
+part, and the next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the
+call's thread.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ._core.selection import query_flags, selection_of
 from .changes import Pages, Watch
 from .compare import Comparison
 from .edits import edit
-from .errors import AbortedError, ClosedError, Error, ServerUnavailableError, StoreError, TimeoutError
+from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
 from .item import Item
 from .library import Library
 from .match import Match
@@ -57,8 +58,8 @@ __all__ = [
     "Opening", "open",
 ]  # fmt: skip
 
-# Maximum number of threads of an index.
-_THREADS = 32
+# Maximum number of threads of an index, and of those for calls that send no request.
+_THREADS, _STORE_THREADS = 32, 4
 # Minimum number of seconds in which a free thread begins a call.
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
@@ -69,98 +70,100 @@ _ends_at = threading.local()
 _BETWEEN_LOOKS = 0.2
 
 
-class _Threads(ThreadPoolExecutor):
+class _Threads:
     """The threads of an index."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(_THREADS, thread_name_prefix="plexindex")
-        self.session, self.waits = session, _Waits(session)
+        self.session, self.bell = session, _Bell(session)
+        # A hung request does not delay what needs only the store.
+        self.store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
+        self.calls = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
         self.tokens: set[Future[Any]] = set()
         """The host's coroutines that return a token now."""
+        self.checked: dict[int, float] = {}
+        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
+        self.asked: set[object] = set()
+        """The library, file and size of each wait that asks the server now."""
 
-
-class _Wait:
-    """A wait for a file or for a watch's next page, on the thread that all waits of an index share."""
-
-    def __init__(self, look: Callable[[_Wait, bool], Any], *, asks: bool = True) -> None:
-        """``look`` returns what the wait is for, or None, and can set ``at``, the time of the next look. ``asks``:
-        whether it can send requests.
-        """
-        self.look, self.asks, self.at, self.future, self._context = look, asks, 0.0, Future[Any](), copy_context()
-        self.future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
-
-    def go_on(self, *, is_due: bool) -> bool:
-        """Looks, because something has changed or is due, or because it is time. Returns whether to go on waiting."""
+    def submit(self, run: Callable[[], Any], *, stored: bool) -> Future[Any]:
+        """Begins a call. Raises StoreError if no thread can start."""
+        given: list[Callable[[], Any]] = [run]
         try:
-            found = self._context.run(self.look, self, is_due)
-            if found is not None:
-                self.future.set_result(found)
-            return found is None
-        except BaseException as error:
-            self.future.set_exception(error)
-            return False
+            return (self.store if stored else self.calls).submit(copy_context().run, lambda: given.pop()())
+        except RuntimeError as error:
+            given[:] = [lambda: None]  # the pool may still have it
+            if "start new thread" in str(error):
+                raise _no_thread(error) from error
+            raise self.session.closed_error() from None
+
+    def shutdown(self) -> None:
+        self.store.shutdown(wait=False)
+        self.calls.shutdown(wait=False)
 
 
-class _Waits:
-    """The waits of an index, for which one thread looks after each change in the store."""
+class _Bell:
+    """The thread that tells an index's watches of changes. It sends no request, so nothing delays it."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._waits = session, threading.Lock(), list[_Wait]()
+        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[bool], bool]()
         self._sleep, self._is_running = Stoppable(None), False
-        self.checked: dict[int, float] = {}
-        """When a wait asked the server for changes of a library, by the id of its handle."""
 
-    def add(self, wait: _Wait) -> None:
+    def next(self, *, asks: bool) -> Future[bool]:
+        """Returns what gets a result when something has changed: whether the watch is to ask the server. ``asks``: also
+        when a listing has expired or an event has arrived.
+        """
+        future: Future[bool] = Future()
+        future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
         with self._lock:
             if not self._is_running:
-                threading.Thread(target=self._run, name="plexindex-wait", daemon=True).start()
-            self._is_running = True
-            self._waits.append(wait)
+                _start(self._run, "plexindex-wait")
+            wakes = asks and self._is_running and not any(self._waits.values())
+            self._is_running, self._waits[future] = True, asks
+        if wakes:
+            self._wake()
+        return future
+
+    def drop(self, future: Future[bool]) -> None:
+        """Forgets a watch. Without any, the thread ends."""
+        with self._lock:
+            is_last = self._waits.pop(future, None) is not None and not self._waits
+        if is_last:
+            self._wake()
+
+    def _wake(self) -> None:
         self._sleep.stop()
-        with suppress(ClosedError):  # the wait says so
+        with suppress(ClosedError):  # the thread says so
             self._session.ask(self._session.native.wake_waiting)
 
-    def remove(self, wait: _Wait) -> None:
-        with self._lock, suppress(ValueError):
-            self._waits.remove(wait)
-
     def _run(self) -> None:
-        cursor: str | None = None
+        request, cursor = self._session.request, None
         while True:
             with self._lock:
-                waits, self._sleep.stopped = list(self._waits), False
-                self._is_running = bool(waits)
-            if not waits:
-                return
+                self._sleep.stopped = False
+                self._is_running = bool(self._waits)
+                if not self._waits:
+                    return
+                given = {"cursor": cursor, "offline": not any(self._waits.values())}
             try:
-                is_due, cursor = self._next_change(cursor, waits)
-            except BaseException as error:
-                cursor = None
-                for wait in waits:
-                    wait.future.set_exception(error)
-                    self.remove(wait)
+                if cursor and not request("changes.wait", inf, self._sleep, **given)["ready"]:
+                    continue
+                # The cursor is from before the turns that follow. What changed before the first one is unknown.
+                is_due, cursor = cursor is not None, request("changes.list", limit=1)["cursor"]
+            except AbortedError:
                 continue
-            for wait in waits:
-                if (is_due or wait.at <= monotonic()) and not wait.go_on(is_due=is_due):
-                    self.remove(wait)
+            except BaseException as error:
+                is_due, cursor = True, None
+                if not isinstance(error, Error) or isinstance(error, (ClosedError, StoreError)):
+                    self._tell(Future.set_exception, error)
+                    continue
+                sleep(_BETWEEN_LOOKS)  # such as a feed that begins anew
+            self._tell(Future.set_result, is_due)
 
-    def _next_change(self, cursor: str | None, waits: list[_Wait]) -> tuple[bool, str | None]:
-        """Waits until a change or a due refresh, a new wait, or the time of a look. Returns whether something has
-        changed or is due, and a cursor of the feed, which begins before the looks that follow.
-        """
-        request, left = self._session.request, min(wait.at for wait in waits) - monotonic()
-        given = {"cursor": cursor, "offline": not any(wait.asks for wait in waits)}
-        try:
-            if cursor and (left <= 0 or not request("changes.wait", left, self._sleep, **given)["ready"]):
-                return False, cursor
-            return True, request("changes.list", limit=1)["cursor"]
-        except AbortedError:
-            return False, cursor
-        except Error as error:
-            if isinstance(error, (ClosedError, StoreError)):
-                raise
-            sleep(max(0.0, min(left, _BETWEEN_LOOKS)))  # such as a feed that begins anew
-            return True, None
+    def _tell(self, tell: Callable[[Future[bool], Any], None], what: object) -> None:
+        with self._lock:
+            waits, self._waits = self._waits, {}
+        for wait in waits:
+            tell(wait, what)
 
 
 class _Caller:
@@ -172,11 +175,7 @@ class _Caller:
         self._target, self._threads = target, threads
 
     async def _run(
-        self,
-        call: Callable[..., Any],
-        *arguments: Any,
-        ends: Stoppable | Comparison | None = None,
-        **options: Any,
+        self, ends: Stoppable | Comparison | None, call: Callable[..., Any], /, *arguments: Any, **options: Any
     ) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
@@ -191,10 +190,7 @@ class _Caller:
                 options["timeout"] = max(_ends_at.time - monotonic(), 0)
             return call(*arguments, **options)
 
-        try:
-            future = self._threads.submit(copy_context().run, run)
-        except RuntimeError:  # the index is closed
-            raise self._threads.session.closed_error() from None
+        future = self._threads.submit(run, stored=False)
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
@@ -213,6 +209,10 @@ class _Caller:
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
 
+    async def _stored(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        """Makes a call that sends no request, on a thread."""
+        return await asyncio.wrap_future(self._threads.submit(partial(call, *arguments, **options), stored=True))
+
     def _ends(self, progress: ProgressArg) -> Stoppable:
         """Returns a callback that can end a call, with the host's own one."""
         return Stoppable(convert.callback("progress", progress) or self._threads.session.progress)
@@ -224,44 +224,31 @@ class _Caller:
         options["progress"] = ends = self._ends(options.get("progress"))
         return ends
 
-    async def _cancellable(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    async def _cancellable(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        return await self._run(call, *arguments, ends=self._stoppable(options), **options)
+        return await self._run(self._stoppable(options), call, *arguments, **options)
 
     def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Returns the values of a generator with ``progress``."""
         ends = self._stoppable(options)
         return self._each(call(*arguments, **options), ends, options.get("timeout"))
 
-    async def _each(self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None) -> Any:
+    async def _each(
+        self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None, *, stored: bool = False
+    ) -> Any:
         """Yields the values of a generator, many at once."""
 
         def some(**_: object) -> list[Any]:
             return list(islice(values, _AT_ONCE))
 
         try:
-            while found := await self._run(some, timeout=timeout):
+            while found := await (self._stored(some) if stored else self._run(None, some, timeout=timeout)):
                 timeout = None
                 for one in found:
                     yield one
         finally:
             ends.stop()
             _alone(partial(_end, values))
-
-    async def _wait(self, wait: _Wait, ends: Stoppable, until: float = inf) -> Any:
-        """Returns what a wait is for, or None if the time passes first. Cancelling the task stops ``ends``."""
-        self._threads.waits.add(wait)
-        result = asyncio.wrap_future(wait.future)
-        try:
-            left = until - monotonic()
-            await asyncio.wait([result], timeout=None if left > threading.TIMEOUT_MAX else max(left, 0))
-            return result.result() if result.done() else None
-        finally:
-            if not result.done():
-                ends.stop()
-                result.cancel()
-            self._threads.waits.remove(wait)
-            del wait, result  # otherwise an error, its traceback and this frame would keep each other
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
@@ -282,8 +269,20 @@ def _alone(call: Callable[[], Any]) -> Future[Any]:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=run, name="plexindex-end", daemon=True).start()
+    _start(run, "plexindex-end")
     return future
+
+
+def _start(run: Callable[[], None], name: str) -> None:
+    """Starts a thread that does not keep the process."""
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise _no_thread(error) from error
+
+
+def _no_thread(error: RuntimeError) -> StoreError:
+    return StoreError(f"cannot start a thread: {error}")
 
 
 def _end(values: Any) -> None:
@@ -308,15 +307,30 @@ def _typed_as(
     return give
 
 
-def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task."""
-    run: Any = _Caller._cancellable if "progress" in signature(method).parameters else _Caller._run
+def _coroutine(
+    method: Callable[Concatenate[Any, P], T], *, asks: bool = False
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task. One without
+    ``timeout`` needs only the store, unless it ``asks`` a database.
+    """
+    accepts = signature(method).parameters
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return await run(self, method, self._target, *arguments, **options)
+        given = method, self._target, *arguments
+        if "progress" in accepts:
+            return await self._cancellable(*given, **options)
+        return await (
+            self._run(None, *given, **options) if "timeout" in accepts or asks else self._stored(*given, **options)
+        )
 
     return call
+
+
+def _fact(fact: Callable[[Any], T]) -> T:
+    """Returns the property that reads a property of the synchronous object, from the store."""
+    theirs: Any = fact
+    return property(lambda self: theirs.fget(self._target), doc=theirs.__doc__)  # type: ignore[return-value]
 
 
 def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], AsyncIterator[Item]]:
@@ -350,17 +364,27 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[Changes]:
-        ends = self._ends(self._target._progress)
-        pages = Pages(self._target, ends)
-
-        def look(wait: _Wait, is_due: bool) -> Changes | None:
-            page, wait.at = pages.turn(is_due=is_due), pages.at
-            return page
-
+        ends, bell = self._ends(self._target._progress), self._threads.bell
+        pages, is_due = Pages(self._target, ends), True
         try:
             while not pages.is_over:
-                yield await self._wait(_Wait(look, asks=not pages.offline), ends)
-                await asyncio.sleep(pages.pause)
+                heard = bell.next(asks=not pages.offline)  # first, so that it tells of a change after the turn
+                rung: asyncio.Future[bool] | None = None
+                try:
+                    if is_due and pages.may_ask:
+                        await self._run(ends, pages.ask, timeout=pages.left)
+                    page = await self._stored(pages.turn)
+                    if page is not None:
+                        yield page
+                        await asyncio.sleep(pages.pause)
+                    left = 0.0 if pages.is_over else max(0.0, pages.at - monotonic())
+                    rung = asyncio.wrap_future(heard)
+                    await asyncio.wait([rung], timeout=None if left > threading.TIMEOUT_MAX else left)
+                    is_due = rung.done() and rung.result()
+                finally:
+                    bell.drop(heard)
+                    if rung is not None:
+                        rung.cancel()  # so that its loop can end
         finally:
             ends.stop()
             _alone(pages.end)
@@ -422,31 +446,62 @@ class AsyncQueries(_Caller):
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
         """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
-        selection, ends, checked = selection_of(self._target), self._ends(progress), self._threads.waits.checked
+        selection, ends = selection_of(self._target), self._ends(progress)
+        checked, asked = self._threads.checked, self._threads.asked
         convert.milliseconds("every", every, none=None, zero=None)
-        begun, limit = monotonic(), convert.timeout_ms(timeout) / 1000
+        begun, limit, library = monotonic(), convert.timeout_ms(timeout) / 1000, id(selection.handle)
         until = inf if timeout is None or limit < 0 else begun + limit
-        last: Any = None
 
-        def look(wait: _Wait, _: bool) -> Match | None:
-            nonlocal last
-            now = monotonic()
-            checks = now >= max(begun, checked.get(id(selection.handle), 0)) + every
-            if checks:
-                checked[id(selection.handle)] = now
-            wait.at = now + min(every, _BETWEEN_LOOKS)
-            try:
-                last = selection.match(path, size, query_flags(check=checks), max(until - now, 0.001), ends)
-            except ServerUnavailableError as error:
-                # The store is empty, and the server is unreachable, but the server may return in time.
-                if error.status != c.CONNECT or until - now <= every:
-                    raise
-                wait.at = now + every
-                return None
-            return last if last or until <= monotonic() else None
+        async def ask(*, needs: bool) -> Match | None:
+            """Asks the server, if a check is due or the answer ``needs`` it, and no other wait does so, and pauses."""
+            now, pause, answer, wanted = monotonic(), min(every, _BETWEEN_LOOKS), None, (library, path, size)
+            checks = now >= max(begun, checked.get(library, 0)) + every
+            if (checks or needs) and wanted not in asked:
+                asked.add(wanted)
+                if checks:
+                    checked[library] = inf
+                given = path, size, query_flags(check=checks)
+                try:
+                    left = max(0, until - now)
+                    answer = await self._run(ends, selection.match, *given, timeout=left, progress=ends)
+                except ServerUnavailableError as error:
+                    # The store is empty, and the server is unreachable, but the server may return in time.
+                    if error.status != c.CONNECT or until - now <= every:
+                        raise
+                    pause = every
+                except TimeoutError:  # no thread was free
+                    pass
+                finally:
+                    asked.discard(wanted)
+                    if checks:
+                        checked[library] = now
+            if not answer:
+                await asyncio.sleep(max(0, min(pause, until - monotonic())))
+            return answer
 
-        found = await self._wait(_Wait(look), ends, until)
-        return found or (selection.match(path, size, c.QUERY_AT_ONCE) if last is None else last)
+        asking: asyncio.Task[Match | None] | None = None
+        try:
+            while True:
+                found = selection.match(path, size, c.QUERY_AT_ONCE)
+                if found:
+                    return found
+                asking = asking or asyncio.ensure_future(ask(needs=found.status == "not_yet"))
+                left = until - monotonic()
+                await asyncio.wait([asking], timeout=min(left, _BETWEEN_LOOKS) if left > 0 else _UNTIL_BEGUN)
+                if asking.done():
+                    answer, asking = asking.result(), None
+                    if answer or (answer is not None and monotonic() >= until):
+                        return answer
+                if left <= 0:
+                    break
+        finally:
+            if asking is not None:
+                ends.stop()
+                asking.cancel()
+        try:
+            return await self._stored(selection.match, path, size, c.QUERY_OFFLINE)  # type: ignore[no-any-return]
+        except NotFetchedError:
+            raise TimeoutError("the timeout passed before the library was fetched: retry") from None
 
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
@@ -473,15 +528,18 @@ class AsyncQueries(_Caller):
         """
         ends, given = Stoppable(None), {"remove": None, "locked": True, "timeout": None, **options}
         call = partial(edit, selection_of(self._target), keys, fields, ends=ends)
-        task = asyncio.ensure_future(self._run(call, **given))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            ends.stop()
-            found: Any = (await asyncio.gather(task, return_exceptions=True))[0]
-            cancelled: Any = error
-            cancelled.report = getattr(found, "report", found)
-            raise
+        task, cancelled = asyncio.ensure_future(self._run(None, call, **given)), None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                ends.stop()
+                cancelled = error
+        if cancelled is None:
+            return task.result()  # type: ignore[no-any-return]
+        found: Any = task.exception() or task.result()
+        cancelled.report = getattr(found, "report", found)  # type: ignore[attr-defined]
+        raise cancelled
 
     watch = _made(AsyncWatch, Queries.watch)
     compare = _made(AsyncComparison, Queries.compare)
@@ -495,8 +553,18 @@ class AsyncLibrary(AsyncQueries):
 
     @property
     def library(self) -> Library:
-        """The library, with its facts and its fast lookups, which need no thread."""
+        """The library, with its fast lookups, which need no thread."""
         return self._target
+
+    title = _fact(Library.title)
+    section = _fact(Library.section)
+    uuid = _fact(Library.uuid)
+    kind = _fact(Library.kind)
+    locations = _fact(Library.locations)
+    item_count = _fact(Library.item_count)
+    age = _fact(Library.age)
+    fresh = _fact(Library.fresh)
+    generation = _fact(Library.generation)
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
@@ -509,10 +577,17 @@ class AsyncLibrary(AsyncQueries):
 
 
 class AsyncTable(_Caller):
-    """As :class:`plexindex.Table`, for ``asyncio``. ``async for`` over it yields its names."""
+    """As :class:`plexindex.Table`, for ``asyncio``, but without operators, ``keys``, ``values`` and ``items``. ``async
+    for`` over it yields its names.
+    """
 
     __slots__ = ()
     _target: Table
+
+    @property
+    def name(self) -> bytes:
+        """The table's name."""
+        return self._target.name
 
     get = _coroutine(Table.get)
     set = _coroutine(Table.set)
@@ -524,7 +599,7 @@ class AsyncTable(_Caller):
     popitem = _coroutine(Table.popitem)
 
     def __aiter__(self) -> AsyncIterator[str]:
-        return self._each(iter(self._target), Stoppable(None))  # type: ignore[no-any-return]
+        return self._each(iter(self._target), Stoppable(None), stored=True)  # type: ignore[no-any-return]
 
 
 class AsyncShared(_Caller):
@@ -533,11 +608,11 @@ class AsyncShared(_Caller):
     __slots__ = ()
     _target: Shared
 
-    status = _coroutine(Shared.status)
-    init = _coroutine(Shared.init)
-    deliver = _coroutine(Shared.deliver)
-    clear = _coroutine(Shared.clear)
-    drop_old = _coroutine(Shared.drop_old)
+    status = _coroutine(Shared.status, asks=True)
+    init = _coroutine(Shared.init, asks=True)
+    deliver = _coroutine(Shared.deliver, asks=True)
+    clear = _coroutine(Shared.clear, asks=True)
+    drop_old = _coroutine(Shared.drop_old, asks=True)
 
 
 class AsyncIndex(AsyncQueries):
@@ -551,8 +626,11 @@ class AsyncIndex(AsyncQueries):
 
     @property
     def index(self) -> sync.Index:
-        """The index, with its facts, and for other threads."""
+        """The index, for other threads."""
         return self._target
+
+    cache_dir = _fact(sync.Index.cache_dir)
+    is_open = _fact(sync.Index.is_open)
 
     @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
@@ -583,7 +661,7 @@ class AsyncIndex(AsyncQueries):
         try:
             await asyncio.wrap_future(_alone(self._target.close))
         finally:
-            self._threads.shutdown(wait=False)
+            self._threads.shutdown()
 
     async def __aenter__(self) -> AsyncIndex:
         self._target.__enter__()
@@ -598,6 +676,7 @@ class Opening:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
+        self._index: AsyncIndex | None = None
 
     async def _open(self) -> AsyncIndex:
         loop, home = asyncio.get_running_loop(), threading.get_ident()
@@ -639,11 +718,15 @@ class Opening:
         return self._open().__await__()
 
     async def __aenter__(self) -> AsyncIndex:
+        if self._index is not None:
+            raise RuntimeError("this opening is entered already: call plexindex.aio.open(…) for another index")
         self._index = await self
         return self._index
 
     async def __aexit__(self, *_: object) -> None:
-        await self._index.close()
+        index, self._index = self._index, None
+        if index is not None:
+            await index.close()
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"an index that is not open yet has no {name!r}: await plexindex.aio.open(…) first")

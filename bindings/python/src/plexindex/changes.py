@@ -220,7 +220,9 @@ class Watch:
         pages, is_due = Pages(self, self._progress), True
         try:
             while not pages.is_over:
-                page = pages.turn(is_due=is_due)
+                if is_due and pages.may_ask:
+                    pages.ask(pages.left)
+                page = pages.turn()
                 if page is not None:
                     yield page
                     sleep(pages.pause)
@@ -241,6 +243,7 @@ class Pages:
         self._silent_until = _FOREVER if self.offline else 0.0
         self._page: Changes | None = None
         self._missed: Error | None = None
+        self._told: Error | None = None
         self.is_over = False
         """Whether there is no further page."""
         self._begins = False
@@ -274,21 +277,31 @@ class Pages:
         given = {"cursor": self._page.cursor or "", "offline": now < self._silent_until}
         return self._selection.request("changes.wait", at - now, self._progress, **given)["ready"]  # type: ignore[no-any-return]
 
-    def turn(self, *, is_due: bool) -> Changes | None:
-        """Reads the next page. Returns it if it is the first or last, has changes, or says for the first time why
-        changes may be missing. ``is_due``: the result of :meth:`wait`.
-        """
-        page, timeout, before = self._page, self._watch._timeout, self._missed
-        if page is None:
+    @property
+    def may_ask(self) -> bool:
+        """Whether the watch may ask the server now."""
+        return monotonic() >= self._silent_until
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the watch ends. None without a timeout."""
+        return None if self._watch._timeout is None else max(0.0, self._until - monotonic())
+
+    def ask(self, timeout: float | None) -> None:
+        """Asks the server, if a listing has expired or, after the first page, an event has invalidated an item."""
+        if self._page is None:
             self._begin()
-        if (is_due or page is None) and monotonic() >= self._silent_until:
-            left = timeout if page is None or timeout is None else max(0.0, self._until - monotonic())
-            # Later, this sends a request only if a listing has expired or an event has invalidated an item.
-            limits = left, self._progress
-            self._missed = bring_up_to_date(self._selection, limits, doubts=page is not None, waits=True)
-            self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if page else 0)
+        limits, doubts = (timeout, self._progress), self._page is not None
+        self._missed = bring_up_to_date(self._selection, limits, doubts=doubts, waits=True)
+        self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if doubts else 0)
+
+    def turn(self) -> Changes | None:
+        """Reads the next page. Returns it if it is the first or last, has changes, or says for the first time why
+        changes may be missing. Before, the caller asks if it :attr:`may_ask`, and first or after :meth:`wait`.
+        """
+        page, before = self._page, self._told
         since = self._watch._since if page is None else page.cursor
-        self._page = Changes(self._selection, since, missed=self._missed)
+        self._page, self._told = Changes(self._selection, since, missed=self._missed), self._missed
         has_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
         self.is_over = monotonic() >= self._until
         return self._page if has_news or self.is_over else None
