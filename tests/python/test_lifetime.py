@@ -24,6 +24,7 @@ import plexindex
 import pytest
 from conftest import OpenIndex, Server, exit_of_child, until
 from plexindex import aio, queries
+from plexindex._core import callbacks
 from plexindex.testing import FakePlex
 
 
@@ -191,6 +192,73 @@ def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server
         signal.signal(signal.SIGALRM, before)
     assert slow.is_open
     assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
+
+
+TWO_CLOSE = """
+import faulthandler, sys, threading, time
+import plexindex
+from plexindex.testing import FakePlex
+
+faulthandler.dump_traceback_later(30, exit=True)
+how, refused, inside = sys.argv[2], [], threading.Barrier(2)
+
+def close(*_):
+    inside.wait(20)
+    while how == "a thread" and index.is_open:
+        time.sleep(0.01)
+    try:
+        index.close()
+    except plexindex.InvalidArgumentError as error:
+        refused.append(str(error))
+        raise
+
+def fetch(library):
+    try:
+        index.library(library).refresh(progress=close)
+    except plexindex.InvalidArgumentError:
+        pass
+
+films = {name: [f"/{name}/{number}.mkv" for number in range(50)] for name in ("A", "B")}
+with FakePlex(films) as plex:
+    index = plexindex.open(sys.argv[1], plex.url, plex.token, page_size=5)
+    threads = [threading.Thread(target=fetch, args=(name,)) for name in list(films)[: 2 - (how == "a thread")]]
+    for thread in threads:
+        thread.start()
+    if how == "a thread":
+        inside.wait(20)
+        index.close()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(threads) and index.is_open == (how != "a thread"), refused
+    index.close()
+"""
+
+
+@pytest.mark.parametrize("how", ["a thread", "a callback"])
+def test_a_callback_that_closes_while_another_thread_does_is_refused(tmp_path: Path, how: str) -> None:
+    subprocess.run([sys.executable, "-c", TWO_CLOSE, tmp_path, how], check=True, timeout=60)
+
+
+def test_a_token_callable_cannot_close_its_index(open_index: OpenIndex) -> None:
+    def token() -> str:
+        for index in opened:
+            index.close()
+        return "wrong"
+
+    opened: list[plexindex.Index] = []
+    opened.append(open_index(token=token))
+    with pytest.raises(plexindex.UnauthorizedError) as caught:
+        opened[0].refresh()
+    assert isinstance(caught.value.__cause__, plexindex.InvalidArgumentError)
+    assert opened[0].is_open
+
+
+def test_an_ended_call_that_is_still_registered_prevents_no_close(index: plexindex.Index) -> None:
+    ended = callbacks.take()
+    index._session._begin(ended)
+    index.close()
+    ended.end()
+    assert not index.is_open
 
 
 @pytest.mark.parametrize("listening", [False, True])

@@ -12,7 +12,7 @@ from warnings import warn
 from ..errors import ClosedError, Error, InvalidArgumentError
 from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
-from .callbacks import is_ending, running, take
+from .callbacks import is_ending, receive, running, take
 from .native import load
 
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ class Session:
         A second close does nothing. Within a call of this index, as in a callback or a signal handler, fails and closes
         nothing.
         """
+        # Before anything else: the thread that closes the index may wait for this call, and other threads' calls go on.
+        if self._is_within_call():
+            raise InvalidArgumentError("cannot close the index from its own callback; return from the callback first")
         this_thread = get_ident()
         self.is_open = False
         with self._closing():
@@ -153,24 +156,31 @@ class Session:
             if first is not None and is_last:
                 first.is_open = False
                 closed.append(first.handle)
-            values = [handle.value for handle in closed]
+            value = self.handle.value
             for handle in closed:
                 handle.value = None
             if not is_last:
                 return
-            try:
-                with take() as call:
-                    call.session = self
-                    call.run(self.native.close, c_void_p(values[0]))
-            except InvalidArgumentError:
-                # The library does not close an index inside one of its calls: in a signal handler, or another callback.
-                for handle, value in zip(closed, values):
-                    handle.value = value
-                self.is_open = True
-                if first is not None:
-                    first._shares, first.is_open = first._shares + 1, True
-                raise
+            with take() as call:
+                call.session = self
+                call.run(self.native.close, c_void_p(value))
         self.drain_log()
+
+    def _is_within_call(self) -> bool:
+        """Returns whether this thread is within a call of this index, or within its token callable.
+
+        An interruption can prevent that an ended call is removed. So the frames decide, which name a call ``call``.
+        """
+        calls = [call for call, session in list(running.items()) if session is self and call.thread == get_ident()]
+        frame = sys._getframe() if calls or self._renewal else None
+        while frame is not None:
+            within = frame.f_locals
+            if any(within.get("call") is call for call in calls):
+                return True
+            if frame.f_code is receive.__code__ and within["owner"] is self._renewal:
+                return True  # also on a thread of the library
+            frame = frame.f_back
+        return False
 
     def __del__(self) -> None:
         if not self.handle or self._first is not None:  # a worker of a pool drops what it unpickled
