@@ -189,6 +189,8 @@ def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
     assert table.popitem() == ("\udcff", b"\xfe")
     with pytest.raises(KeyError):
         table.popitem()
+    assert (table.pop("a", default=None), table.get(key="a")) == (None, None)
+    assert not table.__contains__(5)
     table.set("job", b"x")
     names = [f"{number}" for number in range(100)]
 
@@ -198,6 +200,18 @@ def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
     with ThreadPoolExecutor(3) as pool:
         won = [name for some in pool.map(take_and_add, [open_index().table("mine") for _ in "123"]) for name in some]
     assert len(set(won)) == len(won) == len(names) - 1
+
+
+def test_what_others_remove_is_no_entry_of_a_table(open_index: OpenIndex) -> None:
+    table, other = open_index().table("mine"), open_index().table("mine")
+    table.update({"a": b"1", "b": b"2", "c": b"3"})
+    names = iter(table.items())
+    assert next(names) == ("a", b"1")
+    del other["b"]
+    table.set("d", b"4", expire=0)
+    assert list(names) == [("c", b"3")]
+    assert (list(table.values()), b"3" in table.values(), b"4" in table.values()) == ([b"1", b"3"], True, False)
+    assert table == {"a": b"1", "c": b"3"}
 
 
 def put(block: Any, offset: int, *numbers: int) -> None:

@@ -81,7 +81,11 @@ def index_types(index: plexindex.Index, movies: plexindex.Library) -> None:
     match, matches, table = movies.match(ALIEN), movies.match_paths([ALIEN, b"/x.mkv"]), index.table("notes")
     assert_type((match.confidence, match.title), "tuple[Confidence, str | None]")
     assert_type((matches[0], matches[:1]), "tuple[plexindex.Match, list[plexindex.Match]]")
-    assert_type((table.get("a"), table.get("b", 7)), "tuple[bytes | None, bytes | int | None]")
+    assert_type((table.get("a"), table.get("b", 7)), "tuple[bytes | None, bytes | int]")
+    assert_type(
+        (table.get("a", b""), table.pop("a", None), dict(table)), "tuple[bytes, bytes | None, dict[str, bytes]]"
+    )
+    assert_type(list(table.items()), "list[tuple[str, bytes]]")
     assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
     assert_type([change for change in movies.changes()], "list[plexindex.Change]")  # noqa: C416
     assert set(index.stats()) == set(Stats.__annotations__)
@@ -109,6 +113,7 @@ async def aio_types(folder: Path, plex: FakePlex) -> None:
         assert_type(await index.match_paths([ALIEN]), plexindex.Matches)
         assert_type(([item async for item in movies.items()]), "list[plexindex.Item]")
         assert_type(movies.lookup_key(ALIEN), Optional[str])
+        assert_type((await index.table("a").get("b", b""), await index.table("a").pop("b", b"")), "tuple[bytes, bytes]")
         assert_type([change async for change in await index.changes(full=True)], "list[plexindex.Change]")
         async with index.watch(timeout=0) as watch:
             assert_type(watch, aio.AsyncWatch)

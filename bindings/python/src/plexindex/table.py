@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterator, MutableMapping, convert
+from ._core import TYPE_CHECKING, ItemsView, Iterator, KeysView, MutableMapping, ValuesView, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, overload
 
     from ._core.session import Handle, Session
+
+_ABSENT: Any = object()
 
 
 def _bytes_of(value: bytes) -> bytes:
@@ -19,14 +21,60 @@ def _bytes_of(value: bytes) -> bytes:
     return bytes(value)
 
 
-class Table(MutableMapping["plexindex.types.NameArg", bytes]):
+class _Items(ItemsView[str, bytes]):
+    _mapping: Table
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        for name in self._mapping:
+            value = self._mapping.get(name)
+            if value is not None:  # otherwise another thread or process was faster, or the entry has expired
+                yield name, value
+
+
+class _Values(ValuesView[bytes]):
+    _mapping: Table
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (value for _, value in self._mapping.items())
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == one for one in self)
+
+
+class _Entries(MutableMapping["plexindex.types.NameArg", bytes]):
+    """The views of a table, apart from it because :class:`plexindex.aio.AsyncTable` has none."""
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[str]: ...
+        def keys(self) -> KeysView[str]: ...
+
+    def items(self) -> ItemsView[str, bytes]:
+        """Returns the names with their values.
+
+        >>> dict(table.items())
+        {'a': b'1'}
+        """
+        return _Items(self)
+
+    def values(self) -> ValuesView[bytes]:
+        """Returns the values, in the order of their names.
+
+        >>> list(table.values())
+        [b'1']
+        """
+        return _Values(self)
+
+
+class Table(_Entries):
     """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
     object. Queries ignore tables, and plexindex never sends them to a server.
 
     A name is a ``str`` or bytes. Iteration yields each as a ``str``, decoded like ``os.fsdecode``, in the order of the
     bytes. A call that returns has stored its change. An entry stays until you remove it or it expires, unless the table
     has a ``limit``. If the disk is full, a change raises StoreError. Clearing takes constant time; ``len`` reads all
-    names.
+    names. ``items()`` and ``values()`` skip what is removed meanwhile, while ``dict(table)`` raises KeyError then: call
+    ``dict(table.items())``.
     """
 
     def __init__(
@@ -41,15 +89,24 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
     def _handle(self) -> Handle:
         return self._session.table(self.name, self._flags)
 
-    def get(  # type: ignore[override]
-        self, name: plexindex.types.NameArg, default: plexindex.types.Default | None = None
+    if TYPE_CHECKING:
+
+        @overload
+        def get(self, key: plexindex.types.NameArg, default: None = None) -> bytes | None: ...
+        @overload
+        def get(
+            self, key: plexindex.types.NameArg, default: plexindex.types.Default
+        ) -> bytes | plexindex.types.Default: ...
+
+    def get(
+        self, key: plexindex.types.NameArg, default: plexindex.types.Default | None = None
     ) -> bytes | plexindex.types.Default | None:
         """Returns an entry's value, or ``default`` if there is no entry or it has expired.
 
         >>> table.get("a"), table.get("missing", b"")
         (b'1', b'')
         """
-        raw = convert.text_bytes("name", name)
+        raw = convert.text_bytes("name", key)
         table_get = self._session.native.table_get
         status, value = self._session.fill(table_get, raw, len(raw), target=self._handle)
         return bytes(value) if status == c.OK else default
@@ -115,7 +172,18 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         found = self._add(name, default, None)
         return bytes(default) if found is None else found
 
-    def pop(self, name: plexindex.types.NameArg, *default: object) -> plexindex.types.Untyped:
+    if TYPE_CHECKING:
+
+        @overload
+        def pop(self, key: plexindex.types.NameArg) -> bytes: ...
+        @overload
+        def pop(
+            self, key: plexindex.types.NameArg, default: plexindex.types.Default
+        ) -> bytes | plexindex.types.Default: ...
+
+    def pop(
+        self, key: plexindex.types.NameArg, default: plexindex.types.Default = _ABSENT
+    ) -> bytes | plexindex.types.Default:
         """Removes an entry and returns its value, or the default if there is none. Of several processes, one gets it.
 
         Without a default, raises KeyError if there is no entry.
@@ -123,12 +191,10 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         >>> table.pop("a"), table.pop("a", None)
         (b'1', None)
         """
-        value = self._take(name)
-        if value is not None:
-            return value
-        if default:
-            return default[0]
-        raise KeyError(name)
+        value = self._take(key)
+        if value is None and default is _ABSENT:
+            raise KeyError(key)
+        return default if value is None else value
 
     def popitem(self) -> tuple[str, bytes]:
         """Removes the first entry, and returns its name and value. Raises KeyError if the table is empty.
@@ -157,7 +223,7 @@ class Table(MutableMapping["plexindex.types.NameArg", bytes]):
         return None if found is None else convert.path_of(found)
 
     def __contains__(self, name: object) -> bool:
-        return self.get(name) is not None  # type: ignore[arg-type]
+        return isinstance(name, (str, bytes)) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         get_next, name, length = self._session.native.table_get_next, None, 0
