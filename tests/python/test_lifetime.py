@@ -22,7 +22,7 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, exit_of_child, until
+from conftest import OpenIndex, Server, exit_of_child, run, until
 from plexindex import aio, queries
 from plexindex._core import callbacks
 from plexindex.testing import FakePlex
@@ -283,6 +283,9 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
     assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
 
 
+BASIC = "import logging\nlogging.basicConfig()"
+
+
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
     """The package's logger, which is as it was afterwards."""
@@ -307,6 +310,13 @@ def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logg
     index.library("Movies").refresh()
     assert found
     assert all(found)
+
+
+@pytest.mark.parametrize(("before", "printed"), [("", ""), ("import logging", ""), (BASIC, "WARNING:plexindex:")])
+def test_only_a_handler_of_the_host_prints_log_lines(tmp_path: Path, before: str, printed: str) -> None:
+    use = "with plexindex.open(sys.argv[1], 'https://x', accept_invalid_certs=True): pass"
+    code = f"{before}\nimport plexindex, sys\n{use}"
+    assert run(sys.executable, "-c", code, tmp_path).stderr[: len(printed) or None] == printed
 
 
 def test_the_level_is_the_logger_s_at_the_time_of_the_message(

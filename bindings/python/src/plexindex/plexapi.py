@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterable
 from inspect import signature
@@ -11,6 +10,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Callable
 from ._core import abi as c
+from ._core.log import logger
 from ._core.options import open_session
 from .errors import InvalidArgumentError
 from .index import Index
@@ -48,7 +48,7 @@ def _connection_options(server: Any) -> dict[str, Any]:
             ignored.append("the adapter's max_retries")
     if ignored:
         text = "from_server does not use these settings of plexapi's session: %s"
-        logging.getLogger("plexindex").warning(text, ", ".join(ignored))
+        logger().warning(text, ", ".join(ignored))
     return options
 
 

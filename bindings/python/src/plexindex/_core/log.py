@@ -40,20 +40,23 @@ configure: Any = None
 
 
 def logger() -> Any:
-    """Returns the logger ``plexindex``."""
+    """Returns the logger ``plexindex``. Without a handler of the host's, a library prints nothing."""
     with importing:
         import logging
 
     if configure is not None:
         configure()
-    return logging.getLogger(LOGGER)
+    found = logging.getLogger(LOGGER)
+    if not found.handlers:
+        found.addHandler(logging.NullHandler())
+    return found
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
     """Passes lines to ``logging``."""
     if lines and "logging" not in sys.modules:
-        # Nobody can have asked for more than warnings, and importing `logging` takes longer than opening an index.
-        lines = [line for line in lines if line[0] <= c.LOG_WARN]
+        # Only the command can have asked for lines: warnings. Importing `logging` takes longer than opening an index.
+        lines = [line for line in lines if configure is not None and line[0] <= c.LOG_WARN]
     target: Any = logger() if lines else None
     for number, text in lines:
         target.log(_LEVELS.get(number, 20), "%s", text)
