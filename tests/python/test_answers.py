@@ -258,7 +258,7 @@ def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> N
     assert matches.counts() == {"found": 1, "not_found": 2}
     assert repr(matches) == "<plexindex.Matches 3: 1 found, 2 not_found>"
     for wrong in (3, -4):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match="the batch has 3"):
             matches[wrong]
 
 
@@ -365,6 +365,7 @@ def test_an_answer_says_which_file_it_is(films: plexindex.Index) -> None:
     # A pickled match has no index to read, unless it has read before.
     again = pickle.loads(pickle.dumps(films.match(OTHER)))  # noqa: S301
     assert "file" in again.to_dict()
+    assert not hasattr(again.require(), "duration")
     with pytest.raises(plexindex.Error, match="pickled"):
         assert again.file
     (listed,) = films.library("Movies").items()

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from ._core.selection import Selection
 
 
-def _known(name: str) -> Any:
-    """Returns the property for a field that each answer contains; None if the field is unknown."""
-    return property(lambda item: item._facts.get(name))
+def _known(name: str, text: str) -> Any:
+    """Returns the property for a field that each answer contains, with its docstring; None if it is unknown."""
+    return property(lambda item: item._facts.get(name), doc=text)
 
 
-def _listed(name: str) -> Any:
-    """Returns the property for a field of the listed item."""
-    return property(lambda item: item._listed().get(name))
+def _listed(name: str, text: str) -> Any:
+    """Returns the property for a field of the listed item, with its docstring."""
+    return property(lambda item: item._listed().get(name), doc=text)
+
+
+class NoIndexError(Error, AttributeError):
+    """A pickled item does not have this field, so ``hasattr`` answers False."""
 
 
 # The keys of `to_dict`, which are those of an item in JSON.
@@ -45,10 +49,8 @@ class Item:
         self._source = source
         self._light: plexindex.LightItem | None = None
 
-    key: str = _known("key")
-    """Plex's address of the item, ``/library/metadata/<rating key>``."""
-    rating_key: str = _known("rating_key")
-    """Plex's rating key: an opaque string."""
+    key: str = _known("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
+    rating_key: str = _known("rating_key", "Plex's rating key: an opaque string.")
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -56,8 +58,7 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    title: str | None = _known("title")
-    """Title; for an episode, the episode title."""
+    title: str | None = _known("title", "Title; for an episode, the episode title.")
 
     @property
     def kind(self) -> plexindex.types.Kind:
@@ -67,26 +68,20 @@ class Item:
         kind = self._facts.get("kind")
         return "unknown" if kind in (None, "other") else kind
 
-    year: int | None = _known("year")
-    """Year."""
-    guid: str | None = _known("guid")
-    """Scalar GUID, such as ``plex://movie/…``."""
-    show_title: str | None = _known("show_title")
-    """Title of the show or, for a track or album, the artist."""
-    show_rating_key: str | None = _known("show_rating_key")
-    """Rating key of the show or artist."""
-    show_guid: str | None = _known("show_guid")
-    """Scalar GUID of the show or artist."""
-    season: int | None = _known("season")
-    """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
+    year: int | None = _known("year", "Year.")
+    guid: str | None = _known("guid", "Scalar GUID, such as ``plex://movie/…``.")
+    show_title: str | None = _known("show_title", "Title of the show or, for a track or album, the artist.")
+    show_rating_key: str | None = _known("show_rating_key", "Rating key of the show or artist.")
+    show_guid: str | None = _known("show_guid", "Scalar GUID of the show or artist.")
+    season: int | None = _known(
+        "season",
+        """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
     episodes below the folder, if the server does not report the season's key.
-    """
-    episode: int | None = _known("episode")
-    """Number of the episode or track."""
-    library_title: str | None = _known("library")
-    """Title of the item's library."""
-    section: str | None = _known("section")
-    """Section id of the item's library."""
+    """,
+    )
+    episode: int | None = _known("episode", "Number of the episode or track.")
+    library_title: str | None = _known("library", "Title of the item's library.")
+    section: str | None = _known("section", "Section id of the item's library.")
 
     @property
     def trashed(self) -> bool:
@@ -132,16 +127,11 @@ class Item:
         """External IDs, such as ``imdb://tt1254207``."""
         return tuple(self._listed().get("guids") or ())
 
-    season_key: str | None = _listed("season_rating_key")
-    """Rating key of the season or album."""
-    season_title: str | None = _listed("season_title")
-    """Title of the season or album."""
-    season_guid: str | None = _listed("season_guid")
-    """GUID of the season or album."""
-    edition: str | None = _listed("edition")
-    """Title of the edition."""
-    added_at: int | None = _listed("added_at")
-    """When Plex added the item, in Unix seconds."""
+    season_key: str | None = _listed("season_rating_key", "Rating key of the season or album.")
+    season_title: str | None = _listed("season_title", "Title of the season or album.")
+    season_guid: str | None = _listed("season_guid", "GUID of the season or album.")
+    edition: str | None = _listed("edition", "Title of the edition.")
+    added_at: int | None = _listed("added_at", "When Plex added the item, in Unix seconds.")
 
     @property
     def duration(self) -> float | None:
@@ -175,7 +165,7 @@ class Item:
 
     def _known_source(self) -> Selection:
         if self._source is None:
-            raise Error(f"a pickled item has no index that knows more of {self.key}: use Index.item_facts()")
+            raise NoIndexError(f"a pickled item has no index that knows more of {self.key}: use Index.item_facts()")
         return self._source
 
     def describe(self) -> str:

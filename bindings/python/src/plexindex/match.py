@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 LISTED = ("confirmed", "exact", "mapped")
 
 
-def _fact(name: str) -> Any:
-    """Returns the property for a field of the answer; None if it is absent."""
-    return property(lambda match: match._read().get(name))
+def _fact(name: str, text: str) -> Any:
+    """Returns the property for a field of the answer, with its docstring; None if it is absent."""
+    return property(lambda match: match._read().get(name), doc=text)
 
 
-def _of_item(name: str) -> Any:
-    """Returns the property for a field of the sure item; None without one."""
+def _of_item(name: str, text: str) -> Any:
+    """Returns the property for a field of the sure item, with its docstring; None without one."""
     place = c.ITEM.get(name) if name in _TEXTS else None
 
     def read(match: Match) -> object:
@@ -44,7 +44,7 @@ def _of_item(name: str) -> Any:
             return item_text(match._block, match._place, match._base, place)
         return getattr(match._single(), name)
 
-    return property(read)
+    return property(read, doc=text)
 
 
 # Read alone, because most callers need only one of them.
@@ -90,22 +90,29 @@ class Match:
             facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
         return facts["candidates"]  # type: ignore[no-any-return]
 
-    status: plexindex.types.Status = _fact("status")
-    """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
+    status: plexindex.types.Status = _fact(
+        "status",
+        """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
     (the server sent nothing before the timeout). In a batch, also the name of an error.
 
     ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
     once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
     a timeout then raises TimeoutError.
-    """
-    match_kind: plexindex.types.MatchKind | None = _fact("match_kind")
-    """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
-    confidence: plexindex.types.Confidence | None = _fact("confidence")
-    """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
+    """,
+    )
+    match_kind: plexindex.types.MatchKind | None = _fact(
+        "match_kind",
+        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches.""",
+    )
+    confidence: plexindex.types.Confidence | None = _fact(
+        "confidence",
+        """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
     should verify the item, or choose among the candidates. None means that there is no item.
-    """
-    reason: plexindex.types.Reason | None = _fact("reason")
-    """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
+    """,
+    )
+    reason: plexindex.types.Reason | None = _fact(
+        "reason",
+        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
     For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
     size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
@@ -116,15 +123,17 @@ class Match:
     pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned it yet.
     ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
     :attr:`candidates` contains all episodes in order.
-    """
+    """,
+    )
 
     @property
     def message(self) -> str:
         """:attr:`reason` as a sentence for people, or an empty string."""
         return self._read().get("message") or ""
 
-    stale: bool = _fact("stale")
-    """Whether the listing had expired, and plexindex did not ask the server or got no response."""
+    stale: bool = _fact(
+        "stale", "Whether the listing had expired, and plexindex did not ask the server or got no response."
+    )
 
     @property
     def age(self) -> float | None:
@@ -191,8 +200,7 @@ class Match:
         """
         return [Item(facts, self._source) for facts in self._items()]
 
-    candidates_total: int = _fact("total")
-    """Number of candidates. ``candidates`` can contain fewer."""
+    candidates_total: int = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
 
     @property
     def error(self) -> Error | None:
@@ -202,20 +210,18 @@ class Match:
             return None
         return error_for(status, self.message)
 
-    key: str | None = _of_item("key")
-    """The item's key, ``/library/metadata/<rating key>``."""
-    rating_key: str | None = _of_item("rating_key")
-    """The item's rating key: an opaque string."""
-    ratingKey: int | str | None = _of_item("ratingKey")  # noqa: N815 - plexapi's name
-    """The item's rating key as in plexapi: an int if the key is a number."""
-    title: str | None = _of_item("title")
-    """The item's title; for an episode, the episode title."""
-    kind: plexindex.types.Kind | None = _of_item("kind")
-    """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
-    path: str | None = _of_item("path")
-    """The listed path that matched, in the server's spelling."""
-    light: plexindex.LightItem | None = _of_item("light")
-    """The item with plexapi's attributes: :attr:`Item.light`."""
+    key: str | None = _of_item("key", "The item's key, ``/library/metadata/<rating key>``.")
+    rating_key: str | None = _of_item("rating_key", "The item's rating key: an opaque string.")
+    ratingKey: int | str | None = _of_item(  # noqa: N815 - plexapi's name
+        "ratingKey", "The item's rating key as in plexapi: an int if the key is a number."
+    )
+    title: str | None = _of_item("title", "The item's title; for an episode, the episode title.")
+    kind: plexindex.types.Kind | None = _of_item(
+        "kind",
+        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``.""",
+    )
+    path: str | None = _of_item("path", "The listed path that matched, in the server's spelling.")
+    light: plexindex.LightItem | None = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
 
     @property
     def file(self) -> MatchedFile | None:
@@ -291,12 +297,13 @@ class FolderMatch(Match):
 
     __slots__ = ()
 
-    items: int = _fact("items")
-    """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
+    items: int = _fact(
+        "items",
+        """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
     plexindex has searched a never-fetched library for only one file.
-    """
-    files: int = _fact("files")
-    """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
+    """,
+    )
+    files: int = _fact("files", "Number of listed files below the folder; 0 in the same cases as :attr:`items`.")
 
     def _value(self) -> dict[str, object]:
         value = super()._value()
@@ -334,7 +341,10 @@ class Matches(Sequence["Match"]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
-        index = range(self._count)[index]
+        try:
+            index = range(self._count)[index]
+        except IndexError:
+            raise IndexError(f"there is no answer {index}: the batch has {self._count}") from None
         return self._answer(index, self._start(index), self._start(index + 1))
 
     def __iter__(self) -> Iterator[Match]:
