@@ -232,7 +232,7 @@ STATS = """An index's statistics at one moment, as in ``plexindex_stats`` of ple
 
 def python_stats(abi: dict[str, Any]) -> str:
     """Returns the type of what the Python package makes of plexindex_stats."""
-    kinds = {"answers": "dict[str, int]", "requests": "dict[str, int]", "last_failure": "str | None"}
+    kinds = {"answers": "dict[str, int]", "requests": "dict[str, int]", "last_failure": "Union[str, None]"}
     names = [field["name"] for field in abi["structs"]["plexindex_stats"]["fields"][1:]]
     rows = [
         f"{name.removesuffix('_us')}_seconds: float" if name.endswith("_us") else f"{name}: {kinds.get(name, 'int')}"

@@ -61,6 +61,11 @@ def test_each_public_callable_has_types_and_names_its_options(one: Any) -> None:
     assert inspect.Parameter.VAR_KEYWORD not in kinds or "FakePlex" in one.__qualname__
 
 
+def test_each_python_reads_the_types_of_a_comparison_and_of_statistics() -> None:
+    for one in (plexindex.types.Summary, plexindex.types.Stats):
+        assert set(typing.get_type_hints(one)) == set(one.__annotations__)
+
+
 def test_the_same_library_is_equal_and_all_libraries_are_each_in_turn(index: plexindex.Index, server: Server) -> None:
     for use in (index.shows, index.seasons, lambda: list(index.items(offline=True))):
         with pytest.raises(plexindex.NotFetchedError):

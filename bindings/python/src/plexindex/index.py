@@ -201,7 +201,7 @@ class Index(Queries):
     ) -> plexindex.types.ServerInfo:
         """Requests the server's name and libraries, even if they are known, to diagnose problems: two requests, or
         three at the first contact. The first needs no token, so an UnauthorizedError proves that the server is
-        reachable.
+        reachable. ``answered_us`` is the duration of a small request in microseconds.
 
         >>> index.server()["libraries"]
         2

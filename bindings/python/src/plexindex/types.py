@@ -1,7 +1,10 @@
 """The types of arguments and results, for annotations.
 
 Importing this module takes longer than opening an index, so the package does so only for type checkers, and for
-``typing.get_type_hints``.
+``typing.get_type_hints``, which cannot read the methods' annotations before Python 3.10 (``X | None``).
+
+Times are in seconds, except that ``ServerInfo``, ``SharedStatus`` and ``Facts`` are the library's JSON: names in
+``_ms`` and ``_us`` are milliseconds and microseconds.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ MappingArg = Union[Mapping, tuple[PathArg, PathArg]]
 Untyped = Any
 """A value whose type depends on another package, such as plexapi, or on a method's name."""
 Facts = dict[str, Any]
-"""An item's stored fields: the answer of the method ``items.get``."""
+"""An item's stored fields: the answer of the method ``items.get``. ``duration_ms`` is in milliseconds."""
 NameArg = Union[str, bytes]
 """A name in a :class:`plexindex.Table`."""
 Default = TypeVar("Default")
@@ -87,5 +90,5 @@ class Summary(TypedDict):
     unasked: int
     unreadable: int
     stale: bool
-    age: float | None
+    age: Union[float, None]
     seconds: float
