@@ -307,22 +307,25 @@ def _typed_as(
     return give
 
 
-def _coroutine(
-    method: Callable[Concatenate[Any, P], T], *, asks: bool = False
+def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the coroutine function for a method, which needs only the store if it has no ``timeout``."""
+    return _coroutine_of(method, asks="timeout" in signature(method).parameters)  # alone, it keeps a method's overloads
+
+
+def _coroutine_of(
+    method: Callable[Concatenate[Any, P], T], *, asks: bool
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task. One without
-    ``timeout`` needs only the store, unless it ``asks`` a database.
+    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task. ``asks``:
+    whether it needs more than the store.
     """
-    accepts = signature(method).parameters
+    ends = "progress" in signature(method).parameters
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         given = method, self._target, *arguments
-        if "progress" in accepts:
+        if ends:
             return await self._cancellable(*given, **options)
-        return await (
-            self._run(None, *given, **options) if "timeout" in accepts or asks else self._stored(*given, **options)
-        )
+        return await (self._run(None, *given, **options) if asks else self._stored(*given, **options))
 
     return call
 
@@ -608,11 +611,11 @@ class AsyncShared(_Caller):
     __slots__ = ()
     _target: Shared
 
-    status = _coroutine(Shared.status, asks=True)
-    init = _coroutine(Shared.init, asks=True)
-    deliver = _coroutine(Shared.deliver, asks=True)
-    clear = _coroutine(Shared.clear, asks=True)
-    drop_old = _coroutine(Shared.drop_old, asks=True)
+    status = _coroutine_of(Shared.status, asks=True)
+    init = _coroutine_of(Shared.init, asks=True)
+    deliver = _coroutine_of(Shared.deliver, asks=True)
+    clear = _coroutine_of(Shared.clear, asks=True)
+    drop_old = _coroutine_of(Shared.drop_old, asks=True)
 
 
 class AsyncIndex(AsyncQueries):
