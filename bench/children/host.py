@@ -18,7 +18,9 @@ if who == "plexindex":
 
     index = plexindex.open(store, url, token, mappings=[("/host", "/data")])
     library = index.library("Movies")
-    found = [library.match(path, timeout=30).key for path, _ in asked]
+    answers = [library.match(path, timeout=30) for path, _ in asked]
+    likely = [answer.sure or answer.likely for answer in answers]  # without a mapping and a file, none is sure
+    found = [item and item.key for item in likely]
 else:
     from plexapi.server import PlexServer
 
