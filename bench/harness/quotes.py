@@ -12,7 +12,7 @@ QUOTES = (
     (r"(?<=and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
     (r"(?<=items take )\S+ \S+(?= to fetch)", "fetching: peak of memory", "1,000,000", ""),
     (
-        r"(?<=certain and wrong were )\S+(?= of)",
+        r"(?<=certain and wrong: )\S+(?= of)",
         "wrong items with high confidence: other files with a listed file's path",
         "",
         "",
