@@ -43,10 +43,14 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
     return made
 
 
+def copy_of_package(folder: Path) -> Path:
+    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
+    return Path(shutil.copytree(PACKAGE, folder / "bindings/python", ignore=left_out))
+
+
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library, version = Path(_native.load().path), plexindex.__version__
-    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
-    package = Path(shutil.copytree(PACKAGE, tmp_path / "bindings/python", ignore=left_out))
+    package = copy_of_package(tmp_path)
     (package / "THIRD-PARTY").touch()  # as `make wheel` does
     wheel = build("wheel", tmp_path / "dist", package, PLEXINDEX_PREBUILT=str(library))
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
@@ -189,8 +193,7 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
 
 def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
     # What `pip install -e` does, in a copy: it puts the library beside the modules.
-    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
-    package = Path(shutil.copytree(PACKAGE, tmp_path / "bindings/python", ignore=left_out))
+    package = copy_of_package(tmp_path)
     library = Path(_native.load().path)
     code = "import hatchling.build as b, sys; print(b.build_editable(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -332,12 +332,11 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             });
         });
         let file = (self.size(), duration_ms);
-        let samples = [&named.others, &beside];
-        let shows = samples.map(|sample| of_other_duration(file, &sample.sizes).count());
+        let shows = |sample: &Sample| of_other_duration(file, &sample.sizes).count() >= ENOUGH_DURATIONS;
         !named.is_rare(file, &beside, least..=self.common_of_size())
             || may_follow_from_duration(self.size(), duration_ms)
             // What no other track shows: see `frame_of`.
-            || view.kind() == LibraryKind::Artist && shows[0].max(shows[1]) < ENOUGH_DURATIONS
+            || view.kind() == LibraryKind::Artist && !shows(&named.others) && !shows(&beside)
     }
 
     /// Replaces the candidates by the only file in scope that has the queried file's size, if there is one: perhaps it was

@@ -313,41 +313,25 @@ impl ListingSegment {
 
     /// Returns the size of a listed entry's file in bytes, 0 if unknown, its number in the item, and the item's last fields.
     fn file_of(&self, entry: &EntryRef<'_>) -> ReadResult<(u64, usize, ItemTail<'_>)> {
-        let (mut size, mut index, mut count) = (0, 0, 0);
-        let note = |of_file, file| {
-            if file == entry.number {
-                (size, index) = (of_file, count);
-            }
-            count += 1;
-        };
-        let tail = if entry.is_first() {
-            self.for_each_size(entry, note)
+        let first = if entry.is_first() {
+            *entry
         } else {
-            self.for_each_size(&self.entry(entry.target)?, note)
+            self.entry(entry.target)?
         };
-        Ok((size, index, tail?))
-    }
-
-    /// Calls `each` with the size of each listed file of an item, 0 if unknown, and the number of its entry. `first`: the
-    /// item's first entry. Returns the item's last fields.
-    pub(super) fn for_each_size(
-        &self,
-        first: &EntryRef<'_>,
-        mut each: impl FnMut(u64, u32),
-    ) -> ReadResult<ItemTail<'_>> {
-        let extras = record::item(&self.file, self.item_offset(first)?)?.1;
+        let extras = record::item(&self.file, self.item_offset(&first)?)?.1;
         let tail = extras.tail(&self.file)?;
-        let Some(facts) = tail.facts else { return Ok(tail) };
-        let size = |index| record::size_in_facts(facts, index).unwrap_or(0);
-        each(size(0), first.number);
         // The entries of the further files follow the item.
-        let mut end = tail.end;
-        for index in 1..=extras.more {
+        let (mut index, mut number, mut end) = (0, first.number, tail.end);
+        while number != entry.number && (index as u64) < extras.more {
             let further = self.entry(self.number_at(end)?)?;
-            each(size(index), further.number);
-            end = further.end;
+            (index, number, end) = (index + 1, further.number, further.end);
         }
-        Ok(tail)
+        // A mapped path's entry is none of them.
+        if number != entry.number {
+            return Ok((0, 0, tail));
+        }
+        let size = tail.facts.and_then(|facts| record::size_in_facts(facts, index as u64));
+        Ok((size.unwrap_or(0), index, tail))
     }
 
     /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than

@@ -531,14 +531,15 @@ impl Publication {
     /// and an addition can be one change, so the larger of two counts decides: the differing items that were listed
     /// before, and those that are listed after.
     fn is_reported(&self, keys: &[&str], new: &NewListing, old: &ListingSegment, most: usize) -> bool {
-        let mut counts = [0; 2];
-        for key in keys {
-            let versions = self.versions(key, new, old);
-            for (count, version) in counts.iter_mut().zip(&versions) {
-                *count += usize::from(version.is_some());
-            }
-        }
-        counts.iter().all(|count| *count <= most)
+        let is_listed = |key: &str, single: Option<&Option<Item>>, segment: &ListingSegment| match single {
+            Some(single) => single.is_some(),
+            None => segment.find(key).is_some(),
+        };
+        let before = keys.iter().filter(|key| is_listed(key, self.singles.get(**key), old));
+        let after = keys
+            .iter()
+            .filter(|key| is_listed(key, self.single_after(key), &new.segment));
+        before.count().max(after.count()) <= most
     }
 }
 

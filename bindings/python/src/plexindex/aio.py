@@ -309,16 +309,17 @@ def _typed_as(
 
 def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Returns the coroutine function for a method, which needs only the store if it has no ``timeout``."""
-    return _coroutine_of(method, asks="timeout" in signature(method).parameters)  # alone, it keeps a method's overloads
+    return _coroutine_of(method, asks=False)  # a function of one argument keeps a method's overloads
 
 
 def _coroutine_of(
     method: Callable[Concatenate[Any, P], T], *, asks: bool
 ) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
     """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task. ``asks``:
-    whether it needs more than the store.
+    whether it needs more than the store even without ``timeout``.
     """
-    ends = "progress" in signature(method).parameters
+    accepts = signature(method).parameters
+    ends, asks = "progress" in accepts, asks or "timeout" in accepts
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
