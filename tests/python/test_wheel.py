@@ -52,6 +52,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library, version = Path(_native.load().path), plexindex.__version__
     package = copy_of_package(tmp_path)
     (package / "THIRD-PARTY").touch()  # as `make wheel` does
+    (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")  # which make the manual page
     wheel = build("wheel", tmp_path / "dist", package, PLEXINDEX_PREBUILT=str(library))
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
     assert not wheel.name.endswith("-any.whl")
