@@ -390,11 +390,13 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
         with pytest.raises(AttributeError, match="await"):
             opening.match  # noqa: B018
         async with opening as index:
-            with pytest.raises(RuntimeError, match="entered"):
-                await opening.__aenter__()
+            with pytest.raises(RuntimeError, match="awaited"):
+                await opening
             for name in ("first", "second"):
                 server.post("tokens", {"tokens": [{"token": name}]})
                 assert await index.refresh(full=True)
+        with pytest.warns(RuntimeWarning, match="never awaited"):
+            aio.open(tmp_path, server.url)
         index = await aio.open(tmp_path, server.url, blocking, user="ann")
         assert await index.refresh(full=True)
         await index.close()
@@ -421,7 +423,7 @@ def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch
 
     async def ask() -> None:
         monkeypatch.setattr("plexindex.aio.sync.open", slow_open)
-        task = asyncio.create_task(aio.open(tmp_path, server.url, "first")._open())
+        task = asyncio.ensure_future(aio.open(tmp_path, server.url, "first"))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -441,7 +443,7 @@ def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch
             assert isinstance(caught.value.__cause__, plexindex.TimeoutError)
         with pytest.raises(plexindex.TimeoutError, match="token"):
             await aio.open(tmp_path, server.url, never, user="ann", timeout=0.1)
-        task = asyncio.create_task(aio.open(tmp_path, server.url, never, user="ann")._open())
+        task = asyncio.ensure_future(aio.open(tmp_path, server.url, never, user="ann"))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

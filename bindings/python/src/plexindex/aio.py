@@ -675,55 +675,54 @@ class AsyncIndex(AsyncQueries):
         await self.close()
 
 
+async def _open(options: dict[str, Any]) -> AsyncIndex:
+    loop, home = asyncio.get_running_loop(), threading.get_ident()
+    token: Any = options.get("token")
+    limit: float | None = options.get("timeout")
+    tokens: set[Future[Any]] = set()
+
+    def renew() -> Any:
+        found = token()
+        if not iscoroutine(found):
+            return found
+        if threading.get_ident() == home:
+            found.close()
+            raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
+        future = asyncio.run_coroutine_threadsafe(found, loop)
+        tokens.add(future)
+        until = getattr(_ends_at, "time", limit and monotonic() + limit)
+        try:
+            return future.result(until and min(max(until - monotonic(), 0), threading.TIMEOUT_MAX))
+        except FutureTimeout:
+            raise TimeoutError("the token did not come before the timeout") from None
+        finally:
+            future.cancel()
+            tokens.discard(future)
+
+    given = {**options, "token": renew} if callable(token) else options
+    opened = _alone(lambda: sync.open(**given))
+    try:
+        index = AsyncIndex(await asyncio.wrap_future(opened))
+        index._threads.tokens = tokens
+        return index
+    except asyncio.CancelledError:
+        opened.add_done_callback(lambda future: future.exception() or future.result().close())
+        for future in list(tokens):
+            future.cancel()
+        raise
+
+
 class Opening:
     """An index that opens on a thread, from :func:`open`. Await it, or enter it with ``async with``."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+        self._opened = _open(options)  # Python warns if nothing awaits it, and refuses a second time
         self._index: AsyncIndex | None = None
 
-    async def _open(self) -> AsyncIndex:
-        loop, home = asyncio.get_running_loop(), threading.get_ident()
-        token: Any = self._options.get("token")
-        limit: float | None = self._options.get("timeout")
-        tokens: set[Future[Any]] = set()
-
-        def renew() -> Any:
-            given = token()
-            if not iscoroutine(given):
-                return given
-            if threading.get_ident() == home:
-                given.close()
-                raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-            future = asyncio.run_coroutine_threadsafe(given, loop)
-            tokens.add(future)
-            until = getattr(_ends_at, "time", limit and monotonic() + limit)
-            try:
-                return future.result(until and min(max(until - monotonic(), 0), threading.TIMEOUT_MAX))
-            except FutureTimeout:
-                raise TimeoutError("the token did not come before the timeout") from None
-            finally:
-                future.cancel()
-                tokens.discard(future)
-
-        options = {**self._options, "token": renew} if callable(token) else self._options
-        opened = _alone(lambda: sync.open(**options))
-        try:
-            index = AsyncIndex(await asyncio.wrap_future(opened))
-            index._threads.tokens = tokens
-            return index
-        except asyncio.CancelledError:
-            opened.add_done_callback(lambda future: future.exception() or future.result().close())
-            for token in list(tokens):
-                token.cancel()
-            raise
-
     def __await__(self) -> Generator[Any, None, AsyncIndex]:
-        return self._open().__await__()
+        return self._opened.__await__()
 
     async def __aenter__(self) -> AsyncIndex:
-        if self._index is not None:
-            raise RuntimeError("this opening is entered already: call plexindex.aio.open(…) for another index")
         self._index = await self
         return self._index
 

@@ -84,8 +84,8 @@ class Call:
     Creating the object takes longer than a call, so each thread keeps its objects.
     """
 
-    __slots__ = ("_drained", "_kept", "asked", "buffer", "buffer_ref", "data", "error", "error_ref", "listener",
-                 "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
+    __slots__ = ("_drained", "_kept", "answers", "asked", "buffer", "buffer_ref", "data", "error", "error_ref",
+                 "listener", "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
 
     def __init__(self, kept: list[Call]) -> None:
         self.thread, self._kept = get_ident(), kept
@@ -97,13 +97,14 @@ class Call:
         """An exception during the callback, such as Ctrl-C, to raise again when the call returns."""
         # Time when the call last read the log. A wait for changes can call back five times a second for days.
         self._drained = -_BETWEEN_DRAINS
-        answers = receive(self)
-        next(answers)
-        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=answers)
+        self.answers: Any = receive(self)
+        """The callback's generator, which runs while this thread is in the callback."""
+        next(self.answers)
+        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=self.answers)
         self.query_ref = ctypes.byref(self.query)
         self.asked: tuple[Any, ...] = ()
         """The query's library, timeout, flags and size."""
-        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=answers)
+        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=self.answers)
         self.buffer = c.CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
         self.text = ctypes.create_string_buffer(_TEXT_CAPACITY)

@@ -31,9 +31,11 @@ class Renewal:
 
     def begin(self) -> None:
         """Makes the callback resume a new generator."""
-        answers = receive(self)
-        next(answers)
-        self.user.__setstate__((answers.send, (), {}, {}))
+        self.answers: Any = receive(self)
+        self.thread = 0
+        """The thread that called last."""
+        next(self.answers)
+        self.user.__setstate__((self.answers.send, (), {}, {}))
 
     @property
     def error(self) -> BaseException | None:
@@ -50,6 +52,7 @@ class Renewal:
 
     def goes_on(self, address: int) -> bool:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
+        self.thread = get_ident()
         self._raised.pop(get_ident(), None)
         token = self._renew()
         raw = None if token is None else convert.text_bytes("token", token, hidden=True)

@@ -12,7 +12,7 @@ from warnings import warn
 from ..errors import ClosedError, Error, InvalidArgumentError
 from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
-from .callbacks import is_ending, receive, running, take
+from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
@@ -129,11 +129,11 @@ class Session:
     def close(self) -> None:
         """Closes the handle. First waits for other threads' running calls, whose fetches end early with a ClosedError.
 
-        A second close does nothing. Within a call of this index, as in a callback or a signal handler, fails and closes
+        A second close does nothing. In a callback of this index, as in a signal handler during a call, fails and closes
         nothing.
         """
         # Before anything else: the thread that closes the index may wait for this call, and other threads' calls go on.
-        if self._is_within_call():
+        if self._is_in_callback():
             raise InvalidArgumentError("cannot close the index from its own callback; return from the callback first")
         this_thread = get_ident()
         self.is_open = False
@@ -166,21 +166,15 @@ class Session:
                 call.run(self.native.close, c_void_p(value))
         self.drain_log()
 
-    def _is_within_call(self) -> bool:
-        """Returns whether this thread is within a call of this index, or within its token callable.
+    def _is_in_callback(self) -> bool:
+        """Returns whether this thread is in a callback of this index.
 
-        An interruption can prevent that an ended call is removed. So the frames decide, which name a call ``call``.
+        An interruption can leave an ended call registered, but its generator does not run.
         """
-        calls = [call for call, session in list(running.items()) if session is self and call.thread == get_ident()]
-        frame = sys._getframe() if calls or self._renewal else None
-        while frame is not None:
-            within = frame.f_locals
-            if any(within.get("call") is call for call in calls):
-                return True
-            if frame.f_code is receive.__code__ and within["owner"] is self._renewal:
-                return True  # also on a thread of the library
-            frame = frame.f_back
-        return False
+        this_thread, renewal = get_ident(), self._renewal
+        calls = [call for call, session in list(running.items()) if session is self and call.thread == this_thread]
+        is_renewing = renewal is not None and renewal.answers.gi_running and (calls or renewal.thread == this_thread)
+        return bool(is_renewing) or any(call.answers.gi_running for call in calls)
 
     def __del__(self) -> None:
         if not self.handle or self._first is not None:  # a worker of a pool drops what it unpickled
