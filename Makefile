@@ -73,6 +73,7 @@ RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --w
 	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python'
+WHEELS = wheels '$(PYTEST) -m packaging tests/python/test_wheel.py'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 SOURCES = bindings/python tests/python tests/smoke.py demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
@@ -95,7 +96,7 @@ test-languages: needs-test ## test the Node.js and Go bindings, if these languag
 lint: needs-lint ## run clippy, rustdoc, ruff, mypy and pyright, and build the documents
 	@$(SUITES) $(PREPARE) $(LINT)
 ci: needs-test needs-lint ## run lint, test and test-languages, as CI does
-	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
+	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(WHEELS) $(LANGUAGES)
 
 DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
 	loom 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --package plexindex --test loom' \
