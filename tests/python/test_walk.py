@@ -69,13 +69,13 @@ def test_folders_are_ignored_by_their_names(name: str, rule: str | None) -> None
     # No rule for videos applies to music.
     expected = rule if rule in ("system", "hidden", "unpacking") else None
     assert rule_for_folder(name.encode(), MUSIC, at_root=False) == expected
-    assert rule_for_folder(name.encode(), (), at_root=False) is None
+    assert rule_for_folder(name.encode(), frozenset(), at_root=False) is None
 
 
 def test_folders_in_a_library_s_own_folder_and_names_of_several_rules() -> None:
     assert rule_for_folder(b"$RECYCLE.BIN", MOVIES, at_root=True) == "system"
     assert rule_for_folder(b"Extras", MOVIES, at_root=True) is None
-    without = [rule for rule in MOVIES if rule != "system"]
+    without = MOVIES - {"system"}
     assert rule_for_folder(b".AppleDouble", without, at_root=False) == "hidden"
 
 
