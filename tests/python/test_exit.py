@@ -104,6 +104,12 @@ def test_a_process_ends_while_threads_are_inside_of_calls(slow_server: Server, t
         assert [one for one in ended if one[1] != (0, "")] == []
 
 
+def test_a_daemon_thread_s_watch_ends_in_silence(server: Server, tmp_path: Path) -> None:
+    work = "def work():\n    for _ in index.watch():\n        inside.set()"
+    start = "threading.Thread(target=work, daemon=True).start()\nassert inside.wait(30)"
+    assert end_of(f"{BUSY}\n{work}\n{start}", server, tmp_path) == (0, "")
+
+
 def test_running_calls_end_before_the_host_s_own_exit_hooks(slow_server: Server, tmp_path: Path) -> None:
     # Hooks that were registered before plexindex was imported run after its own.
     count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.callbacks.running)))"

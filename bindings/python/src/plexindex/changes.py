@@ -8,6 +8,7 @@ import plexindex
 
 from . import errors
 from ._core import TYPE_CHECKING, Iterator, RLock, convert, importing
+from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
@@ -227,6 +228,9 @@ class Watch:
                     yield page
                     sleep(pages.pause)
                 is_due = pages.wait()
+        except errors.ClosedError:
+            if not is_ending():  # otherwise a daemon thread would print a traceback at exit
+                raise
         finally:
             pages.end()
 

@@ -294,7 +294,7 @@ class Session:
             if self.listens(watch):
                 self._watches.discard(id(watch))
                 # Another index from an equal pickle may be open.
-                if not self._watches and self.origin.is_open:
+                if not self._watches and self.origin.is_open and not is_ending():
                     self.origin.request("watch.stop")
 
     @property
