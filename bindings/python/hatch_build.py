@@ -33,7 +33,9 @@ RUST_SOURCES = (
     "scripts/make_man.py", "CHANGELOG.md", "pytest.ini", "tests/python/*.py",
 )  # fmt: skip
 # They test the repository: its documents, installs and packages.
-OTHER_TESTS = ("test_abi.py", "test_documents.py", "test_install.py", "test_wheel.py")
+OTHER_TESTS = (
+    "test_abi.py", "test_database.py", "test_documents.py", "test_install.py", "test_stash2plex.py", "test_wheel.py",
+)  # fmt: skip
 
 COMPILES = """\
 Compiling plexindex, which is written in Rust, for this machine. That takes two to three minutes on two cores.
@@ -61,11 +63,15 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             build_data["force_include"] = included
             return
         library = self.prebuilt() or self.build(rust)
-        name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
+        # A system's library can have a version behind it.
+        suffix = next((one for one in (".dll", ".dylib", ".so") if one in library.name), None)
+        if suffix is None:
+            self.stop(f"PLEXINDEX_PREBUILT={library}: this is no shared library")
+        name = library.name if suffix == ".dll" else f"libplexindex{suffix}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
         # A copy of this folder alone has no scripts.
-        if library.suffix != ".dll" and (rust / "scripts").is_dir():
+        if suffix != ".dll" and (rust / "scripts").is_dir():
             build_data["shared_data"].update(self.shared_data(rust))
         if version == "editable":
             # Replaces the old file, and does not overwrite it, because a running process may have mapped it.

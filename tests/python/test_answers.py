@@ -185,7 +185,7 @@ def test_an_entry_is_taken_or_added_once(open_index: OpenIndex) -> None:
         with pytest.raises(KeyError):
             call()
     assert table.add("e", b"x", expire=0)
-    assert (dict(table), len(table)) == ({"\udcff": b"\xfe"}, 1), "without the expired one"
+    assert (dict(table), len(table), bool(table)) == ({"\udcff": b"\xfe"}, 1, True), "without the expired one"
     assert table.popitem() == ("\udcff", b"\xfe")
     with pytest.raises(KeyError):
         table.popitem()

@@ -9,6 +9,7 @@ import copy
 import functools
 import gc
 import inspect
+import os
 import pickle
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, until
+from conftest import OpenIndex, Server, exit_of_child, until
 from plexindex import aio
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
@@ -97,6 +98,43 @@ def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Serv
 
     asyncio.run(ask())
     assert 1 < most <= 32
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        index = asyncio.run(aio._open({"cache_dir": tmp_path, "server_url": plex.url, "token": plex.token}))
+
+        async def ask() -> None:
+            assert await index.lookup_keys(["/m/Old.mkv"]) == [None]
+            assert await index.match("/m/Old.mkv", check=True, timeout=20)
+            assert [page async for page in index.watch(timeout=0)]
+
+        asyncio.run(asyncio.wait_for(index.table("a").get("b"), 20))
+        assert exit_of_child(lambda: asyncio.run(ask())) == 0
+        asyncio.run(index.close())
+
+
+def test_answers_without_waiting_let_other_tasks_run(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            turns = 0
+
+            async def count() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            task = asyncio.create_task(count())
+            for _ in range(100):
+                assert await index.match("/m/Old.mkv")
+            task.cancel()
+            assert turns >= 100
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
 
 
 def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

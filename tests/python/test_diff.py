@@ -37,7 +37,10 @@ def test_both_ways(index: plexindex.Index, tree: Tree) -> None:
     tree.listed[0].unlink()
     shutil.rmtree(tree.shows)
     loose = make(tree.media / "loose.mkv")
-    found = {one.path: one for one in index.compare(tree.media)}
+    comparison = index.compare(tree.media)
+    found = {one.path: one for one in comparison}
+    with pytest.raises(plexindex.InvalidArgumentError, match="only once"):
+        list(comparison)
     assert {(one.what, one.path, one.reason) for one in found.values()} == {
         not_in_plex(new),
         ("not_in_plex", str(loose), "no_library"),

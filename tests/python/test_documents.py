@@ -390,3 +390,11 @@ def test_each_public_method_has_an_example_that_runs(name: str, names: dict[str,
     printed: list[str] = []
     doctest.DocTestRunner(verbose=False).run(example, out=printed.append)
     assert printed == []
+
+
+def test_the_test_in_the_readme(tmp_path: Path) -> None:
+    blocks = [text.split("```")[0] for text in read(READMES[1]).split("```python\n")[1:]]
+    test = tmp_path / "test_readme.py"
+    test.write_text(next(code for code in blocks if "import FakePlex" in code), encoding="utf-8")
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, test)
+    assert "1 passed" in done.stdout

@@ -106,8 +106,9 @@ def test_without_a_global_lock_lookups_count_as_calls(
     with pytest.raises(plexindex.InvalidArgumentError):
         movies.lookup_key("")
     index.close()
-    with pytest.raises(plexindex.ClosedError):
-        movies.lookup_key(row["path"])
+    for call in (lambda: movies.lookup_key(row["path"]), lambda: index.table("a")):
+        with pytest.raises(plexindex.ClosedError):
+            call()
 
 
 def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: Server) -> None:

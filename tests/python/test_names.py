@@ -216,6 +216,23 @@ def test_a_light_item_has_what_the_index_knows_without_a_request(door: plexindex
         movie.light.parentIndex  # noqa: B018
 
 
+def test_a_light_item_has_the_versions_of_plexapi(tmp_path: Path) -> None:
+    paths = ["/films/Sintel (2010).mkv", "/films/Sintel (2010) - 4K.mkv"]
+    with testing.FakePlex({"Movies": paths}, sizes={paths[0]: 1_000_001, paths[1]: 2_000_003}) as fake:
+        index = plexindex.from_server(PlexServer(fake.url, fake.token), tmp_path)
+        item = index.match(paths[0]).require().light
+        assert item
+        assert [[(part.file, part.size) for part in medium.parts] for medium in item.media] == [
+            [(paths[0], 1_000_001)], [(paths[1], 2_000_003)],
+        ]  # fmt: skip
+        for ours, theirs in zip(item.media, item.full().media):
+            assert (ours.id, ours.container, ours.bitrate) == (theirs.id, theirs.container, theirs.bitrate)
+            assert [(part.id, part.key) for part in ours.parts] == [(part.id, part.key) for part in theirs.parts]
+        with pytest.raises(AttributeError):
+            item.media[0].nothing  # noqa: B018
+        index.close()
+
+
 def test_every_answer_of_the_door_has_a_light_item(door: plexindex.ServerIndex, server: Server) -> None:
     match = door.match(server.paths(1)[0]["path"])
     item = next(iter(door.library(1)))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +14,6 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import REPOSITORY
 from plexapi.exceptions import NotFound
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
@@ -362,15 +359,6 @@ def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: P
         server.stop()
         with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
             index.library("Movies").edit_items([film], {"title": "x"})
-
-
-def test_the_test_in_the_readme(tmp_path: Path) -> None:
-    readme = REPOSITORY / "bindings" / "python" / "README.md"
-    blocks = [text.split("```")[0] for text in readme.read_text("utf-8").split("```python\n")[1:]]
-    test = tmp_path / "test_readme.py"
-    test.write_text(next(code for code in blocks if "import FakePlex" in code), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(test)]
-    assert "1 passed" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_time_to_add_files_grows_as_their_number() -> None:

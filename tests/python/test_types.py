@@ -109,6 +109,7 @@ async def aio_types(folder: Path, plex: FakePlex) -> None:
         assert_type(index, aio.AsyncIndex)
         movies = index.library("Movies")
         assert_type(movies, aio.AsyncLibrary)
+        assert_type((movies.title, movies.age, index.is_open), "tuple[str, float | None, bool]")
         assert_type((await movies.match(ALIEN), await index.refresh()), "tuple[plexindex.Match, bool]")
         assert_type(await index.match_paths([ALIEN]), plexindex.Matches)
         assert_type(([item async for item in movies.items()]), "list[plexindex.Item]")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import mapping as mapping
     from . import media as media
+    from . import testing as testing
     from . import types as types
     from .changes import Change, Changes, Watch
     from .compare import Comparison, Difference
@@ -88,6 +89,7 @@ _MODULES = {
     "shows": ("Season", "Show"),
     "table": ("Table",),
     "aio": (),
+    "testing": (),
     "types": (),
 }  # fmt: skip
 
@@ -104,4 +106,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*_MODULES, *__all__, *(name for name in globals() if name.startswith("__"))})

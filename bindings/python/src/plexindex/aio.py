@@ -22,10 +22,11 @@ from itertools import islice
 from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import WeakSet
 
 from . import index as sync
 from ._core import abi as c
-from ._core import convert
+from ._core import convert, in_child
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
 from .changes import Pages, Watch
@@ -33,7 +34,7 @@ from .compare import Comparison
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
 from .item import Item
-from .library import Library
+from .library import Facts, Library
 from .match import Match
 from .queries import Queries
 from .shared import Shared
@@ -74,7 +75,13 @@ class _Threads:
     """The threads of an index."""
 
     def __init__(self, session: Session) -> None:
-        self.session, self.bell = session, _Bell(session)
+        self.session = session
+        self.begin()
+        _all_threads.add(self)
+
+    def begin(self) -> None:
+        """Has no thread, and no call."""
+        self.bell = _Bell(self.session)
         # A hung request does not delay what needs only the store.
         self.store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
         self.calls = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
@@ -99,6 +106,15 @@ class _Threads:
     def shutdown(self) -> None:
         self.store.shutdown(wait=False)
         self.calls.shutdown(wait=False)
+
+
+_all_threads: WeakSet[_Threads] = WeakSet()
+
+
+@in_child
+def _begin_again() -> None:
+    for threads in list(_all_threads):
+        threads.begin()
 
 
 class _Bell:
@@ -296,9 +312,9 @@ def _typed_as(
     """Gives a method the arguments and the description of a synchronous method, and another type of the result."""
 
     def give(made: Any) -> Any:
-        own = made.__doc__
+        own, theirs = made.__doc__, (getdoc(method) or "").partition("\n\n>>>")[0]  # the examples have no `await`
         wraps(method)(made)
-        made.__doc__ = "\n\n".join(filter(None, [own, getdoc(method)]))
+        made.__doc__ = "\n\n".join(filter(None, [own, theirs]))
         if returned is not None:
             made.__annotations__ = {**method.__annotations__, "return": returned}
             made.__signature__ = signature(method).replace(return_annotation=returned)
@@ -329,12 +345,6 @@ def _coroutine_of(
         return await (self._run(None, *given, **options) if asks else self._stored(*given, **options))
 
     return call
-
-
-def _fact(fact: Callable[[Any], T]) -> T:
-    """Returns the property that reads a property of the synchronous object, from the store."""
-    theirs: Any = fact
-    return property(lambda self: theirs.fget(self._target), doc=theirs.__doc__)  # type: ignore[return-value]
 
 
 def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], AsyncIterator[Item]]:
@@ -433,6 +443,7 @@ class AsyncQueries(_Caller):
             flags = query_flags(offline, check) | c.QUERY_AT_ONCE
             found = selection_of(self._target).match(path, size, flags, timeout, progress)
             if found.status != "not_yet":
+                await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return found
         return await self._cancellable(  # type: ignore[no-any-return]
             self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
@@ -549,7 +560,7 @@ class AsyncQueries(_Caller):
     compare = _made(AsyncComparison, Queries.compare)
 
 
-class AsyncLibrary(AsyncQueries):
+class AsyncLibrary(Facts, AsyncQueries):
     """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
 
     __slots__ = ()
@@ -560,15 +571,8 @@ class AsyncLibrary(AsyncQueries):
         """The library, with its fast lookups, which need no thread."""
         return self._target
 
-    title = _fact(Library.title)
-    section = _fact(Library.section)
-    uuid = _fact(Library.uuid)
-    kind = _fact(Library.kind)
-    locations = _fact(Library.locations)
-    item_count = _fact(Library.item_count)
-    age = _fact(Library.age)
-    fresh = _fact(Library.fresh)
-    generation = _fact(Library.generation)
+    def _fact(self, name: str, absent: T) -> T:
+        return self._target._fact(name, absent)
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
@@ -633,8 +637,15 @@ class AsyncIndex(AsyncQueries):
         """The index, for other threads."""
         return self._target
 
-    cache_dir = _fact(sync.Index.cache_dir)
-    is_open = _fact(sync.Index.is_open)
+    @property
+    def cache_dir(self) -> str:
+        """The folder of the index, as for :func:`plexindex.open`."""
+        return self._target.cache_dir
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the index is open."""
+        return self._target.is_open
 
     @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:

@@ -10,6 +10,12 @@ import plexindex
 
 from ._core import abi as c
 
+__all__ = [
+    "AbortedError", "ClosedError", "Error", "InvalidArgumentError", "LibraryNotFoundError", "ListAgainError",
+    "NoMatchError", "NotFetchedError", "NotOnServerError", "NotPlexError", "OfflineError", "ServerUnavailableError",
+    "StoreError", "TimeoutError", "UnauthorizedError",
+]  # fmt: skip
+
 _CLASSES: dict[int, type[Error]] = {}
 
 

@@ -77,8 +77,7 @@ class Index(Queries):
         given: list[Any] = [one for one in named if one[1] is not None]
         if len(given) != 1 or given[0][1] == "":
             raise InvalidArgumentError("give one of title, section and uuid; the index itself asks all libraries")
-        if not self.is_open:
-            raise self._session.closed_error()
+        self._session.expect_open()
         return Library(self, self._selection.select(*given[0]))
 
     def libraries(
@@ -145,6 +144,7 @@ class Index(Queries):
         >>> index.table("notes")["a"]
         b'1'
         """
+        self._session.expect_open()
         return Table(self._session, name, limit=limit)
 
     def call(
@@ -222,8 +222,7 @@ class Index(Queries):
         return Shared(self._session)
 
     def __enter__(self: Entered) -> Entered:
-        if not self.is_open:
-            raise self._session.closed_error()
+        self._session.expect_open()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,28 +15,10 @@ if TYPE_CHECKING:
     Value = TypeVar("Value")
 
 
-class Library(Queries):
-    """One library in an index. :meth:`Index.library` and :meth:`Index.libraries` return this object, which any thread
-    can use. Libraries are equal if the index, or its pickle, and what selects the library are equal.
+class Facts:
+    """The facts of a :class:`Library`, and of an :class:`plexindex.aio.AsyncLibrary`, from the store."""
 
-    The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
-    the library opens the same folder with the same options. The pickle contains no token, so the process reads the
-    token from its own configuration (:func:`plexindex.open`).
-
-    The facts, from :attr:`title` to :attr:`generation`, come from the store and send no request. An object from
-    :meth:`Index.libraries` has the facts of that call; any other object reads them at each use.
-    """
-
-    __slots__ = ("__weakref__", "_facts", "_index")
-
-    def __init__(self, index: plexindex.Index, selection: Selection, facts: dict[str, Any] | None = None) -> None:
-        super().__init__(selection)
-        self._index, self._facts = index, facts
-
-    @property
-    def index(self) -> plexindex.Index:
-        """The library's index."""
-        return self._index
+    __slots__ = ()
 
     @property
     def title(self) -> str:
@@ -85,6 +67,33 @@ class Library(Queries):
     def generation(self) -> int:
         """The listing's number, which changes only when the content changes. 0 if the library was never fetched."""
         return self._fact("generation", 0)
+
+    def _fact(self, name: str, absent: Value) -> Value:
+        raise NotImplementedError
+
+
+class Library(Facts, Queries):
+    """One library in an index. :meth:`Index.library` and :meth:`Index.libraries` return this object, which any thread
+    can use. Libraries are equal if the index, or its pickle, and what selects the library are equal.
+
+    The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
+    the library opens the same folder with the same options. The pickle contains no token, so the process reads the
+    token from its own configuration (:func:`plexindex.open`).
+
+    The facts, from :attr:`title` to :attr:`generation`, come from the store and send no request. An object from
+    :meth:`Index.libraries` has the facts of that call; any other object reads them at each use.
+    """
+
+    __slots__ = ("__weakref__", "_facts", "_index")
+
+    def __init__(self, index: plexindex.Index, selection: Selection, facts: dict[str, Any] | None = None) -> None:
+        super().__init__(selection)
+        self._index, self._facts = index, facts
+
+    @property
+    def index(self) -> plexindex.Index:
+        """The library's index."""
+        return self._index
 
     def _fact(self, name: str, absent: Value) -> Value:
         facts: Any = next(iter(self._selection.facts()), {}) if self._facts is None else self._facts

@@ -6,18 +6,49 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Callable
+from .media import media_of
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from ._core.selection import Selection
     from .item import Item
+    from .media import Media, MediaPart
 
 # Attributes of plexapi's items, each with its name in ``Item``.
 _OF_ALL = {"title": "title", "type": "kind", "year": "year", "guid": "guid"}
 _NUMBERED = {"grandparentTitle": "show_title", "parentIndex": "season", "index": "episode"}
 _IF_KNOWN = {"librarySectionTitle": "library_title", **_NUMBERED}
+
+
+class _Known:
+    """What the index knows of a version or a part. Other attributes are those of plexapi's object."""
+
+    def __init__(self, full: Callable[[], Any], **known: object) -> None:
+        vars(self).update({name: value for name, value in known.items() if value is not None}, _full=full)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._full(), name)
+
+
+def _medium(item: LightItem, one: Media) -> _Known:
+    """Returns a version of an item. ``plexapi`` knows versions and parts by their ids."""
+
+    def full() -> Any:
+        return next(theirs for theirs in item.full().media if theirs.id == one.media_id)
+
+    def known(part: MediaPart) -> _Known:
+        def theirs() -> Any:
+            return next(theirs for theirs in full().parts if theirs.id == part.part_id)
+
+        return _Known(theirs, id=part.part_id, file=part.path, size=part.size)
+
+    duration = None if one.duration is None else round(one.duration * 1000)
+    given = {"id": one.media_id, "videoResolution": one.resolution, "container": one.container, "duration": duration}
+    return _Known(full, parts=[known(part) for part in one.parts], **given)
 
 
 class LightItem:
@@ -63,14 +94,13 @@ class LightItem:
 
     @property
     def media(self) -> list[plexindex.types.Untyped]:
-        """One medium with all files, such as ``media[0].parts[0].file``. Only the plexapi object groups files by
-        medium.
+        """The item's versions, such as ``media[0].parts[0].file``, with plexapi's attributes: the index has a version's
+        ``id``, ``videoResolution``, ``container`` and ``duration``, and a part's ``id``, ``file`` and ``size``.
         """
         facts = self._facts()
-        if facts is None:
+        if facts is None or not facts.get("media"):
             return self.full().media  # type: ignore[no-any-return]
-        parts = [SimpleNamespace(file=path) for path in facts["paths"]]
-        return [SimpleNamespace(parts=parts)] if parts else []
+        return [_medium(self, one) for one in media_of(facts, self.locations)]
 
     def full(self) -> plexindex.types.Untyped:
         """Returns the plexapi object. The first call sends one request. After a 404, the next lookup of the item asks

@@ -234,6 +234,9 @@ class Table(_Entries):
             name, length = bytes(found), len(found)
             yield name.decode("utf-8", "surrogateescape")
 
+    def __bool__(self) -> bool:
+        return any(True for _ in self)
+
     def __len__(self) -> int:
         return sum(1 for _ in self)
 

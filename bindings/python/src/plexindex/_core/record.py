@@ -27,8 +27,13 @@ class Record:
             raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
         self.__dict__.update(given)
 
-    def __setattr__(self, name: str, _: object) -> NoReturn:
-        raise AttributeError(f"cannot set the attribute {name!r} of a {type(self).__name__}")
+    def __init_subclass__(cls) -> None:
+        cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined, misc]
+
+    def __setattr__(self, name: str, _: object = None) -> NoReturn:
+        raise AttributeError(f"cannot change the attribute {name!r} of a {type(self).__name__}")
+
+    __delattr__ = __setattr__
 
     def __eq__(self, other: object) -> bool:
         return vars(self) == vars(other) if type(other) is type(self) else NotImplemented

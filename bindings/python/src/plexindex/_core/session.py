@@ -329,6 +329,11 @@ class Session:
     def __reduce__(self) -> NoReturn:
         raise TypeError("cannot pickle or copy what reads an open index: pickle the Index or the Library")
 
+    def expect_open(self) -> None:
+        """Raises an error if the index is closed."""
+        if not self.is_open:
+            raise self.closed_error()
+
     def closed_error(self) -> Error:
         """Creates the error for a call on a closed index."""
         if self._reason is not None:

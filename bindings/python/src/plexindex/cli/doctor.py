@@ -82,6 +82,7 @@ _MAX_SECONDS = 20.0
       -y, --yes
     """)
 def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
+    output.expect_tables()
     settings, report = Settings(), Report()
     shared.hide_warnings()
     report.line("\n".join(version_lines()))

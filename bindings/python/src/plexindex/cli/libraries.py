@@ -32,6 +32,7 @@ _PATIENT = {"retry_for": 30.0, "read_timeout": 60.0}
     JSON: one object for each library.
     """)
 def libraries_command() -> int:
+    output.expect_tables()
     settings = Settings()
     with settings.open_for_answers() as index:
         if settings.reads_database_only:
@@ -132,6 +133,7 @@ _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_reques
     increases with each write.
     """)
 def stats_command() -> int:
+    output.expect_tables()
     settings = Settings()
     settings.expect_folder()
     if not settings.has_store():

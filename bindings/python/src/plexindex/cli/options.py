@@ -84,7 +84,7 @@ class Option:
 # The help of options that several commands have, by their forms.
 _COMMON = {
     "-l, --library LIBRARY": "Title, section id or uuid of a library. Default: all libraries.",
-    "-0, --null": "Read NUL-terminated paths from standard input (find -print0).",
+    "-0, --null": "With -, standard input has NUL-terminated paths (find -print0).",
     "-y, --yes": "Do not ask for confirmation.",
 }
 

@@ -191,6 +191,11 @@ def is_confirmed(yes: bool, question: str, *, default: bool = False) -> bool:
     return is_wanted
 
 
+def expect_tables() -> None:
+    """Fails before the first request if the package that prints tables is missing."""
+    import rich  # noqa: F401
+
+
 def print_table(
     rows: Sequence[Sequence[str]], right: Sequence[int] = (), *, header: bool = False, indent: int = 0
 ) -> None:

@@ -42,6 +42,7 @@ def shared_init_command() -> int:
     bytes).
     """)
 def shared_status_command() -> int:
+    output.expect_tables()
     return _run("status")
 
 

@@ -130,7 +130,7 @@ class Comparison:
         self.renames_unknown = False
         """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
         self._age: float | None = None
-        self._seconds = 0.0
+        self._begun = self._seconds = 0.0
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self._counts[what]} {what}" for what in _KINDS if self._counts[what])
@@ -174,7 +174,9 @@ class Comparison:
         self._stop.stopped = True
 
     def __iter__(self) -> Iterator[Difference]:
-        begun = time.monotonic()
+        if self._begun:
+            raise InvalidArgumentError("a comparison yields its differences only once: call compare() again")
+        self._begun = begun = time.monotonic()
         may_ask = self._prepare(begun)
         # Check all folders before the first difference, because scripts expect a summary after the differences.
         for folder in self._folders:
