@@ -426,7 +426,7 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
         loops.add(asyncio.get_running_loop())
         opening = aio.open(tmp_path, server.url, token, user="ann")
         with pytest.raises(AttributeError, match="await"):
-            opening.match  # noqa: B018
+            opening.match  # type: ignore[attr-defined]  # noqa: B018
         async with opening as index:
             with pytest.raises(RuntimeError, match="awaited"):
                 await opening

@@ -112,7 +112,7 @@ def test_a_daemon_thread_s_watch_ends_in_silence(server: Server, tmp_path: Path)
 
 def test_running_calls_end_before_the_host_s_own_exit_hooks(slow_server: Server, tmp_path: Path) -> None:
     # Hooks that were registered before plexindex was imported run after its own.
-    count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.callbacks.running)))"
+    count = "atexit.register(lambda: os.write(1, b'%d inside' % len(plexindex._core.callbacks.running())))"
     code = f"import atexit, os\n{count}\n{program(MODES['a fetch'])}"
     done = run(sys.executable, "-c", code, slow_server.url, slow_server.token, tmp_path, stdin=subprocess.DEVNULL)
     assert "0 inside" in done.stdout

@@ -254,12 +254,64 @@ def test_a_token_callable_cannot_close_its_index(open_index: OpenIndex) -> None:
     assert opened[0].is_open
 
 
-def test_an_ended_call_that_is_still_registered_prevents_no_close(index: plexindex.Index) -> None:
-    ended = callbacks.take()
-    index._session._begin(ended)
-    index.close()
-    ended.end()
-    assert not index.is_open
+INTERRUPTED = """
+import faulthandler, os, random, signal, sys, threading, time
+import plexindex
+from plexindex._core import importing
+
+faulthandler.dump_traceback_later(50, exit=True)
+class Stop(Exception):
+    pass
+def stop(*_):
+    raise Stop
+signal.signal(signal.SIGALRM, stop)
+for number in range(20):
+    index = plexindex.open(f"{sys.argv[1]}/{number}")
+    table = index.table("a")
+    table["a"] = b"1"
+    for _ in range(20):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.002))
+            while True:
+                with importing():
+                    table["a"]
+        except (Stop, KeyError):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    closer = threading.Thread(target=index.close)
+    closer.start()
+    closer.join()
+began = time.monotonic()
+forker = threading.Thread(target=lambda: os.fork() or os._exit(0))
+forker.start()
+forker.join()
+assert time.monotonic() - began < 4, "the fork waited for an import that has ended"
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals")
+def test_interrupted_calls_prevent_no_close_and_no_fork(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
+
+
+def test_a_thread_that_ends_leaves_nothing(index: plexindex.Index) -> None:
+    def calls() -> int:
+        gc.collect()
+        return len(callbacks._known)
+
+    before = calls()
+    for _ in range(5):
+        thread = threading.Thread(target=index.table("a").get, args=("b",))
+        thread.start()
+        thread.join()
+    assert calls() <= before + 1
+
+
+def test_watches_that_follow_each_other_have_one_thread(index: plexindex.Index) -> None:
+    before = len(sys._current_frames())
+    for _ in range(10):
+        with index.watch():
+            pass
+    assert len(sys._current_frames()) <= before + 1
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -450,7 +502,7 @@ def test_calls_import_only_under_the_lock() -> None:
         locked = [
             line
             for node in ast.walk(tree)
-            if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "importing"
+            if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "importing()"
             for line in range(node.lineno, (node.end_lineno or 0) + 1)
         ]
         for node in (node for function in functions for node in ast.walk(function)):

@@ -98,7 +98,7 @@ def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
         if name in (module, *names):
             # Without `importlib`, which takes 1 ms of each process.
-            with importing:
+            with importing():
                 found = __import__(f"{__name__}.{module}", fromlist=[name])
                 value = globals()[name] = found if name == module else getattr(found, name)
             return value

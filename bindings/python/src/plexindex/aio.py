@@ -247,7 +247,8 @@ class _Caller:
     def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Returns the values of a generator with ``progress``."""
         ends = self._stoppable(options)
-        return self._each(call(*arguments, **options), ends, options.get("timeout"))
+        stored = options.get("offline") is True
+        return self._each(call(*arguments, **options), ends, options.get("timeout"), stored=stored)
 
     async def _each(
         self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None, *, stored: bool = False
@@ -340,6 +341,8 @@ def _coroutine_of(
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         given = method, self._target, *arguments
+        if options.get("offline") is True:
+            return await self._stored(*given, **options)
         if ends:
             return await self._cancellable(*given, **options)
         return await (self._run(None, *given, **options) if asks else self._stored(*given, **options))
@@ -445,7 +448,8 @@ class AsyncQueries(_Caller):
             if found.status != "not_yet":
                 await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return found
-        return await self._cancellable(  # type: ignore[no-any-return]
+        run = self._stored if offline else self._cancellable
+        return await run(  # type: ignore[no-any-return]
             self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
         )
 
@@ -650,7 +654,8 @@ class AsyncIndex(AsyncQueries):
     @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
         """As :meth:`plexindex.Index.libraries`."""
-        found = await self._cancellable(self._target.libraries, **options)
+        run = self._stored if options.get("offline") else self._cancellable
+        found = await run(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
     library = _made(AsyncLibrary, sync.Index.library)
@@ -742,8 +747,10 @@ class Opening:
         if index is not None:
             await index.close()
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"an index that is not open yet has no {name!r}: await plexindex.aio.open(…) first")
+    if not TYPE_CHECKING:  # otherwise a type checker would read nothing after a forgotten `await`
+
+        def __getattr__(self, name):
+            raise AttributeError(f"an index that is not open yet has no {name!r}: await plexindex.aio.open(…) first")
 
 
 def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:

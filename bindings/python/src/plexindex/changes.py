@@ -154,7 +154,7 @@ class Changes:
         return self
 
     async def __anext__(self) -> Change:
-        with importing:
+        with importing():
             from asyncio import to_thread
 
         while True:

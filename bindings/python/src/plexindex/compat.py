@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
     module = {"NotFoundError": "failures", "MatchConfidence": "find"}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with importing:
+    with importing():
         return getattr(__import__(f"plexindex._compat.{module}", fromlist=[name]), name)
 
 
@@ -84,7 +84,7 @@ def find_plex_items_with_confidence(
     ``file_size`` is the file's size as the host knows it; by default, the function reads it where it can decide.
     """
     # A process that only uses the caches needs neither an index of the server nor plexapi.
-    with importing:
+    with importing():
         from ._compat.find import CannotAnswerError, MatchConfidence, find
         from ._compat.section_index import section_index
         from ._core.convert import text_of

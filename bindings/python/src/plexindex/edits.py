@@ -108,7 +108,7 @@ def _section(session: Session, section: str) -> Any:
     :func:`plexindex.from_server`.
     """
     try:
-        with importing:
+        with importing():
             from xml.etree.ElementTree import Element
 
             import plexapi.library
@@ -206,7 +206,7 @@ def edit_arguments(
             arguments.update({f"{name}[{at}].tag.tag": tag for at, tag in enumerate(_tags(name, value))})
         elif value is not None:
             arguments[f"{name}.value"] = _value(name, value)
-    with importing:
+    with importing():
         from urllib.parse import quote
     for name, tags in remove.items():
         # Commas separate the tags, so each is encoded, and plexapi encodes the list again.

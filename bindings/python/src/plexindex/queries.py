@@ -362,7 +362,7 @@ class Queries:
         >>> [difference.reason for difference in index.compare(folder)]
         ['no_library']
         """
-        with importing:  # with `re`, it takes longer to import than an index to open
+        with importing():  # with `re`, it takes longer to import than an index to open
             from .compare import Comparison
 
         return Comparison(self, folders, without, timeout, offline, progress)

@@ -265,7 +265,7 @@ class PlexCache(Cache):
         return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
     def _put(self, entry: bytes, items: Iterable[plexindex.types.Untyped]) -> int:
-        with importing:
+        with importing():
             import json  # importing it takes longer than a lookup
 
         rows = [list(row.values()) for row in map(extract, items) if row is not None]
@@ -274,7 +274,7 @@ class PlexCache(Cache):
         return len(rows)
 
     def _get(self, entry: bytes, what: str, rows_are: str) -> list[plexindex.types.Facts] | None:
-        with importing:
+        with importing():
             import json
 
         text = self._at(_ROWS, lambda table: table.get(entry))

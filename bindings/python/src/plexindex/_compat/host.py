@@ -33,7 +33,7 @@ class HostLog:
         if not self.is_there:
             return path
         try:
-            with importing:
+            with importing():
                 obfuscate = __import__(_OBFUSCATION, fromlist=["obfuscate_path"]).obfuscate_path
             return str(obfuscate(path))
         except (AttributeError, ImportError, UnicodeError):

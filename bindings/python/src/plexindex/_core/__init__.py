@@ -18,62 +18,57 @@ from _collections_abc import Mapping as Mapping
 from _collections_abc import MutableMapping as MutableMapping
 from _collections_abc import Sequence as Sequence
 from _collections_abc import ValuesView as ValuesView
+from _thread import LockType as LockType
 from _thread import RLock as RLock
 from _thread import _local as _local
+from _thread import allocate_lock as allocate_lock
 from _thread import get_ident as get_ident
 from _thread import start_new_thread as start_new_thread
+from _weakref import ref as ref
 
 # The name that type checkers treat as true. Importing the module ``typing``, which also has this name, takes longer
 # than opening an index.
 TYPE_CHECKING = False
 
+# How long a fork waits for imports, in seconds.
 _FORK_WAITS = 5.0
-"""How long a fork waits for imports, in seconds."""
+_forking = RLock()
+# The locks of imports, each with its thread.
+_imports: dict[ref[LockType], int] = {}
 
 
-class _Importing:
-    """Encloses the imports of a call. A fork waits until no other thread is within: a child that was forked during an
-    import would wait forever for the thread that imports, which does not exist there. Any number of threads can be
-    within at once, since Python has a lock for each module.
+def importing() -> LockType:
+    """Encloses the imports of a call. Calls import what few processes need, because a new process would otherwise take
+    twice as long.
+
+    A fork waits until no other thread is within: a child that was forked during an import would wait forever for the
+    thread that imports, which does not exist there. Any number of threads can be within at once, since Python has a
+    lock for each module. The lock lives as long as the block, however it ends: so no interruption leaves it behind.
     """
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-        self._within: dict[int, int] = {}
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._within[get_ident()] = self._within.get(get_ident(), 0) + 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._within[get_ident()] -= 1
-            if not self._within[get_ident()]:
-                del self._within[get_ident()]
-
-    def before_fork(self) -> None:
-        until = time.monotonic() + _FORK_WAITS
-        self._lock.acquire()
-        while self._within.keys() - {get_ident()} and time.monotonic() < until:
-            self._lock.release()
-            time.sleep(0.001)
-            self._lock.acquire()
-
-    def after_fork(self) -> None:
-        self._lock.release()
-
-    def in_child(self) -> None:
-        self._within = {thread: depth for thread, depth in self._within.items() if thread == get_ident()}
-        self._lock.release()
+    lock = allocate_lock()
+    with _forking:
+        _imports[ref(lock, _imports.pop)] = get_ident()
+    return lock
 
 
-importing = _Importing()
-"""Calls import what few processes need, because a new process would otherwise take twice as long."""
+def _before_fork() -> None:
+    until = time.monotonic() + _FORK_WAITS
+    _forking.acquire()
+    while any(thread != get_ident() for thread in list(_imports.values())) and time.monotonic() < until:
+        _forking.release()
+        time.sleep(0.001)
+        _forking.acquire()
+
+
+def _in_child() -> None:
+    for lock, thread in list(_imports.items()):
+        if thread != get_ident():
+            del _imports[lock]
+    _forking.release()
+
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=importing.before_fork, after_in_parent=importing.after_fork, after_in_child=importing.in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_forking.release, after_in_child=_in_child)
 
 
 def in_child(function: Callable[[], None]) -> None:

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+from _weakref import proxy
 from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import TYPE_CHECKING, Generator, _local, get_ident, in_child, log
+from . import TYPE_CHECKING, Generator, _local, allocate_lock, get_ident, in_child, log, ref
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -84,11 +85,14 @@ class Call:
     Creating the object takes longer than a call, so each thread keeps its objects.
     """
 
-    __slots__ = ("_drained", "_kept", "answers", "asked", "buffer", "buffer_ref", "data", "error", "error_ref",
-                 "listener", "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
+    __slots__ = ("__weakref__", "_drained", "_kept", "asked", "buffer", "buffer_ref", "data", "error", "error_ref",
+                 "listener", "lock", "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
 
     def __init__(self, kept: list[Call]) -> None:
         self.thread, self._kept = get_ident(), kept
+        self.lock = allocate_lock()
+        """Encloses a call. While its thread holds it, the call runs. No interruption can come before it is released."""
+        _known[ref(self, _known.pop)] = self.thread
         self.session: Session | None = None
         """The call's index. Closing the index, or the interpreter's exit, ends the call."""
         self.listener: ProgressArg = None
@@ -97,14 +101,14 @@ class Call:
         """An exception during the callback, such as Ctrl-C, to raise again when the call returns."""
         # Time when the call last read the log. A wait for changes can call back five times a second for days.
         self._drained = -_BETWEEN_DRAINS
-        self.answers: Any = receive(self)
-        """The callback's generator, which runs while this thread is in the callback."""
-        next(self.answers)
-        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=self.answers)
+        # Before Python 3.12, a reference to a structure hides its objects from the garbage collector.
+        answers = receive(proxy(self))
+        next(answers)
+        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=answers)
         self.query_ref = ctypes.byref(self.query)
         self.asked: tuple[Any, ...] = ()
         """The query's library, timeout, flags and size."""
-        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=self.answers)
+        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=answers)
         self.buffer = c.CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
         self.text = ctypes.create_string_buffer(_TEXT_CAPACITY)
@@ -187,12 +191,12 @@ class Call:
         self.end()
 
     def end(self) -> None:
-        """Ends a call, and keeps this object for the thread's next call."""
-        running.pop(self, None)
+        """Keeps this object for the thread's next call."""
         self.session = self.listener = self.error = None
         if len(self.data) > _KEPT_CAPACITY:
             self._drop_buffer()
-        self._kept.append(self)
+        if not self.lock.locked():  # before Python 3.11, an interruption can come before the lock is released
+            self._kept.append(self)
 
 
 class _Kept(_local):
@@ -204,12 +208,17 @@ class _Kept(_local):
 
 _kept = _Kept()
 
-running: dict[Call, object] = {}
-"""The running calls, with their sessions. Adding to a dict and removing from it are atomic."""
+# All threads' objects, with their threads.
+_known: dict[ref[Call], int] = {}
+
+
+def running() -> list[Call]:
+    """Returns the running calls of all threads."""
+    return [call for known in list(_known) if (call := known()) is not None and call.lock.locked()]
 
 
 def take() -> Call:
-    """Returns an unused object of this thread, for a ``with`` block."""
+    """Returns an unused object of this thread. A call begins when the thread acquires the object's lock."""
     calls = _kept.calls
     return calls.pop() if calls else Call(calls)
 
@@ -224,8 +233,7 @@ _ending: int | None = None
 def is_ending() -> bool:
     """Returns whether another thread has started to exit the interpreter.
 
-    Call this function after adding to ``running``, so that either the hook sees the entry, or the function sees the
-    hook.
+    Call this function within a call, so that either the hook sees the call, or the function sees the hook.
     """
     return _ending is not None and _ending != get_ident()
 
@@ -234,7 +242,7 @@ def _end() -> None:
     global _ending
     _ending = get_ident()
     for _ in range(int(PATIENCE / _STEP)):
-        if all(call.thread == _ending for call in list(running)):
+        if all(call.thread == _ending for call in running()):
             return
         sleep(_STEP)
 
@@ -247,6 +255,6 @@ atexit.register(_end)
 @in_child
 def _keep_this_thread() -> None:
     # A forked child must not wait for the calls of other threads.
-    for call in list(running):
-        if call.thread != get_ident():
-            del running[call]
+    for call, thread in list(_known.items()):
+        if thread != get_ident():
+            del _known[call]

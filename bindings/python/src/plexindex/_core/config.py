@@ -40,7 +40,7 @@ class TokenCommand:
         return self._run() if token is None else token
 
     def _run(self) -> str:
-        with importing:
+        with importing():
             import shlex
             import subprocess
 
@@ -199,10 +199,10 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     if not chosen.value and not os.path.exists(path):
         return path, {}
     if sys.version_info >= (3, 11):
-        with importing:
+        with importing():
             import tomllib
     else:
-        with importing:
+        with importing():
             import tomli as tomllib
     try:
         with open(path, "rb") as lines:

@@ -105,7 +105,7 @@ def event_bytes(body: Any) -> bytes:
         return bytes(body)
     if not hasattr(body, "keys"):
         raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
-    with importing:
+    with importing():
         import json
 
     return json.dumps(dict(body)).encode()
@@ -228,7 +228,7 @@ two_numbers = Struct("=2i").unpack_from
 def path_of(value: str | dict[str, str] | None) -> bytes:
     """Returns a path from an answer as bytes, which are empty if the path is absent."""
     if isinstance(value, dict):
-        with importing:
+        with importing():
             from binascii import a2b_base64
 
         return a2b_base64(value["bytes"])

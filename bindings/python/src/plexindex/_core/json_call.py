@@ -51,5 +51,5 @@ def ask(call: Call, handle: Handle | None, method: str, request: dict[str, Any],
 
 def ask_without_index(method: str, request: dict[str, Any]) -> Any:
     """Calls a method that needs no index, and returns its answer."""
-    with take() as call:
+    with take() as call, call.lock:
         return ask(call, None, method, request, 0)

@@ -41,7 +41,7 @@ configure: Any = None
 
 def logger() -> Any:
     """Returns the logger ``plexindex``. Without a handler of the host's, a library prints nothing."""
-    with importing:
+    with importing():
         import logging
 
     if configure is not None:
@@ -78,7 +78,7 @@ def follow_level() -> int:
         _logger = get_logger(LOGGER)
     wanted = _logger.isEnabledFor(10)
     if wanted != (_level == c.LOG_DEBUG):
-        with importing:
+        with importing():
             from .json_call import ask_without_index
 
         _level = c.LOG_DEBUG if wanted else c.LOG_INFO

@@ -38,7 +38,7 @@ def open_session(options: dict[str, Any]) -> Session:
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:
-        with importing:
+        with importing():
             from .renewal import Renewal
 
         renewal = Renewal(renew)
@@ -124,7 +124,7 @@ def _bytes(raw: bytes | None) -> c.CBytes:
 
 def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str | None, Any]:
     """Adds missing options from the environment and the file. Returns the token, and what renews it."""
-    with importing:
+    with importing():
         from .config import Setting, find
 
     names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
@@ -146,7 +146,7 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
 
 
 def configured_token(server_url: str, recipe: Recipe) -> TokenArg:
-    with importing:
+    with importing():
         from .config import Setting, find
 
     found = find({"server_url": Setting(server_url, "the pickled index")}).token

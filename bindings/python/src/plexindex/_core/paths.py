@@ -38,7 +38,7 @@ def lies_under(path: str, folders: Sequence[str]) -> bool:
 
 def _compare(relation: str, path: str, others: Sequence[str]) -> bool:
     # Import the module on first use, because importing the drop-in must be fast.
-    with importing:
+    with importing():
         from .json_call import ask_without_index
 
     raw, *given = (text.encode("utf-8", "surrogatepass") for text in (path, *others))

@@ -31,11 +31,11 @@ class Renewal:
 
     def begin(self) -> None:
         """Makes the callback resume a new generator."""
-        self.answers: Any = receive(self)
-        self.thread = 0
-        """The thread that called last."""
-        next(self.answers)
-        self.user.__setstate__((self.answers.send, (), {}, {}))
+        answers = receive(self)
+        self.thread: int | None = None
+        """The thread that is in the callable."""
+        next(answers)
+        self.user.__setstate__((answers.send, (), {}, {}))
 
     @property
     def error(self) -> BaseException | None:
@@ -46,15 +46,18 @@ class Renewal:
     def error(self, error: BaseException) -> None:
         self._raised[get_ident()] = error
         if isinstance(error, KeyboardInterrupt):
-            for call in list(running):
+            for call in running():
                 if call.thread == get_ident():
                     call.error = error  # the call raises it when it returns
 
     def goes_on(self, address: int) -> bool:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
-        self.thread = get_ident()
         self._raised.pop(get_ident(), None)
-        token = self._renew()
+        self.thread = get_ident()
+        try:
+            token = self._renew()
+        finally:
+            self.thread = None
         raw = None if token is None else convert.text_bytes("token", token, hidden=True)
         buffer = c.CBuffer.from_address(address)
         if not raw or len(raw) > buffer.capacity:

@@ -99,11 +99,12 @@ class Selection:
         timeout_ms = 0 if timeout is None else convert.timeout_ms(timeout)
         call = take()
         try:  # quicker than `with`
-            session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
-            status = match_path(session.handle, call.query_ref, call.buffer_ref, call.error_ref)
-            if status >= c.FIRST_ERROR or call.error is not None:
-                call.finish(status, match_path, session.handle, call.query_ref, call.buffer_ref)
-            block: bytes = call.view[: call.buffer.length]
+            with call.lock:
+                session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
+                status = match_path(session.handle, call.query_ref, call.buffer_ref, call.error_ref)
+                if status >= c.FIRST_ERROR or call.error is not None:
+                    call.finish(status, match_path, session.handle, call.query_ref, call.buffer_ref)
+                block: bytes = call.view[: call.buffer.length]
         finally:
             call.end()
         first, log_lines = two_numbers(block, _FIRST)
@@ -126,7 +127,7 @@ class Selection:
         text = convert.join_paths(paths, session.hides_paths)
         asked = self.handle, flags | convert.file_size(size)[0], convert.timeout_ms(timeout), 0
         try:
-            with take() as call:
+            with take() as call, call.lock:
                 session.query(call, text, asked, progress)
                 call.reserve(4096 + len(text) + len(paths) * _BYTES_PER_ANSWER)
                 given = session.handle, call.query_ref, len(paths), call.buffer_ref
@@ -142,7 +143,7 @@ class Selection:
     def refresh(self, flags: int = 0, timeout: float | None = None, progress: ProgressArg = None) -> bool:
         """Refreshes the libraries. Returns whether they are up to date."""
         session = self.session
-        with take() as call:
+        with take() as call, call.lock:
             session.query(call, b"", (self.handle, flags, convert.timeout_ms(timeout), 0), progress)
             status = call.run(session.native.refresh, session.handle, call.query_ref)
         session.drain_log()

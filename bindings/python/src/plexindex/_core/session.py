@@ -64,6 +64,17 @@ class ForkLock:
         return self._lock
 
 
+class Listening(ForkLock):
+    """The watches of an index that listen to the server's events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watches = set[int]()
+        """Their ids. A watch that is dropped ends itself."""
+        self.process = 0
+        """The process whose thread passes on what they log; 0 without a thread."""
+
+
 class Recipe:
     """How another process opens the same index."""
 
@@ -75,8 +86,8 @@ class Session:
     """An open handle and its running calls.
 
     The library cannot detect a call on a closed handle, so the session prevents calls after a close. A call first
-    registers itself, and then checks that the session is open. A close first marks the session as closed, and then
-    waits for registered calls.
+    begins, and then checks that the session is open. A close first marks the session as closed, and then waits for
+    running calls.
     """
 
     def __init__(self, folder: str, recipe: Recipe, progress: ProgressArg = None, reason: Error | None = None) -> None:
@@ -93,8 +104,7 @@ class Session:
         # Libraries and tables that were used once.
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
-        # The ids of the watches that listen to the server's events. A watch that is dropped ends itself.
-        self._listening, self._watches = ForkLock(), set[int]()
+        self._listening = Listening()
         self._renewal: Renewal | None = None
         self.token: TokenArg = None
         """The token, or what returns it, for plexapi."""
@@ -107,7 +117,7 @@ class Session:
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
         self.timeout, self._renewal = options.timeout_ms / 1000 if options.timeout_ms else None, renewal
-        with take() as call:
+        with take() as call, call.lock:
             call.session = self
             call.run(self.native.open, ctypes.byref(options), ctypes.byref(self.handle))
         self.is_open = True
@@ -129,20 +139,18 @@ class Session:
     def close(self) -> None:
         """Closes the handle. First waits for other threads' running calls, whose fetches end early with a ClosedError.
 
-        A second close does nothing. In a callback of this index, as in a signal handler during a call, fails and closes
+        A second close does nothing. Within a call of this index, as in a callback or a signal handler, fails and closes
         nothing.
         """
         # Before anything else: the thread that closes the index may wait for this call, and other threads' calls go on.
-        if self._is_in_callback():
+        if self._is_within_call():
             raise InvalidArgumentError("cannot close the index from its own callback; return from the callback first")
-        this_thread = get_ident()
         self.is_open = False
         with self._closing():
             if not self.handle:
                 return
             self.native.wake_waiting(self.handle, None)
-            # A registered call of this thread has already ended, but an interruption prevented its removal.
-            while any(call.thread != this_thread and session is self for call, session in list(running.items())):
+            while any(call.session is self for call in running()):  # of other threads
                 if sys.is_finalizing():
                     # The interpreter has ended the threads, so the handle stays open until the process ends.
                     self.handle.value = None
@@ -161,20 +169,18 @@ class Session:
                 handle.value = None
             if not is_last:
                 return
-            with take() as call:
+            with take() as call, call.lock:
                 call.session = self
                 call.run(self.native.close, c_void_p(value))
         self.drain_log()
 
-    def _is_in_callback(self) -> bool:
-        """Returns whether this thread is in a callback of this index.
-
-        An interruption can leave an ended call registered, but its generator does not run.
+    def _is_within_call(self) -> bool:
+        """Returns whether this thread is within a call of this index, or within its token callable, which a thread of
+        the library can call, too.
         """
         this_thread, renewal = get_ident(), self._renewal
-        calls = [call for call, session in list(running.items()) if session is self and call.thread == this_thread]
-        is_renewing = renewal is not None and renewal.answers.gi_running and (calls or renewal.thread == this_thread)
-        return bool(is_renewing) or any(call.answers.gi_running for call in calls)
+        is_renewing = renewal is not None and renewal.thread == this_thread
+        return is_renewing or any(call.session is self and call.thread == this_thread for call in running())
 
     def __del__(self) -> None:
         if not self.handle or self._first is not None:  # a worker of a pool drops what it unpickled
@@ -222,10 +228,10 @@ class Session:
         self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> Any:
         """Calls a method by its name, with a JSON request. A ``library`` is a handle. Returns the answer."""
-        with importing:  # most processes only look up paths, which takes less time than to import JSON
+        with importing():  # most processes only look up paths, which takes less time than to import JSON
             from .json_call import ask
 
-        with take() as call:
+        with take() as call, call.lock:
             self._begin(call, progress)
             if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
@@ -238,7 +244,7 @@ class Session:
 
         ``target`` is the first argument: a library or a table. None means the index.
         """
-        with take() as call:
+        with take() as call, call.lock:
             self._begin(call)
             status = call.run(function, self.handle if target is None else target, *arguments)
             lines = log.read(self.native)
@@ -247,7 +253,7 @@ class Session:
 
     def fill(self, function: Any, *arguments: Any, target: Handle, reserve: int = 0) -> tuple[int, bytes]:
         """Makes a call that fills a buffer of at least ``reserve`` bytes. Returns the status and the content."""
-        with take() as call:
+        with take() as call, call.lock:
             self._begin(call)
             call.reserve(reserve)
             status = call.run(function, target, *arguments, call.buffer_ref)
@@ -274,28 +280,32 @@ class Session:
 
     def listen(self, watch: object) -> None:
         """Listens to the server's events, until the last watch of this index has ended."""
-        with self._listening():
+        listening = self._listening
+        with listening():
             self.request("watch.start")
-            if not self._watches:
-                start_new_thread(self._pass_log, ())
-            self._watches.add(id(watch))
+            listening.watches.add(id(watch))
+            if listening.process != os.getpid():
+                start_new_thread(self._listen, ())
+                listening.process = os.getpid()
 
-    def _pass_log(self) -> None:
-        """Passes what a watch logs to ``logging`` while the host makes no calls."""
+    def _listen(self) -> None:
+        """Passes what the watches log to ``logging`` while the host makes no calls. Without one, stops listening."""
+        listening = self._listening
         while self.origin.is_open and not is_ending():
             self.drain_log()
             sleep(_BETWEEN_DRAINS)
-            if not self._watches:
-                return
+            with listening():
+                if not listening.watches:
+                    listening.process = 0
+                    try:
+                        self.origin.request("watch.stop")
+                    except Error:
+                        pass  # another thread closes the index
+                    return
 
     def end_listening(self, watch: object) -> None:
-        """Ends a watch. Does nothing if it does not listen."""
-        with self._listening():
-            if self.listens(watch):
-                self._watches.discard(id(watch))
-                # Another index from an equal pickle may be open.
-                if not self._watches and self.origin.is_open and not is_ending():
-                    self.origin.request("watch.stop")
+        """Ends a watch. Does nothing if it does not listen. Takes no lock, because a finalizer calls this."""
+        self._listening.watches.discard(id(watch))
 
     @property
     def origin(self) -> Session:
@@ -304,7 +314,7 @@ class Session:
 
     def listens(self, watch: object) -> bool:
         """Returns whether a watch listens."""
-        return id(watch) in self._watches
+        return id(watch) in self._listening.watches
 
     def stats(self) -> dict[str, Any]:
         """Returns the counts, and the times in seconds."""
@@ -321,8 +331,7 @@ class Session:
 
     def drain_log(self) -> None:
         """Passes the library's log lines to ``logging``."""
-        with take() as call:
-            running[call] = None
+        with take() as call, call.lock:
             lines = [] if is_ending() or sys.is_finalizing() else log.read(self.native)
         log.hand_on(lines)
 
@@ -347,9 +356,9 @@ class Session:
         return ClosedError(f"the index on {self.folder!r} is closed: open it again")
 
     def _begin(self, call: Call, progress: ProgressArg = None) -> None:
-        """Registers a call, and then checks that the index is open."""
+        """Begins a call, and then checks that the index is open."""
         log.follow_level()
-        call.session = running[call] = self
+        call.session = self
         if not self.is_open or is_ending():
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
