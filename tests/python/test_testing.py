@@ -15,6 +15,7 @@ from typing import Any
 
 import plexindex
 import pytest
+import requests
 from plexapi.exceptions import NotFound
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
@@ -360,6 +361,22 @@ def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: P
         server.stop()
         with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
             index.library("Movies").edit_items([film], {"title": "x"})
+
+
+def test_an_item_is_deleted_and_what_plex_does_else_fails() -> None:
+    paths = ["/m/A (2001).mkv", "/m/B (2002).mkv", "/m/C (2003).mkv"]
+    with FakePlex({"Movies": paths}) as plex:
+        movies: Any = PlexServer(plex.url, plex.token).library.section("Movies")
+        first, second, _ = movies.all()
+        first.delete()
+        assert [item.title for item in movies.all()] == ["B", "C"]
+        assert len(movies.search(limit=1)) == 1
+        for change in (second.split, second.unmatch):
+            with pytest.raises(NotFound):
+                change()
+        for bad in ("/library/sections/1/all?type=x", f"/:/rate?key={second.ratingKey}&rating=x"):
+            answer = requests.get(f"{plex.url}{bad}", headers={"X-Plex-Token": plex.token}, timeout=10)
+            assert answer.status_code == 400
 
 
 def test_the_work_to_add_files_grows_as_their_number() -> None:

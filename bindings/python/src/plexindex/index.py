@@ -65,7 +65,8 @@ class Index(Queries):
 
         ``title`` can also be a uuid or a section ID, and is not case-sensitive; a number is a section ID. Fetches
         nothing: if the server has no such library, the first lookup raises LibraryNotFoundError, which lists the
-        libraries. If two known libraries have the title, this call raises LibraryNotFoundError.
+        libraries. If two known libraries have the title, this call raises LibraryNotFoundError. An index accepts 1,024
+        different unknown names; do not pass untrusted input.
 
         >>> index.library("Movies").section, index.library(2).title
         ('1', 'TV Shows')

@@ -59,7 +59,8 @@ class Match:
     they are None. :attr:`likely` is a single item with low confidence. Without a single item, :attr:`reason` and
     :attr:`message` say why, and :attr:`candidates` lists the items that match equally well, best first.
 
-    Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
+    Two matches are equal if all fields except the asked path, the file and the age are equal. Matches can be pickled,
+    and can be keys of a dict.
     """
 
     __slots__ = ("_base", "_block", "_facts", "_item", "_place", "_question", "_source")

@@ -175,7 +175,7 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
         if zero is None:
             raise invalid(name, f"invalid {name} (0): must be greater than zero")
         return zero
-    return min(max(1, round(seconds * 1000)), FOREVER_MS)
+    return min(max(1, round(min(seconds, FOREVER_MS) * 1000)), FOREVER_MS)
 
 
 def invalid(argument: str | None, text: str) -> InvalidArgumentError:

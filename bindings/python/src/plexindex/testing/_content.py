@@ -210,7 +210,7 @@ def directory(library: Library) -> Row:
     }
 
 
-def row(item: Item, *, with_guids: bool) -> Row:
+def row(item: Item, *, with_guids: bool = True) -> Row:
     """Returns an item as a row in a listing."""
     is_collection = item.type == "collection"
     fields: Row = {

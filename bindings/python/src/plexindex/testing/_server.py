@@ -10,9 +10,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 from urllib.parse import quote
 
 from . import _filters
@@ -38,6 +38,7 @@ _PAGES: dict[str, Row] = {
     "/system/agents": {"size": 1, "Agent": [{"identifier": _AGENT, "name": "Plex", "shortIdentifier": _AGENT}]},
 }  # fmt: skip
 _TYPES = {number: type for type, number in NUMBERS.items()}
+T = TypeVar("T")
 
 
 class FakePlex:
@@ -318,7 +319,10 @@ class FakePlex:
                 return Reply(200, {"claimed": True, **self._identity()})
             if headers.get("x-plex-token") != self.token:
                 return Reply(401)
-            return self._route(request)
+            try:
+                return self._route(request)
+            except ValueError:  # a number that is none
+                return Reply(400)
 
     def _identity(self) -> Row:
         return {"machineIdentifier": self.machine_identifier, "version": "1.43.4.10903-e5521bd8c"}
@@ -379,23 +383,28 @@ class FakePlex:
     def _listing(self, request: Request, items: list[Item], head: Row) -> Reply:
         matches = _filters.sort(_filters.matching(items, request.arguments), request.argument("sort"))
         with_guids = request.argument("includeGuids") == "1"
-        return _page(request, [row(item, with_guids=with_guids) for item in matches], head)
+        matches = matches[: int(request.argument("limit", "0")) or None]
+        return _page(request, matches, head, lambda item: row(item, with_guids=with_guids))
 
     def _metadata(self, request: Request, parts: list[str]) -> Reply:
         keys = [int(key) for key in parts[0].split(",") if key.isdigit()]
         items = [lib.items[key] for key in keys for lib in self._libraries.values() if key in lib.items]
         if not items:
             return Reply(404)
-        if request.method == "PUT":
+        if len(parts) == 1 and request.method == "PUT":
             return self._edit(items, request.arguments)
+        if len(parts) == 1 and request.method == "DELETE":
+            for item in items:
+                self.remove(item.key)
+            return Reply(200)
         library = items[0].library
         head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
         if len(parts) == 1:
             checks = request.argument("checkFiles") == "1"
-            return _page(request, [full_row(item, check_files=checks) for item in items], head)
+            return _page(request, items, head, lambda item: full_row(item, check_files=checks))
         if parts[1] in ("children", "allLeaves"):
             below = items[0].children if parts[1] == "children" else items[0].leaves
-            return _page(request, [row(item, with_guids=True) for item in below], head)
+            return _page(request, below, head, row)
         if parts[1] == "matches":  # plexapi asks for the item with an external ID: `imdb-tt1254207`
             wanted = request.argument("title").replace("-", "://", 1)
             found = [one for one in library.items.values() if wanted in one.guids]
@@ -430,7 +439,7 @@ class FakePlex:
             return self._edit(items, [("collection[0].tag.tag", found[0].title)])
         if request.method == "DELETE":
             return self._edit(items or found[0].children, [("collection[].tag.tag-", quote(found[0].title))])
-        return _page(request, [row(one, with_guids=True) for one in (found[0].children if parts[1:] else found)], {})
+        return _page(request, found[0].children if parts[1:] else found, {}, row)
 
     def _history(self, request: Request) -> Reply:
         section, key = request.argument("librarySectionID"), request.argument("metadataItemID")
@@ -441,7 +450,7 @@ class FakePlex:
             if at > since and section in ("", str(item.library.section))
             and (not key or key in (str(one.key) for one in item.line))
         ]  # fmt: skip
-        return _page(request, rows[::-1], {})
+        return _page(request, rows[::-1], {}, lambda row: row)
 
     def _edit(self, items: list[Item], arguments: list[tuple[str, str]]) -> Reply:
         if not items:
@@ -491,10 +500,9 @@ def _check(fields: Mapping[str, object]) -> None:
             )
 
 
-def _page(request: Request, rows: list[Row], head: Row) -> Reply:
+def _page(request: Request, found: Sequence[T], head: Row, as_row: Callable[[T], Row]) -> Reply:
     """Returns the page of rows that a request specifies."""
-    if request.window is None:
-        return Reply(200, {"size": len(rows), **head, "Metadata": rows})
-    start, size = request.window
-    page = rows[start : start + size]
-    return Reply(200, {"size": len(page), "totalSize": len(rows), "offset": start, **head, "Metadata": page})
+    start, size = request.window or (0, len(found))
+    rows = [as_row(one) for one in found[start : start + size]]
+    whole = {} if request.window is None else {"totalSize": len(found), "offset": start}
+    return Reply(200, {"size": len(rows), **whole, **head, "Metadata": rows})
