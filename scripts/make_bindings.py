@@ -206,7 +206,8 @@ def python_abi(abi: dict[str, Any]) -> str:
         if all(kind in ("c_void_p", "c_char_p", "LOG_FN") for kind in given):
             given = []  # declared types would cost each call more than the conversion of its arguments
         declared = ", ".join([of(call["result"]), *given])
-        lines.append(f"        self.{short} = _declared({'quick' if short in QUICK else 'library'}.{name}, {declared})")
+        object_of = f"{'quick' if short in QUICK else 'library'}.{name}"
+        lines.append(f"        self.{short}: Any = _declared({object_of}, {declared})")
     return "\n".join([*lines, ""])
 
 

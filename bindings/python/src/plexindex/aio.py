@@ -75,16 +75,16 @@ class _Threads:
     """The threads of an index."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session: Session = session
         self.begin()
         _all_threads.add(self)
 
     def begin(self) -> None:
         """Has no thread, and no call."""
-        self.bell = _Bell(self.session)
+        self.bell: _Bell = _Bell(self.session)
         # A hung request does not delay what needs only the store.
-        self.store = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
-        self.calls = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
+        self.store: ThreadPoolExecutor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
+        self.calls: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
         self.tokens: set[Future[Any]] = set()
         """The host's coroutines that return a token now."""
         self.checked: dict[int, float] = {}

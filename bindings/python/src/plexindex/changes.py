@@ -99,7 +99,7 @@ class Changes:
         """
         self.error = missed
         """Why changes may be missing: the server did not answer, or not within the timeout. None if none is missing."""
-        self.stale = missed is not None
+        self.stale: bool = missed is not None
         """Whether changes may be missing."""
         self._page: dict[str, Any] = {"cursor": since, "more": True}
         self._lock = RLock()
@@ -240,7 +240,7 @@ class Pages:
 
     def __init__(self, watch: Watch, progress: ProgressArg) -> None:
         self._watch, self._selection, self._progress = watch, watch._selection, progress
-        self.offline = watch._offline
+        self.offline: bool = watch._offline
         """Whether the watch sends no request."""
         self._until = _FOREVER if watch._timeout is None else monotonic() + watch._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
@@ -248,7 +248,7 @@ class Pages:
         self._page: Changes | None = None
         self._missed: Error | None = None
         self._told: Error | None = None
-        self.is_over = False
+        self.is_over: bool = False
         """Whether there is no further page."""
         self._begins = False
 

@@ -70,9 +70,9 @@ class LightItem:
         self._light_plex, self._light_selection, self._light_item = plex, selection, item
         self._light_facts = facts
         self._light_full: Any = None
-        self.key = item.key
+        self.key: str = item.key
         """Plex's address of the item."""
-        self.ratingKey = item.ratingKey
+        self.ratingKey: int | str = item.ratingKey
         """Plex's rating key: an int if it is a number."""
 
     def _facts(self) -> dict[str, Any] | None:

@@ -45,7 +45,9 @@ class Mapping:
     def __init__(self, kind: int, find: plexindex.types.PathArg, replace: plexindex.types.PathArg) -> None:
         if kind not in _NAMES:
             raise InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
-        self.kind, self.find, self.replace = kind, _part(find), _part(replace)
+        self.kind: int = kind
+        self.find: bytes = _part(find)
+        self.replace: bytes = _part(replace)
 
     @classmethod
     def host_prefix(cls, host: plexindex.types.PathArg, server: plexindex.types.PathArg) -> Mapping:

@@ -82,7 +82,7 @@ class Table(_Entries):
     ) -> None:
         self._session, self._flags = session, flags
         self._limit = convert.whole("limit", limit)
-        self.name = convert.text_bytes("name", name)
+        self.name: bytes = convert.text_bytes("name", name)
         """The table's name."""
 
     @property

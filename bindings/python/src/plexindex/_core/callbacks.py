@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..types import ProgressArg
+    from . import LockType
     from .session import Session
 
 # Seconds between two reads of the log.
@@ -46,7 +47,7 @@ class Stoppable:
     def __init__(self, listener: ProgressArg) -> None:
         self.listener = listener
         """The host's own callback."""
-        self.stopped = False
+        self.stopped: bool = False
         """Whether the call must end."""
 
     def stop(self) -> None:
@@ -89,8 +90,9 @@ class Call:
                  "listener", "lock", "options", "query", "query_ref", "session", "text", "thread", "view")  # fmt: skip
 
     def __init__(self, kept: list[Call]) -> None:
-        self.thread, self._kept = get_ident(), kept
-        self.lock = allocate_lock()
+        self.thread: int = get_ident()
+        self._kept = kept
+        self.lock: LockType = allocate_lock()
         """Encloses a call. While its thread holds it, the call runs. No interruption can come before it is released."""
         _known[ref(self, _known.pop)] = self.thread
         self.session: Session | None = None
@@ -104,16 +106,18 @@ class Call:
         # Before Python 3.12, a reference to a structure hides its objects from the garbage collector.
         answers = receive(proxy(self))
         next(answers)
-        self.query = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=answers)
-        self.query_ref = ctypes.byref(self.query)
+        self.query: c.CQuery = c.CQuery(size=ctypes.sizeof(c.CQuery), progress=_send, progress_user=answers)
+        self.query_ref: Any = ctypes.byref(self.query)
         self.asked: tuple[Any, ...] = ()
         """The query's library, timeout, flags and size."""
-        self.options = c.CCallOptions(size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=answers)
-        self.buffer = c.CBuffer()
-        self.buffer_ref = ctypes.byref(self.buffer)
-        self.text = ctypes.create_string_buffer(_TEXT_CAPACITY)
-        self.error_ref = ctypes.byref(c.CBuffer(ctypes.addressof(self.text), _TEXT_CAPACITY))
-        self.data = bytearray()
+        self.options: c.CCallOptions = c.CCallOptions(
+            size=ctypes.sizeof(c.CCallOptions), progress=_send, progress_user=answers
+        )
+        self.buffer: c.CBuffer = c.CBuffer()
+        self.buffer_ref: Any = ctypes.byref(self.buffer)
+        self.text: Any = ctypes.create_string_buffer(_TEXT_CAPACITY)
+        self.error_ref: Any = ctypes.byref(c.CBuffer(ctypes.addressof(self.text), _TEXT_CAPACITY))
+        self.data: bytearray = bytearray()
         self.view: Any = b""
         self.reserve(_FIRST_CAPACITY)
 

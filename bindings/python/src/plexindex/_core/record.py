@@ -28,12 +28,13 @@ class Record:
         self.__dict__.update(given)
 
     def __init_subclass__(cls) -> None:
-        cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined, misc]
+        type.__setattr__(cls, "__match_args__", tuple(cls.__annotations__))
 
     def __setattr__(self, name: str, _: object = None) -> NoReturn:
         raise AttributeError(f"cannot change the attribute {name!r} of a {type(self).__name__}")
 
-    __delattr__ = __setattr__
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name)
 
     def __eq__(self, other: object) -> bool:
         return vars(self) == vars(other) if type(other) is type(self) else NotImplemented

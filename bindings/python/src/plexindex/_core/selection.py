@@ -49,7 +49,8 @@ class Selection:
     __slots__ = ("handle", "session")
 
     def __init__(self, session: Session, handle: Handle) -> None:
-        self.session, self.handle = session, handle
+        self.session: Session = session
+        self.handle: Handle = handle
 
     def select(self, kind: int = c.SELECT_ALL, selector: str = "") -> Selection:
         """Returns a library of the same session; by default, all libraries."""

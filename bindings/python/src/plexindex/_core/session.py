@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..types import ProgressArg, TokenArg
     from .callbacks import Call
+    from .native import Native
     from .renewal import Renewal
 
 # Seconds between two reads of the log during a watch.
@@ -79,7 +80,10 @@ class Recipe:
     """How another process opens the same index."""
 
     def __init__(self, folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> None:
-        self.folder, self.server_url, self.has_token, self.options = folder, server_url, has_token, options
+        self.folder: str = folder
+        self.server_url: str | None = server_url
+        self.has_token: bool = has_token
+        self.options: dict[str, Any] = options
 
 
 class Session:
@@ -92,9 +96,13 @@ class Session:
 
     def __init__(self, folder: str, recipe: Recipe, progress: ProgressArg = None, reason: Error | None = None) -> None:
         """Until :meth:`open`, each call raises the reason or, without one, a ClosedError."""
-        self.handle, self.is_open = Handle(), False  # first, because loading the library can fail
-        self.native = load()
-        self.folder, self.recipe, self.progress, self._reason = folder, recipe, progress, reason
+        self.handle: Handle = Handle()  # first, because loading the library can fail
+        self.is_open: bool = False
+        self.native: Native = load()
+        self.folder: str = folder
+        self.recipe: Recipe = recipe
+        self.progress: ProgressArg = progress
+        self._reason = reason
         # The session whose handle this one shares, and how many open ones share its own.
         self._first: Session | None = None
         self._shares = 0

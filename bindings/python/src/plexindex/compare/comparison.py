@@ -127,7 +127,7 @@ class Comparison:
         """Why plexindex compared an older listing: the server did not answer, or not within the timeout. None if the
         listing was current.
         """
-        self.renames_unknown = False
+        self.renames_unknown: bool = False
         """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
         self._age: float | None = None
         self._begun = self._seconds = 0.0
