@@ -16,7 +16,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET)/debug
 DYLIB := $(filter Darwin,$(shell uname -s))
 SHARED = libplexindex.$(if $(DYLIB),dylib,so)
-PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
+PYTEST = PLEXINDEX_STANDIN=$(STANDIN) build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install
 NEXTEST = $(CARGO) nextest run
 comma = ,
@@ -39,12 +39,12 @@ build/demo/made:
 	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' rich tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
-DEMO_BUILT = $(abspath $(TARGET))/quick
-STANDIN = $(DEMO_BUILT)/standin
-DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plexindex-capi --lib --bins \
+STANDIN = $(abspath $(BUILT))/standin
+DEMO = $(CARGO) build --package plexindex-standin --package plexindex-capi --lib --bins \
 		--no-default-features $(if $(1),--features plexindex-abi/$(1)) && \
-	PLEXINDEX_PREBUILT=$(DEMO_BUILT)/$(SHARED) \
+	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/$(SHARED) \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
+	echo 'This build is not optimised: lookups take several times as long as with `pip install`.' && \
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
 
 demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
@@ -52,7 +52,7 @@ demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server,
 demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; needs an installed PostgreSQL
 	@$(call DEMO,shared) demo/hosts.py --standin $(STANDIN)
 standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, or 0 for any free port
-	@$(CARGO) build --profile quick --package plexindex-standin
+	@$(CARGO) build --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
 build/venv/made: scripts/requirements-test.txt
