@@ -1,7 +1,5 @@
 //! Events as servers send them, and malformed ones.
 
-use proptest::prelude::*;
-
 use super::*;
 
 fn events(json: &str) -> Vec<Event> {
@@ -213,72 +211,4 @@ fn a_listener_may_stop() {
         false
     });
     assert_eq!((on, seen), (false, 1));
-}
-
-/// JSON that resembles an event: the members that are read, with values of any type.
-fn nearly() -> impl Strategy<Value = String> {
-    let value = prop_oneof![
-        Just("null".to_owned()),
-        Just("{}".to_owned()),
-        Just("[]".to_owned()),
-        Just("[[{}]]".to_owned()),
-        any::<i64>().prop_map(|it| it.to_string()),
-        any::<f64>().prop_map(|it| format!("{it:e}")),
-        "\"[a-z0-9.-]{0,12}\"",
-    ];
-    let names = [
-        "identifier",
-        "sectionID",
-        "itemID",
-        "state",
-        "metadataState",
-        "mediaState",
-        "updatedAt",
-        "event",
-        "Activity",
-        "notificationName",
-        "Metadata",
-    ];
-    let member = (prop::sample::select(names.to_vec()), value).prop_map(|(name, value)| format!("\"{name}\":{value}"));
-    let outer = ["TimelineEntry", "ActivityNotification", "StatusNotification", "x"];
-    (
-        prop::collection::vec(member, 0..8),
-        prop::sample::select(outer.to_vec()),
-        any::<bool>(),
-    )
-        .prop_map(|(members, outer, wrapped)| {
-            let entry = members.join(",");
-            if wrapped {
-                format!("{{\"NotificationContainer\":{{\"{outer}\":[{{{entry}}},7]}}}}")
-            } else {
-                format!(
-                    "{{\"{outer}\":{{{entry}}},{entry}{}\"y\":0}}",
-                    if entry.is_empty() { "" } else { "," }
-                )
-            }
-        })
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse_notification(&bytes);
-        let _ = EventLines::default().feed(&bytes, &mut |_| true);
-    }
-
-    #[test]
-    fn no_types_make_it_panic(json in nearly()) {
-        let _ = parse_notification(json.as_bytes());
-    }
-
-    #[test]
-    fn events_parse_the_same_in_any_pieces(
-        bodies in prop::collection::vec(nearly(), 0..5),
-        size in 1_usize..40,
-    ) {
-        let text: Vec<String> = bodies.iter().map(|body| format!("event: x\ndata: {body}\n\n")).collect();
-        let text = text.concat();
-        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
-        prop_assert_eq!(streamed(&pieces), streamed(&[text.as_bytes()]));
-    }
 }

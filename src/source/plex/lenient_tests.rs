@@ -72,12 +72,6 @@ fn deep_nesting_is_skipped() {
 }
 
 proptest! {
-    #[test]
-    fn never_panics(bytes: Vec<u8>) {
-        let _ = parsed(&bytes);
-        let _ = parse(&bytes, |object| object.texts(b"a", &mut Vec::new()));
-    }
-
     /// A string of any characters comes back, however it is escaped; so does a number.
     #[test]
     fn reads_what_another_writer_wrote(text: String, number: i64) {

@@ -1,7 +1,6 @@
 //! Parses recorded replies, and replies composed after the notes on Plex's API (sections 2 to 4) for cases that no
 //! recorded one has.
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::model::{LONGEST_KEY, LibraryKind, SourceState, TokenReliability};
@@ -429,67 +428,4 @@ fn lists_of_one_row_are_bounded() {
     let guids: Vec<Value> = (0..10_000).map(|id| json!({ "id": format!("tmdb://{id}") })).collect();
     let items = items(&listing(&json!([{ "ratingKey": "1", "Guid": guids }])));
     assert_eq!(items[0].guids.len(), LIST_LIMIT);
-}
-
-/// Any JSON that contains the names that are parsed.
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".*".prop_map(Value::from),
-    ];
-    let name = prop_oneof![
-        proptest::sample::select(vec![
-            "MediaContainer",
-            "Metadata",
-            "Directory",
-            "Media",
-            "Part",
-            "file",
-            "Guid",
-            "id",
-            "ratingKey",
-            "type",
-            "title",
-            "year",
-            "index",
-            "totalSize",
-            "offset",
-            "Location",
-            "path",
-            "key",
-            "refreshing",
-            "_children",
-        ])
-        .prop_map(str::to_owned),
-        ".*",
-    ];
-    leaf.prop_recursive(6, 64, 6, move |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            proptest::collection::vec((name.clone(), inner), 0..6)
-                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn any_json_is_accepted(value in any_json()) {
-        rows(value.to_string().as_bytes());
-        rows(json!({ "MediaContainer": value }).to_string().as_bytes());
-        rows(listing(&value).to_string().as_bytes());
-        libraries(&json!({ "MediaContainer": { "Directory": value } }));
-    }
-
-    #[test]
-    fn any_bytes_are_parsed_without_a_panic(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
-        let _ = parse_reply(&bytes, &mut Reply::new(MOVIES), &|| true);
-        let recorded = recorded!("tv_episodes.json");
-        let cut = cut.min(recorded.len());
-        bytes.splice(0..0, recorded[..cut].iter().copied());
-        let _ = parse_reply(&bytes, &mut Reply::new(MOVIES), &|| true);
-    }
 }

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::error::Status;
-use plexindex::model::MatchKind;
+use plexindex::model::{Library, MatchKind};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, Source};
 
-use crate::database::{key_of, open, options};
+use crate::database::{key_of, library, open, options};
 use crate::support::hooked::{Hook, Hooked};
 use crate::support::plex_database::{self as written, Server, kind};
 use crate::support::worker::writable;
-use crate::support::{HOUR_MS, clock};
+use crate::support::{HOUR_MS, clock, rows_of, stopped_by, within};
 
 /// A server of so many films.
 pub fn films(count: u32) -> (tempfile::TempDir, Server, i64) {
@@ -188,11 +189,45 @@ fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
     assert_eq!(index.counts().last_failure, None);
 }
 
+#[test]
+fn what_is_gone_is_not_there() {
+    let (_folder, server, _) = films(4);
+    let source = PlexDatabase::new(&server.folder);
+    let films = library(&source, "Films");
+    server.write(|database| written::delete(database, 3));
+    let items = source.items(&["2", "3", "4"], Bounds::NONE).expect("asked");
+    let keys: Vec<String> = items.into_iter().map(|placed| placed.item.rating_key).collect();
+    assert_eq!(keys, ["2", "4"]);
+    assert_eq!(source.items(&["3"], Bounds::NONE), Ok(Vec::new()));
+    for section in ["77", "none"] {
+        let gone = Library {
+            section: section.to_owned(),
+            ..films.clone()
+        };
+        let page = source.page(&rows_of(&gone, 0, 0, 10), Bounds::NONE, &mut Vec::new());
+        assert_eq!(page.expect_err("gone").status, Status::NotOnServer, "{section}");
+    }
+}
+
+#[test]
+fn a_page_ends_with_its_bounds() {
+    let (_folder, server, _) = films(4);
+    let source = PlexDatabase::new(&server.folder);
+    let films = library(&source, "Films");
+    for (bounds, status) in [
+        (stopped_by(&|| true), Status::Aborted),
+        (within(Duration::ZERO), Status::Timeout),
+    ] {
+        let page = source.page(&rows_of(&films, 0, 0, 10), bounds, &mut Vec::new());
+        assert_eq!(page.expect_err("it ends").status, status);
+    }
+}
+
 /// Makes the file old enough for the next write to show in its time.
 fn age(server: &Server) {
-    let minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    let minute_ago = std::time::SystemTime::now() - Duration::from_secs(60);
     writable(server.file()).set_modified(minute_ago).expect("set");
-    std::thread::sleep(std::time::Duration::from_millis(60)); // the time of its facts cannot be set
+    std::thread::sleep(Duration::from_millis(60)); // the time of its facts cannot be set
 }
 
 /// An index that counts how often the database is looked into.
