@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Op, Table, TableLimits, Tables};
 use crate::engine::snapshot::LiveSnapshot;
-use crate::engine::sql::for_tests::{Films, film, live};
+use crate::engine::sql::for_tests::{Films, Random, film, live};
 use crate::engine::sql::{Invalidated, LibraryRows, RecordRows, Store, Sweeper};
 use crate::matching::{LibraryIndex as _, NormalPath, Scope};
 use crate::options::Ttl;
@@ -18,22 +18,10 @@ const ROOM: TableLimits = TableLimits {
     limit: None,
 };
 
-/// Pseudo-random numbers, the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((word ^ (word >> 31)) % limit as u64).unwrap_or(0)
-    }
-}
-
 type Recorded = BTreeMap<Vec<u8>, String>;
 
 struct World {
-    dice: Dice,
+    random: Random,
     films: Films,
     tables: Arc<Tables>,
     /// The writer's matches.
@@ -53,7 +41,7 @@ impl World {
         let tables = |store: &Arc<Store>| Tables::new(Arc::clone(store), Arc::new(SystemClock));
         let elsewhere = Arc::new(Store::open_elsewhere(films.folder.path()));
         Self {
-            dice: Dice(seed),
+            random: Random(seed),
             tables: tables(&films.store),
             shares: live(&films.store),
             keeps_up: (live(&elsewhere), tables(&elsewhere)),
@@ -68,13 +56,13 @@ impl World {
     fn step(&mut self, number: usize) -> String {
         let row = self.films.row();
         let rows = RecordRows(&self.films.store);
-        let what = self.dice.roll(40);
+        let what = self.random.place(40);
         match what {
             0..20 => {
-                let count = [1, 1, 1, 3, 70, 700][self.dice.roll(6)];
-                let spread = 1 + self.dice.roll(1_500);
+                let count = [1, 1, 1, 3, 70, 700][self.random.place(6)];
+                let spread = 1 + self.random.place(1_500);
                 let pairs: Vec<(Vec<u8>, String)> = (0..count)
-                    .map(|_| (self.dice.roll(spread), self.dice.roll(40)))
+                    .map(|_| (self.random.place(spread), self.random.place(40)))
                     // Another spelling of the same path is another match.
                     .map(|(path, key)| (format!("/H/{}/{}.mkv", ["x", "X"][path % 2], path / 2), key.to_string()))
                     .map(|(path, key)| (path.into_bytes(), key))
@@ -100,7 +88,7 @@ impl World {
                 self.expected.retain(|own, _| !is_gone(own));
             }
             25..28 => {
-                let key = self.dice.roll(40).to_string();
+                let key = self.random.place(40).to_string();
                 rows.invalidate_item(row.id, &key);
                 self.expected.retain(|_, own| *own != key);
             }
@@ -121,13 +109,13 @@ impl World {
             }
             _ => {
                 let table = self.tables.table(b"t", false).expect("a table");
-                for _ in 0..[1, 30, 200][self.dice.roll(3)] {
-                    let name = format!("name {}", self.dice.roll(600)).into_bytes();
-                    if self.dice.roll(4) == 0 {
+                for _ in 0..[1, 30, 200][self.random.place(3)] {
+                    let name = format!("name {}", self.random.place(600)).into_bytes();
+                    if self.random.place(4) == 0 {
                         table.remove(&name).expect("removed");
                         self.entries.remove(&name);
                     } else {
-                        let value = vec![b'v'; [3, 20, 1_500][self.dice.roll(3)]];
+                        let value = vec![b'v'; [3, 20, 1_500][self.random.place(3)]];
                         table.put(&name, &value, &ROOM).expect("put");
                         self.entries.insert(name, value);
                     }

@@ -32,6 +32,24 @@ pub const FINISHED: ListingResult = ListingResult {
     listed_ms: NOW_MS,
 };
 
+/// Pseudo-random numbers, the same in each run.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    /// A place in what has `length` of them.
+    pub fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).expect("small")
+    }
+}
+
 /// The libraries of a store as its process reads them.
 pub fn live(store: &Arc<Store>) -> LiveSnapshot {
     LiveSnapshot::new(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::for_tests::{FINISHED, Films, NOW_MS, film, library, live, movie, segments};
+use super::for_tests::{FINISHED, Films, NOW_MS, Random, film, library, live, movie, segments};
 use super::schema::CachedStatements;
 use super::{FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRows, ListingRows, Store};
 use crate::engine::snapshot::LiveSnapshot;
@@ -147,18 +147,6 @@ fn an_item_as_listed_explains_no_change() {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
 const KEYS: u64 = 4;
 
 /// What a reader sees.
@@ -207,7 +195,7 @@ fn run(seed: u64) {
         let (key, file) = (random.below(KEYS), random.below(KEYS));
         let item = movie(&key.to_string(), &format!("/data/{file}.mkv"));
         let path = format!("/data/{file}.mkv");
-        let nth = usize::try_from(random.below(tickets.len() as u64)).expect("small");
+        let nth = random.place(tickets.len());
         let asked = tickets[nth];
         let action = random.below(18);
         log.push(format!("{action}: {key} {file} {}", asked.0 & 0xFFFF));

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::engine::sql::Store;
 use crate::engine::sql::evicting::readable_matches_in;
-use crate::engine::sql::for_tests::opened;
+use crate::engine::sql::for_tests::{Random, opened};
 use crate::engine::sql::record_rows::count_matches_in;
 use crate::model::{LibraryId, Sequence};
 
@@ -34,17 +34,11 @@ fn rows_and_totals_are_what_writes_left() {
         .expect("made");
     let mut right: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut order: Vec<Vec<u8>> = Vec::new();
-    let mut random = 7_u64;
-    let mut next = |below: u64| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) % below
-    };
+    let mut random = Random(7);
     for step in 0..400 {
-        let name = format!("name {}", next(40)).into_bytes();
-        let value = vec![7; usize::try_from(next(60)).expect("small")];
-        let what = next(10);
+        let name = format!("name {}", random.below(40)).into_bytes();
+        let value = vec![7; random.place(60)];
+        let what = random.below(10);
         let sequence = store.sequence().expect("read");
         rows.write_records(Deadline::NONE, |tx| match what {
             0..=5 => tx.put_entry(table, &name, &value, None),

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::sql::for_tests::{Films, film};
+use crate::engine::sql::for_tests::{Films, Random, film};
 use crate::engine::sql::{Invalidated, LibraryRows, RecordRows};
 
 const DIGEST: u64 = 7;
@@ -86,11 +86,7 @@ fn rows_in_any_order_make_the_same_map() {
             },
         ]
     };
-    let mut random = 1_u64;
-    let mut roll = |limit: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(random >> 33).expect("small") % limit
-    };
+    let mut random = Random(1);
     let expected = BTreeMap::from([
         (b"/h/1.mkv".to_vec(), "2".to_owned()),
         (b"/h/3.mkv".to_vec(), "3".to_owned()),
@@ -99,10 +95,10 @@ fn rows_in_any_order_make_the_same_map() {
         let films = shared();
         let mut rows = rows(&films);
         for place in (1..rows.len()).rev() {
-            rows.swap(place, roll(place + 1));
+            rows.swap(place, random.place(place + 1));
         }
-        rows.push(rows[roll(rows.len())].clone());
-        for part in rows.chunks(1 + roll(rows.len())) {
+        rows.push(rows[random.place(rows.len())].clone());
+        for part in rows.chunks(1 + random.place(rows.len())) {
             add(&films, part);
         }
         assert_eq!(recorded(&films), expected, "round {round}");
