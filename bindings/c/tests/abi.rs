@@ -195,7 +195,6 @@ fn c_and_rust_agree_on_every_layout() {
             mappings, mappings_count, slow_ms, size_limit, database, renew_token, renew_token_user, shared,
             stale_answer_timeout_ms,
         }
-        plexindex_mapping = MappingRecord { kind, reserved, from, to }
         plexindex_query = QueryRecord {
             size, library, text, timeout_ms, flags, reserved, progress, progress_user, file_size,
         }
