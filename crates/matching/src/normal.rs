@@ -379,15 +379,24 @@ pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
         true if path.contains(&b'\\') => (root, b'\\'),
         _ => (root, b'/'),
     };
+    let mut names: Vec<_> = rules.names(below_root).filter(|name| !name.is_empty()).collect();
+    // Without redundant names, the last name can be a different one.
+    while let Some(name) = names.pop_if(|name| rules.ignores_trailing_dots && **name != *b"..") {
+        let trimmed = trim_end(name);
+        if !trimmed.is_empty() {
+            names.push(trimmed);
+            break;
+        }
+    }
     let mut tidied = root.to_vec();
-    for name in rules.names(below_root).filter(|name| !name.is_empty()) {
+    for name in names {
         tidied.extend_from_slice(name);
         tidied.push(separator);
     }
     if !below_root.last().is_some_and(|byte| rules.is_separator(*byte)) && tidied.len() > root.len() {
         tidied.pop();
     }
-    // A path such as `.` has no names. Without a redundant part, the last name can be a different one.
+    // A path such as `.` has no names. Without a redundant part, the root can be a different one.
     (!tidied.is_empty()).then(|| remove_redundant_components(&tidied).unwrap_or(tidied))
 }
 

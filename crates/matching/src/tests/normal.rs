@@ -23,6 +23,7 @@ fn spellings_of_one_path_have_one_form() {
         (r"E:\\x.mkv", "e:/x.mkv"),
         (r"\\Server\Share\x.mkv", r"\\?\UNC\server\share\x.mkv"),
         (r"\\Server\Share\x.mkv", "//server/share/x.mkv"),
+        (r"\a \ ", "/a"),
         (r"C:\Medi\é.mkv", "c:/medi/e\u{301}.mkv"),
         (r"S:\\Silo\Season 01\x.mkv", r"S:\Silo\Season 01\x.mkv"),
         (r"F:\TV\.\x.mkv", "f:/tv/x.mkv"),
