@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::constants as c;
 use crate::functions::{plexindex_close, plexindex_get_library, plexindex_get_table, plexindex_match_path};
+use crate::guard::Opened;
 use crate::guard::tests::message;
-use crate::handles::Opened;
 use crate::types::{Buffer, Bytes, Handle, LibraryHandle, QueryRecord, TableHandle};
 use plexindex::Index;
 use plexindex::error::{Result, Status};

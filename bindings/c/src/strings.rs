@@ -1,9 +1,10 @@
-//! Converts the caller's pointers to Rust values: checks for NULL, alignment, lengths and sizes, and splits lists.
+//! Converts the caller's pointers to Rust values: checks for NULL, alignment, lengths and sizes, and splits lists. Writes
+//! bytes to the caller's buffers.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
-use super::types::Bytes;
+use super::types::{Buffer, Bytes};
 use plexindex::error::{
     Error, Result, Status, check_length, invalid_argument_error, truncate_for_message, try_with_capacity,
 };
@@ -261,4 +262,108 @@ pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<V
         pairs.push((path, decode_utf8(key, "a key")?));
     }
     Ok(pairs)
+}
+
+/// Returns a buffer's memory. Fails for a NULL pointer with a capacity. `what` is the pointer's name, for the message.
+pub fn buffer_memory<'b>(buffer: &'b mut Buffer, what: &str) -> Result<&'b mut [u8]> {
+    if buffer.data.is_null() {
+        if buffer.capacity > 0 {
+            return Err(Error::new(
+                Status::NullPointer,
+                format!("{what} is NULL, but its capacity is {}", buffer.capacity),
+            ));
+        }
+        return Ok(&mut []);
+    }
+    let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
+    // SAFETY: the caller guarantees that `capacity` bytes are valid during the call.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
+}
+
+/// Returns a buffer's memory for a block. Fails for memory not aligned to 8 bytes.
+pub fn aligned_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
+    if buffer.data.align_offset(align_of::<u64>()) != 0 {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "the buffer is not aligned to 8 bytes; use memory from malloc",
+        ));
+    }
+    buffer_memory(buffer, "the buffer's data")
+}
+
+/// Creates the error for a buffer that has `capacity` bytes but needs `needed` bytes.
+pub fn too_small_error(needed: usize, capacity: usize) -> Error {
+    Error::new(
+        Status::BufferTooSmall,
+        format!("the buffer has {capacity} bytes, but the answer needs {needed}; enlarge the buffer and call again"),
+    )
+}
+
+/// Writes bytes and a NUL to the buffer. The buffer's `length` does not count the NUL.
+pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
+    let room = aligned_memory(buffer)?;
+    if text.len() >= room.len() {
+        return set_needed_size(buffer, text.len());
+    }
+    room[..text.len()].copy_from_slice(text);
+    room[text.len()] = 0;
+    buffer.length = text.len();
+    Ok(Status::Ok)
+}
+
+/// Sets the buffer's length to the needed size, which is `length` bytes and a NUL, and returns the error for a buffer
+/// that is too small.
+pub fn set_needed_size(buffer: &mut Buffer, length: usize) -> Result<Status> {
+    buffer.length = length + 1;
+    Err(too_small_error(buffer.length, buffer.capacity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::for_tests::buffer;
+
+    #[test]
+    fn a_text_ends_in_a_nul_and_nothing_is_written_behind_the_memory() {
+        let written = |capacity: usize| {
+            let mut memory = [0x5A5A_5A5A_5A5A_5A5A_u64; 2];
+            let mut buffer = buffer(memory.as_mut_ptr(), capacity);
+            let status = write_bytes(&mut buffer, b"abc").map_err(|error| error.status);
+            (status, buffer.length, memory[0].to_ne_bytes())
+        };
+        assert_eq!(written(4), (Ok(Status::Ok), 3, *b"abc\0ZZZZ"));
+        assert_eq!(written(3), (Err(Status::BufferTooSmall), 4, *b"ZZZZZZZZ"));
+        // The struct of an older header.
+        let mut place = [b'Z'; 8];
+        // SAFETY: all of it is there.
+        unsafe { write_fields(b"abcdefgh", &raw mut place, 3) };
+        assert_eq!(place, *b"abcZZZZZ");
+    }
+
+    #[test]
+    fn a_struct_of_any_version_is_read_as_far_as_it_is_known() {
+        // Its size, and two more fields; then those of a newer header.
+        type Known = [usize; 3];
+        let copied = |size: usize, newer: [usize; 3]| {
+            let given = [[size, 1, 2], newer];
+            // SAFETY: sizes beyond its own are refused.
+            unsafe { copy_struct::<Known>(given.as_ptr(), 2 * size_of::<usize>(), "options") }
+        };
+        let whole = size_of::<Known>();
+        let older = 2 * size_of::<usize>();
+        assert_eq!(copied(older, [0; 3]).map(|known| known[1..] == [1, 0]), Ok(true));
+        assert_eq!(copied(whole, [9; 3]).map(|known| known[1..] == [1, 2]), Ok(true));
+        assert_eq!(copied(2 * whole, [0; 3]).map(|known| known[1..] == [1, 2]), Ok(true));
+        for newer in [[1, 0, 0], [0, 0, 1]] {
+            let error = copied(2 * whole, newer).expect_err("a newer field is set");
+            assert_eq!(error.status, Status::Unsupported);
+            assert!(error.message.contains("options"), "{error}");
+        }
+        for size in [0, 1, older - 1, older + 1, 1 << 21, usize::MAX] {
+            let error = copied(size, [0; 3]).expect_err("not set");
+            assert_eq!(error.status, Status::InvalidArgument);
+            assert!(error.message.contains(&format!("options.size is {size};")), "{error}");
+            assert!(error.message.contains("sizeof"), "{error}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::constants as c;
 use crate::for_tests::{buffer, index_of, item, query, text};
 use crate::functions::{plexindex_close, plexindex_match_paths};
-use crate::handles::Opened;
+use crate::guard::Opened;
 use plexindex::error::Status;
 use plexindex::model::{FileFacts, Item, ItemFacts, KnownFacts, Reason};
 

@@ -8,8 +8,7 @@ use plexindex::inside::{RefreshReason, call_host};
 use plexindex::stats::micros;
 
 use crate::constants as c;
-use crate::guard::{guard, guard_slot, guard_value, write_truncated};
-use crate::handles::{self, Limits, Opened, opened};
+use crate::guard::{self, Limits, Opened, guard, guard_slot, guard_value, opened, write_truncated};
 use crate::log_ring::{self, LogLine};
 use crate::methods::{self, Caller};
 use crate::strings::{bytes, null_error, struct_size, write_fields};
@@ -36,7 +35,7 @@ pub unsafe extern "C" fn plexindex_refresh(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let checked = unsafe { handles::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
+        let checked = unsafe { guard::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
         if !checked.text.is_empty() {
             return invalid_argument_error(format!(
                 "query.text is '{}', but plexindex_refresh() requires an empty text; set query.library instead",

@@ -8,8 +8,7 @@ use plexindex::error::{Status, check_length, invalid_argument_error};
 use plexindex::model::Token;
 
 use crate::constants as c;
-use crate::guard::{guard, guard_slot, guard_value};
-use crate::handles::{self, Opened, opened};
+use crate::guard::{self, Opened, guard, guard_slot, guard_value, opened};
 use crate::options::{self, is_in_callback};
 use crate::strings::{LONGEST_TOKEN, bytes, check_aligned};
 use crate::types::{Buffer, Handle, LibraryHandle, OptionsRecord};
@@ -136,7 +135,7 @@ pub unsafe extern "C" fn plexindex_get_library(
 ) -> i32 {
     guard_slot(error, out_library, "out_library", std::ptr::null(), |slot| {
         // SAFETY: guaranteed by the caller.
-        let (opened, selector) = unsafe { (opened(handle)?, handles::selector(kind, selector, selector_length)?) };
+        let (opened, selector) = unsafe { (opened(handle)?, guard::selector(kind, selector, selector_length)?) };
         *slot = opened.library(&selector)?;
         Ok(Status::Ok)
     })

@@ -3,8 +3,7 @@
 use std::ffi::c_char;
 
 use crate::constants as c;
-use crate::guard::guard;
-use crate::handles::{self, opened, with_deadline};
+use crate::guard::{self, guard, opened, with_deadline};
 use crate::strings::{bytes, check_block_length, check_flags, check_key_length, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::path_from_bytes;
@@ -38,7 +37,7 @@ pub unsafe extern "C" fn plexindex_record_match(
         // SAFETY: guaranteed by the caller.
         let (library, path, key) = unsafe {
             (
-                handles::library(library)?,
+                guard::library(library)?,
                 path_bytes(path, path_length, "path")?,
                 utf8(key, key_length, "key")?,
             )
@@ -73,7 +72,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
         // SAFETY: guaranteed by the caller.
         let (library, paths, keys) = unsafe {
             (
-                handles::library(library)?,
+                guard::library(library)?,
                 bytes(paths, paths_length, "paths")?,
                 utf8(keys, keys_length, "keys")?,
             )
@@ -105,7 +104,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let (library, path) = unsafe { (handles::library(library)?, path_bytes(path, path_length, "path")?) };
+        let (library, path) = unsafe { (guard::library(library)?, path_bytes(path, path_length, "path")?) };
         library.invalidate_path(path_from_bytes(path))
     })
 }
@@ -125,7 +124,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     guard(error, || {
         check_key_length(key_length)?;
         // SAFETY: guaranteed by the caller.
-        let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
+        let (library, key) = unsafe { (guard::library(library)?, utf8(key, key_length, "key")?) };
         library.invalidate_item(key)
     })
 }
@@ -140,7 +139,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
 pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        unsafe { handles::library(library) }?.invalidate()
+        unsafe { guard::library(library) }?.invalidate()
     })
 }
 

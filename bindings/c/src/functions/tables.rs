@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
-use crate::answer::{set_needed_size, write_bytes};
 use crate::constants as c;
-use crate::guard::{guard, guard_into, guard_output, guard_slot, guard_value, store_thread_text};
-use crate::handles::{opened, table as table_of_handle};
+use crate::guard::{
+    guard, guard_into, guard_output, guard_slot, guard_value, opened, store_thread_text, table as table_of_handle,
+};
 use crate::options::ttl;
-use crate::strings::{bytes, check_aligned, check_reserved, null_error, unsupported};
+use crate::strings::{bytes, check_aligned, check_reserved, null_error, set_needed_size, unsupported, write_bytes};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
 use plexindex::inside::{Op, Table, TableLimits, Tables};

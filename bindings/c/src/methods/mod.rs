@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::handles::{Limits, Opened};
+use crate::guard::{Limits, Opened};
 use crate::strings::{LONGEST_TEXT, null_error};
 use plexindex::error::{Error, Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::{Index, Library, Query, Selector};
