@@ -8,13 +8,13 @@ use super::facts::Proposal;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
 use super::recording::{Table, TableChange, Terms};
-use crate::engine::{StoreInfo, Tables};
+use crate::engine::{Selector, StoreInfo, Tables};
 use crate::error::{Result, invalid_argument_error};
 use crate::events::{DebounceIntervals, Notified};
 use crate::model::{LibraryInfo, Token};
 use crate::platform::files::bytes_of;
 use crate::stats::Stats;
-use crate::sync::{Peers, Selector};
+use crate::sync::Peers;
 
 impl Index {
     /// Returns the index's folder.

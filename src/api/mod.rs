@@ -8,7 +8,7 @@ mod opened;
 mod query_builder;
 mod recording;
 
-pub use crate::engine::StoreInfo;
+pub use crate::engine::{Selector, StoreInfo};
 #[doc(inline)]
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::events::Notified;
@@ -21,7 +21,7 @@ pub use crate::query::{
 };
 pub use crate::source::RequestKind;
 pub use crate::stats::Stats;
-pub use crate::sync::{Progress, Selector};
+pub use crate::sync::Progress;
 pub use facts::{Proposal, Refreshed, ServerInfo, WaitOutcome};
 pub use index::Watch;
 pub use library::{Changes, Items, ItemsBelow};

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::engine::{LibraryRows, ListingSegments, Store, StoreStates, StoreWriter, Tables, Totals};
+use crate::engine::{
+    LibraryRows, ListingSegments, Selection, Selector, Store, StoreStates, StoreWriter, Tables, Totals,
+};
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -21,7 +23,7 @@ use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock, try_lock};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{CallStart, Counters, RequestKind, Stats};
-use crate::sync::{AllowedView, Call, IndexReader, NoPeers, PeerComponents, Peers, Selection, Selector, Synchronizer};
+use crate::sync::{AllowedView, Call, IndexReader, NoPeers, PeerComponents, Peers, Synchronizer};
 
 /// A handle to an open index, cheap to clone and usable from any thread.
 ///

@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::library::Pages;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
-use crate::engine::{self, MemtableChange, RecordRows, is_locked};
+use crate::engine::{self, MemtableChange, RecordRows, Selector, is_locked};
 use crate::error::{Result, Status, invalid_argument_error, try_with_capacity};
 use crate::matching::byte_string::{self, ByteString};
 use crate::matching::remove_redundant_components;
 use crate::options::Ttl;
 use crate::platform::files::{bytes_of, path_from_bytes};
 use crate::stats::Activity;
-use crate::sync::{Call, MAX_RETRIES, Selector, cleared_repeatedly_error};
+use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
 /// Number of matches whose transaction can leave a WAL that SQLite truncates.
 const LARGE_BATCH: usize = 10_000;

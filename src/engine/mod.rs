@@ -20,7 +20,7 @@ mod writing;
 pub use memtable::MemtableChange;
 pub use record_rows::RecordTime;
 pub use records::{LONGEST_NAME, Op, Table, TableLimits, Tables};
-pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Snapshot, library_indexes};
+pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Selection, Selector, Snapshot, library_indexes};
 pub use sql::{
     ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange,
     ItemReply, ItemRows, KnowledgeRows, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::debounce::{DebounceIntervals, Debouncer, MAX_DELETED, extract_json};
 use super::moved_files::moved_files;
-use crate::engine::{LibraryHint, LibraryRows};
+use crate::engine::{LibraryHint, LibraryRows, Selection, Selector};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
-use crate::sync::{IndexReader, Selection, Selector, scan_target};
+use crate::sync::{IndexReader, scan_target};
 
 /// What [`Index::notify`](crate::Index::notify) did with a notification or webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
 use super::explain::explain_folder;
 use super::queries::Queries;
-use crate::engine::library_indexes;
+use crate::engine::{Selection, library_indexes};
 use crate::error::{Result, Status};
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
@@ -18,7 +18,7 @@ use crate::platform::clock::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::fork::lock;
 use crate::platform::thread::on_workers;
-use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, Selection, segments_lost_error};
+use crate::sync::{Call, FileSize, ItemToVerify, SearchTarget, segments_lost_error};
 
 /// A query for the item that a folder belongs to.
 struct FolderQuery<'p> {

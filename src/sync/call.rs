@@ -1,12 +1,11 @@
-//! The libraries and the limits of one call from the host, and what the paths of a batch share.
+//! The limits of one call from the host, and what the paths of a batch share.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::engine::{LibraryRow, Snapshot};
-use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
+use crate::engine::{Selection, Snapshot};
+use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
@@ -41,145 +40,6 @@ pub enum RefreshReason {
     Check,
     /// The host requested a full listing, and accepts a much smaller listing without a second listing as confirmation.
     Full,
-}
-
-/// Selects a library by a name. The variant says which field of a library plexindex compares with the name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Selector {
-    /// A UUID, a title, a section id, or a title in a different case, in this order of preference.
-    Any(String),
-    /// A title, or a title that differs only in case if no library has exactly this title.
-    Title(String),
-    /// A section id.
-    Section(String),
-    /// A UUID.
-    Uuid(String),
-    /// All libraries.
-    All,
-}
-
-/// A selected library, or all libraries.
-#[derive(Debug)]
-pub struct Selection {
-    selector: Selector,
-    /// The last result, to save the comparison of names: the library's index in the low [`INDEX_BITS`] bits, and the
-    /// snapshot's number in the high bits.
-    cached: AtomicU64,
-}
-
-/// Number of bits for a library's index in [`Selection::cached`].
-const INDEX_BITS: u32 = 16;
-
-impl Selection {
-    /// Creates a selection. Does not look for the library yet.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`] if the selector's name is empty.
-    pub fn new(selector: Selector) -> Result<Self> {
-        if selector.name().is_empty() && selector != Selector::All {
-            return invalid_argument_error(
-                "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
-            );
-        }
-        Ok(Self {
-            selector,
-            cached: AtomicU64::new(0),
-        })
-    }
-
-    /// Returns the name with which the host selected the library, and its kind, without looking for the library.
-    pub fn selector(&self) -> &Selector {
-        &self.selector
-    }
-
-    /// Finds the selected libraries in a snapshot; `None` if no library matches. Fails if several libraries match the
-    /// name.
-    pub fn resolve(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
-        if self.selector == Selector::All {
-            return Ok(Some(Scope::All));
-        }
-        if let Some(index) = self.cached_index(snapshot) {
-            return Ok(Some(Scope::One(index)));
-        }
-        let mut matching = matching_rows(&self.selector, &snapshot.rows);
-        let Some(index) = matching.next() else {
-            return Ok(None);
-        };
-        if let Some(other) = matching.next() {
-            let ids: Vec<String> = [index, other]
-                .into_iter()
-                .chain(matching)
-                .filter_map(|index| snapshot.rows.get(index))
-                .map(|row| format!("{} ({})", row.library.section, row.library.kind.name()))
-                .collect();
-            return Err(Error::new(
-                Status::LibraryAmbiguous,
-                format!(
-                    "{} libraries have the name '{}'; use a section id: {}",
-                    ids.len(),
-                    truncate_for_message(self.selector.name().as_bytes()),
-                    ids.join(", ")
-                ),
-            ));
-        }
-        let new_cached = snapshot.number << INDEX_BITS | index as u64;
-        self.cached.store(new_cached, Ordering::Relaxed);
-        Ok(Some(Scope::One(index)))
-    }
-
-    /// Returns the library's index in the snapshot if `resolve` last found it in the same snapshot; otherwise `None`.
-    pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
-        let cached = self.cached.load(Ordering::Relaxed);
-        let index = cached & ((1 << INDEX_BITS) - 1); // the low bits
-        (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
-    }
-}
-
-/// Returns the indexes of the rows that a selector matches. [`Selector::Any`] compares the name with only one field:
-/// the first of UUID, title and section id that some row has. If no row has the name, compares titles and ignores case.
-fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
-    type Field = fn(&LibraryRow) -> &str;
-    let (uuid, title, section): (Field, Field, Field) = (
-        |row| &row.library.uuid,
-        |row| &row.library.title,
-        |row| &row.library.section,
-    );
-    let has_row = |field: Field, name: &str| rows.iter().any(|row| field(row) == name);
-    let (field, name): (Field, &str) = match selector {
-        Selector::Any(name) if has_row(uuid, name) => (uuid, name),
-        Selector::Any(name) if has_row(section, name) && !has_row(title, name) => (section, name),
-        Selector::Any(name) | Selector::Title(name) => (title, name),
-        Selector::Section(name) => (section, name),
-        Selector::Uuid(name) => (uuid, name),
-        Selector::All => (uuid, ""), // not used
-    };
-    let is_title = matches!(selector, Selector::Any(_) | Selector::Title(_));
-    let folded = (is_title && !has_row(field, name)).then(|| name.to_lowercase());
-    rows.iter()
-        .enumerate()
-        .filter(move |(_, row)| match &folded {
-            Some(folded) => field(row).to_lowercase() == *folded,
-            None => field(row) == name,
-        })
-        .map(|(index, _)| index)
-}
-
-impl<N: Into<String>> From<N> for Selector {
-    fn from(name: N) -> Self {
-        Self::Any(name.into())
-    }
-}
-
-impl Selector {
-    /// Returns the name; an empty string for [`Selector::All`].
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Any(name) | Self::Title(name) | Self::Section(name) | Self::Uuid(name) => name,
-            Self::All => "",
-        }
-    }
 }
 
 /// How a call learns the size of the file that it asks about, which can show which listed file it is.

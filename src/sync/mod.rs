@@ -9,7 +9,7 @@ mod refresh;
 mod search;
 mod verify;
 
-pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason, Selection, Selector};
+pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
 pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error};
 pub use reading::{EvictionPin, IndexReader, segments_lost_error};
 pub use refresh::{ScanTarget, scan_target};

@@ -5,10 +5,9 @@ use std::ops::Deref;
 use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use super::call::{Selection, Selector};
 use crate::engine::{
     ClaimedUserHash, Endpoint, FolderLimit, LibraryRow, LibraryRows, ListedItems, ListingSegments, LiveSnapshot,
-    MAX_QUESTIONS, Snapshot, Store,
+    MAX_QUESTIONS, Selection, Selector, Snapshot, Store,
 };
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::knowledge::Cause;

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::call::{Call, RefreshReason, Selection, Selector};
+use super::call::{Call, RefreshReason};
 use super::job::{JobProgress, SyncJob, Synchronizer, library_cleared_error};
 use super::verify::{MAX_RETRIES, cleared_repeatedly_error};
-use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Snapshot, Sweeper, is_locked};
+use crate::engine::{LibraryHint, LibraryRow, LibraryRows, Selection, Selector, Snapshot, Sweeper, is_locked};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Need, need};
 use crate::matching::{Mappings, NormalPath, Relation, Scope};

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use super::call::{Call, Selection, Selector};
+use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
 use super::reading::{IndexReader, segments_lost_error};
-use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Snapshot, library_indexes};
+use crate::engine::{Invalidated, ItemReply, LibraryRow, LibraryRows, Selection, Selector, Snapshot, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{LibraryIndex, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
