@@ -41,6 +41,12 @@ pub struct SnapshotLibraries {
 }
 
 impl Snapshot {
+    /// Returns the libraries that a call selects (`None`: all); `None` if the snapshot has no such library.
+    #[inline]
+    pub fn scope(&self, selected: Option<&Selection>) -> Result<Option<Scope>> {
+        selected.map_or(Ok(Some(Scope::All)), |library| library.resolve(self))
+    }
+
     /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[library_indexes(scope, self.rows.len())]
@@ -159,12 +165,18 @@ impl Selection {
 
     /// Finds the selected libraries in a snapshot; `None` if no library matches. Fails if several libraries match the
     /// name.
+    #[inline]
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
+        match self.cached_index(snapshot) {
+            Some(index) => Ok(Some(Scope::One(index))),
+            None => self.find(snapshot),
+        }
+    }
+
+    /// Compares the names.
+    fn find(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         if self.selector == Selector::All {
             return Ok(Some(Scope::All));
-        }
-        if let Some(index) = self.cached_index(snapshot) {
-            return Ok(Some(Scope::One(index)));
         }
         let mut matching = matching_rows(&self.selector, &snapshot.rows);
         let Some(index) = matching.next() else {
@@ -193,7 +205,8 @@ impl Selection {
     }
 
     /// Returns the library's index in the snapshot if `resolve` last found it in the same snapshot; otherwise `None`.
-    pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
+    #[inline]
+    fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
         let index = cached & ((1 << INDEX_BITS) - 1); // the low bits
         (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))

@@ -43,7 +43,7 @@ pub struct Answer<'a> {
     pub folder: FolderFacts,
     /// The candidates, whose `library` fields are indexes into `rows`.
     found: &'a [FoundItem<'a>],
-    rows: &'a [LibraryRow],
+    pub(super) rows: &'a [LibraryRow],
     /// The libraries of the rows, in the answer for a path; otherwise empty.
     libraries: &'a [Arc<LibrarySnapshot>],
 }
@@ -134,19 +134,6 @@ impl<'a> Answer<'a> {
             message,
             ..Self::of_items(kind, &[], 0, &[])
         }
-    }
-
-    /// Sets `age_ms` to the age of the oldest listing in `rows`, the libraries in scope; `None` without a listing, or
-    /// if an item is from an unfetched library. `age_of`: the age of a listing.
-    pub(super) fn set_age(&mut self, rows: &[LibraryRow], age_of: impl Fn(&LibraryRow) -> Option<i64>) {
-        let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
-        if !self.found.iter().all(is_listed) {
-            self.age_ms = None;
-            return;
-        }
-        let listings = rows.iter().filter(|row| row.generation.is_fetched());
-        let ages = listings.map(age_of);
-        self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 
     /// Marks the answer as stale if a request failed (`failure`), because the server may list the missing item. For a

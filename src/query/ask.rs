@@ -366,9 +366,17 @@ impl<'t> QueryContext<'t> {
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
-    /// Returns the milliseconds since a listing was last known to be current; `None` if the clock was set back.
-    pub fn age_ms(&self, row: &LibraryRow) -> Option<i64> {
-        age_ms(row.checked_ms(), self.now_ms)
+    /// Returns the milliseconds since the oldest listing in scope was last known to be current; `None` without a listing,
+    /// if the clock was set back, or if an item of the answer is from an unfetched library.
+    pub fn age_of(&self, answer: &Answer<'_>) -> Option<i64> {
+        let is_fetched = |row: &&LibraryRow| row.generation.is_fetched();
+        let mut found_in = answer.candidates().iter().map(|found| &answer.rows[found.library]);
+        if !found_in.all(|row| is_fetched(&row)) {
+            return None;
+        }
+        let listings = self.snapshot.rows_in(self.scope).iter().filter(is_fetched);
+        let ages = listings.map(|row| age_ms(row.checked_ms(), self.now_ms));
+        ages.reduce(|a, b| Some(a?.max(b?))).flatten()
     }
 
     /// Returns whether the answer is stale, because the query has not fetched what the server may have changed, because
@@ -421,7 +429,7 @@ impl Queries {
         let (since, begun_ms) = call.batch_start.unwrap_or((snapshot.sequence(), now_ms));
         let mut state = QueryState::new(since, begun_ms);
         loop {
-            let scope = call.scope(&snapshot)?;
+            let scope = snapshot.scope(call.library)?;
             match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),

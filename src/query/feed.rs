@@ -276,7 +276,7 @@ impl Queries {
     /// Returns whether a refresh is due, because a listing has expired, an event arrived, or items were invalidated.
     fn is_refresh_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();
-        let Some(scope) = call.scope(&snapshot)? else {
+        let Some(scope) = snapshot.scope(call.library)? else {
             return Ok(false);
         };
         let now_ms = self.clock.now_ms();

@@ -73,7 +73,7 @@ impl Queries {
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
         let snapshot = self.reading.snapshot();
-        let Some(scope) = call.scope(&snapshot).ok().flatten() else {
+        let Some(scope) = snapshot.scope(call.library).ok().flatten() else {
             return Err(then);
         };
         if self.display.check_path(path).is_err() {
@@ -275,7 +275,7 @@ impl QueryKind for FolderQuery<'_> {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
-        answer.set_age(rows, |row| context.age_ms(row));
+        answer.age_ms = context.age_of(&answer);
         if state.failure.is_none() && state.was_not_asked() {
             answer.mark_not_asked();
         }

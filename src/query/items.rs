@@ -280,7 +280,7 @@ impl QueryKind for ItemQuery<'_> {
             })
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
-        answer.set_age(rows, |row| context.age_ms(row));
+        answer.age_ms = context.age_of(&answer);
         // A doubted item may have changed, or may no longer exist.
         answer.stale = context.is_answer_stale(&state) || !unverified.is_empty();
         let has_unfetched = rows.iter().any(|row| !row.generation.is_fetched());
@@ -372,7 +372,7 @@ impl Queries {
         let now = self.clock.now_ms();
         // A time can be negative if the clock was set back.
         let time = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        let Some(scope) = call.scope(&snapshot)? else {
+        let Some(scope) = snapshot.scope(call.library)? else {
             return Err(self.library_error(call, &snapshot, None));
         };
         let infos = snapshot.rows_in(scope).iter().map(|row| {

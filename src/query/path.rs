@@ -38,7 +38,12 @@ impl Queries {
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
         let snapshot = self.reading.snapshot();
-        let Some(scope) = call.scope(&snapshot).ok().flatten().filter(|_| path.len() <= MAX_PATH) else {
+        let Some(scope) = snapshot
+            .scope(call.library)
+            .ok()
+            .flatten()
+            .filter(|_| path.len() <= MAX_PATH)
+        else {
             return Err(then);
         };
         let view = scope.only().map(|index| &snapshot.libraries[index]);
@@ -481,7 +486,7 @@ impl QueryKind for PathQuery<'_> {
                 queries.samples.add(snapshot.view_id, path, found.path, below, evidence);
             }
         }
-        answer.set_age(rows, |row| context.age_ms(row));
+        answer.age_ms = context.age_of(&answer);
         // An item from a search in an unfetched library expires when the search result expires.
         let is_outdated = outcome
             .single()

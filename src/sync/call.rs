@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::engine::{Selection, Snapshot};
+use crate::engine::Selection;
 use crate::error::{Error, Result, Status};
-use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
@@ -132,13 +131,6 @@ impl<'a> Call<'a> {
             Some(report) if !report(&progress) => Err(aborted_error()),
             _ => Ok(()),
         }
-    }
-
-    /// Returns the libraries in the snapshot that the call selects; `None` if the snapshot has no such library.
-    #[inline]
-    pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
-        self.library
-            .map_or(Ok(Some(Scope::All)), |library| library.resolve(snapshot))
     }
 }
 

@@ -415,7 +415,7 @@ impl IndexReader {
         let mut use_key = Some(use_key);
         for _ in 0..MAX_QUESTIONS {
             let Some(snapshot) = self.try_current() else { break };
-            let Some(scope) = resolve_scope(library, &snapshot) else {
+            let Ok(Some(scope)) = library.resolve(&snapshot) else {
                 break;
             };
             let sequence = snapshot.sequence();
@@ -459,7 +459,7 @@ impl IndexReader {
             // Load the snapshot again for each group, so that later groups see newer commits.
             let scope_and_snapshot = self
                 .try_current()
-                .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));
+                .and_then(|snapshot| Some((library.resolve(&snapshot).ok()??, snapshot)));
             let Some((scope, snapshot)) = scope_and_snapshot else {
                 self.counters.count_lookup_misses(count as u64);
                 for _ in group {
@@ -505,15 +505,6 @@ impl IndexReader {
             }
         }
     }
-}
-
-/// Returns the libraries that a selection contains in this snapshot; `None` if the selection is unknown or ambiguous.
-#[inline]
-fn resolve_scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
-    if let Some(index) = library.cached_index(snapshot) {
-        return Some(Scope::One(index));
-    }
-    library.resolve(snapshot).ok().flatten()
 }
 
 impl IndexReader {

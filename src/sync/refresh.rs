@@ -85,7 +85,7 @@ impl Synchronizer {
             }
             self.compact_listings(call)?;
             let (snapshot, now_ms) = (self.reading.snapshot(), self.clock.now_ms());
-            let scope = call.scope(&snapshot)?.filter(|_| !snapshot.rows.is_empty());
+            let scope = snapshot.scope(call.library)?.filter(|_| !snapshot.rows.is_empty());
             let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
             let is_doubted = |row: &LibraryRow| row.generation.is_fetched() && self.is_doubted(row, now_ms);
             let has_doubted_items = || scope.is_some_and(|scope| self.has_doubted_items(&snapshot, scope));
@@ -113,7 +113,7 @@ impl Synchronizer {
             let Some(view_id) = snapshot.view_id else {
                 return Ok(());
             };
-            let Some(scope) = call.scope(&snapshot)? else {
+            let Some(scope) = snapshot.scope(call.library)? else {
                 return Ok(());
             };
             (view_id, snapshot.rows_in(scope).to_vec())
@@ -163,7 +163,7 @@ impl Synchronizer {
         for round in 0..2 {
             let since = self.reading.snapshot().sequence();
             let stale = self.find_or_probe(call, false, |snapshot| {
-                let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
+                let scope = snapshot.scope(call.library)?.filter(|_| !snapshot.rows.is_empty());
                 Ok(scope.map(|scope| self.stale_libraries(call, snapshot.rows_in(scope), reason)))
             })?;
             let mut stale = stale.unwrap_or_default();

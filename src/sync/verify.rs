@@ -207,7 +207,7 @@ impl Synchronizer {
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
-            let Some(scope) = call.scope(&snapshot)? else {
+            let Some(scope) = snapshot.scope(call.library)? else {
                 return Ok(Status::Ok);
             };
             for index in library_indexes(scope, snapshot.rows.len()) {
