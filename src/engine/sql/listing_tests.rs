@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::for_tests::{FINISHED, Films, endpoint, film, merge, movie, segments};
-use super::opened_files::StoreFiles;
+use super::state_file::StoreFiles;
 use super::{LibraryRows, ListingRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};

@@ -11,9 +11,9 @@
 // The folder and the database in it.
 mod connection;
 mod migrations;
-mod opened_files;
 mod record_encoding;
 mod schema;
+mod state_file;
 mod store;
 mod store_folder;
 
@@ -58,15 +58,14 @@ pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use knowledge_rows::{Folded, ItemReply, ItemRows, KnowledgeRows, MAX_DELTA_ITEMS, Replies, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_name};
-pub use opened_files::DatabaseNumber;
 pub use path_searches::{EarlierQuestions, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
 pub use record_writes::{Limited, RecordTx};
 pub use schema::SEQUENCE_BITS;
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
-pub use store::{SharedWriteListener, Store, StoreInfo};
+pub use store::{DatabaseNumber, SharedWriteListener, Store};
 pub use store_folder::is_locked;
 pub use store_state::{StoreState, StoreStates};
-pub use sweeper::{Sweeper, Totals};
+pub use sweeper::{StoreInfo, Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

@@ -1,34 +1,36 @@
 //! Opens and closes a store, and opens its database again after the database was replaced. Announces transactions on
 //! the version page, and to the observer that shares a host's writes. Read and write transactions on
 //! the database at the store's path are short.
+//!
+//! Checks that the database and its version page still have their names. A process may have a removed or replaced page
+//! mapped, which no writer updates. A check of the names is therefore valid only for [`PAGE_CHECK_MS`], measured by a
+//! clock that needs no system call. Before a process creates a page, it waits for [`PAGE_CHECK_MS`], so that no other
+//! process still uses the old page.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
 use rusqlite::ffi::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_READONLY_DBMOVED};
 use rusqlite::{Connection, ErrorCode};
-use serde::Serialize;
 
 use super::connection::{Connections, LazyConnection, OpenConnection};
-use super::opened_files::{
-    CachedEndpoint, CachedState, DatabaseNumber, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
-};
 use super::schema::{
-    CachedStatements, RollbackGuard, Tx, WaitGuard, check_version, failure, lock_by, patience, sequence_of,
+    CachedStatements, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, lock_by, patience,
+    sequence_of,
 };
+use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
 use crate::engine::memtable::StoreMemories;
-use crate::engine::version_page::{PageState, VersionPage};
+use crate::engine::version_page::{PAGE_CHECK_MS, PageState, VersionPage};
 use crate::error::{Error, Result, Status};
-use crate::matching::byte_string;
 use crate::model::Sequence;
-use crate::platform::clock::Deadline;
-use crate::platform::files::{self, write_out};
+use crate::platform::clock::{Deadline, coarse_ms};
+use crate::platform::files::{self, Inode, write_out};
 use crate::platform::fork::{ShortWait, lock, try_lock};
-use crate::platform::lock;
 use crate::platform::map::MapMode;
 
 /// An open store, which any number of threads can use. Calls are short and never wait for the network.
@@ -374,66 +376,198 @@ impl Store {
     }
 }
 
-/// Properties of a store's folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct StoreInfo {
-    /// Path of the folder.
-    #[serde(serialize_with = "byte_string::path")]
-    #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
-    pub folder: PathBuf,
-    /// Type of the file system, such as `ext4`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_system: Option<String>,
-    /// SQLite's journal mode: `wal`, or `truncate` if the file system does not support shared memory.
-    pub journal: String,
-    /// Whether processes can share memory through files in the folder.
-    pub shares_memory: bool,
-    /// Whether processes notice commits through the version page. If not, each lookup queries the database.
-    pub counter_page: bool,
-    /// Whether file locks work in the folder.
-    pub locks: bool,
-    /// The reason why file locks do not work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub locks_error: Option<String>,
-    /// Names of the damaged databases in the folder, which plexindex renamed to `.broken`.
-    pub broken: Vec<String>,
-    /// Size of the store in bytes.
-    pub disk_bytes: u64,
-    /// Free space for this user in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub free_bytes: Option<u64>,
+/// The number of databases that this handle opened before the current one: one more after each replacement of the
+/// database, for example by a restored backup. Change sequences and segment names from different databases must not be
+/// compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseNumber(pub(super) u64);
+
+/// A database and its version page, as an entry in a linked list. plexindex appends a new entry when the database or
+/// the page is replaced. Entries live as long as the store, so readers need no lock.
+#[derive(Default)]
+pub struct OpenFiles {
+    pub id: u64,
+    /// A [`DatabaseNumber`]. The store's id is not enough, because a copy of the database has the same id.
+    pub number: u64,
+    /// The key for hashing tokens, which is in the database.
+    pub secret: [u8; 32],
+    /// The version page; `None` if all lookups query the database.
+    pub page: Option<VersionPage>,
+    file: Option<Inode>,
+    database: PathBuf,
+    page_path: PathBuf,
+    /// Time when the last check of the names expires, by the coarse clock.
+    valid_until_ms: AtomicU64,
+    /// Whether a check found that a file had lost its name. Stays set, because a file that returns may lack commits.
+    is_lost: AtomicBool,
+    /// What the process has in memory of the database's records.
+    memories: OnceLock<Arc<StoreMemories>>,
+    next: OnceBox<Self>,
 }
 
-impl StoreInfo {
-    /// Determines the properties of a store's folder. Creates a temporary file to test file locks.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn of(store: &Store) -> Result<Self> {
-        let folder = store.folder();
-        let disk = files::file_system_of(folder.path());
-        let trial = folder.lock_trial_path();
-        let locks_error = match lock::do_locks_work(&trial) {
-            Ok(true) => None,
-            Ok(false) => Some("two holders acquired the same lock at the same time".to_owned()),
-            Err(error) => Some(error.to_string()),
-        };
-        let _ = files::remove(&trial);
-        Ok(StoreInfo {
-            folder: folder.path().to_owned(),
-            file_system: disk.kind,
-            journal: store.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
-            shares_memory: folder.shares_memory(),
-            counter_page: store.uses_version_page && store.opened.newest().page.is_some(),
-            locks: locks_error.is_none(),
-            locks_error,
-            broken: folder.broken_databases(),
-            disk_bytes: folder.disk_bytes(),
-            free_bytes: disk.free,
-        })
+impl OpenFiles {
+    /// Creates an entry with number 0 for a database and its page, both opened by name. `file`: the database file's
+    /// inode. The first use of the page checks the names.
+    pub fn new(
+        folder: &StoreFolder,
+        id: u64,
+        secret: [u8; 32],
+        file: Option<Inode>,
+        page: Option<VersionPage>,
+    ) -> Self {
+        Self {
+            id,
+            secret,
+            page,
+            file,
+            database: folder.database().to_owned(),
+            page_path: folder.page(),
+            ..Self::default()
+        }
     }
+
+    /// Creates an entry for a database that stays closed, because the state file has all necessary data. The caller has
+    /// just opened the page and inspected `files` by name.
+    pub fn from_state_file(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
+        Self {
+            valid_until_ms: AtomicU64::new(files.inspected_ms.saturating_add(PAGE_CHECK_MS)),
+            ..Self::new(folder, cached.id, cached.secret, Some(files.database.file), Some(page))
+        }
+    }
+
+    /// Returns an entry for the same database with a different page; `None` for no page.
+    pub fn with_page(&self, folder: &StoreFolder, page: Option<VersionPage>) -> Self {
+        Self {
+            number: self.number,
+            ..Self::new(folder, self.id, self.secret, self.file, page)
+        }
+    }
+
+    /// Returns whether the connection `connection` has this database open, and not a copy, which has a different inode.
+    pub fn is_open_in(&self, connection: &LazyConnection) -> bool {
+        connection.id() == Some(self.id) && connection.file() == self.file
+    }
+
+    /// Returns whether the inspected `files` belong to this database, and not to its replacement.
+    pub fn is_of_files(&self, files: &StoreFiles) -> bool {
+        self.file == Some(files.database.file)
+    }
+
+    /// Returns whether the database still has its name, so that no other database has replaced it.
+    pub fn has_database(&self) -> bool {
+        Inode::of(&self.database) == self.file
+    }
+
+    /// Returns the newest entry in the list, with the files of the database that is open now.
+    #[inline]
+    pub fn newest(&self) -> &Self {
+        let mut newest = self;
+        while let Some(next) = newest.next.get() {
+            newest = next;
+        }
+        newest
+    }
+
+    /// Returns the first entry of the database with this number; the newest entry if there is none.
+    pub fn of(&self, database: DatabaseNumber) -> &Self {
+        let mut of = self;
+        while of.number != database.0
+            && let Some(next) = of.next.get()
+        {
+            of = next;
+        }
+        of
+    }
+
+    /// Returns what the process has in memory of the database's records.
+    pub fn memories(&self) -> &StoreMemories {
+        self.memories
+            .get_or_init(|| StoreMemories::of(self.file.map(|file| (self.id, file))))
+    }
+
+    /// Makes the memories be those of another process.
+    #[cfg(test)]
+    pub fn have_own_memories(&self) {
+        let set = self.memories.set(StoreMemories::of(None));
+        assert!(set.is_ok(), "no memory is in use");
+    }
+
+    /// Appends `next` to the list, because the database or the page was replaced. This entry must be the newest one.
+    /// Callers hold the writer's lock, so no other thread appends an entry.
+    pub fn append(&self, next: Self) {
+        let _ = self.next.set(Box::new(next));
+    }
+
+    /// Returns the version page's state, or [`PageState::Pending`] without a valid page, so that the caller queries the
+    /// database.
+    #[inline]
+    pub fn page_state(&self) -> PageState {
+        let now_ms = coarse_ms();
+        match &self.page {
+            Some(page) if now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms) => {
+                page.counters().state()
+            }
+            _ => PageState::Pending,
+        }
+    }
+
+    /// Returns whether the page and the database still have their names. If so, the page stays valid for
+    /// [`PAGE_CHECK_MS`] after `now_ms`, the coarse clock's time. If not, the page is never valid again.
+    #[cold]
+    #[inline(never)]
+    fn check_names(&self, now_ms: u64) -> bool {
+        if !self.is_page_valid() || !self.has_database() {
+            self.is_lost.store(true, Ordering::Relaxed);
+            return false;
+        }
+        // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
+        let is_before_commits = |page: &VersionPage| match page.counters().state() {
+            PageState::Equal(sequence) => is_first_sequence(Sequence(sequence)),
+            PageState::Pending => false,
+        };
+        if !self.page.as_ref().is_some_and(is_before_commits) {
+            let valid_until_ms = now_ms.saturating_add(PAGE_CHECK_MS);
+            self.valid_until_ms.fetch_max(valid_until_ms, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Returns whether the page has its name now, and had its name at every earlier check.
+    pub fn is_page_valid(&self) -> bool {
+        let has_name = |page: &VersionPage| page.is_at(&self.page_path);
+        !self.is_lost.load(Ordering::Relaxed) && self.page.as_ref().is_some_and(has_name)
+    }
+}
+
+/// Sets both counters on the page to the database's change sequence, because the page may be new or its last writer may
+/// have died. Does nothing while another process is writing, because that process sets the counters. Returns the change
+/// sequence.
+pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
+    let mut sequence = sequence_of(connection)?;
+    if page.counters().state() == PageState::Equal(sequence.0) {
+        return Ok(sequence);
+    }
+    // While another process is writing, BEGIN fails at once. The lock keeps the sequence unchanged until it is set.
+    let _no_wait = WaitGuard::new(connection, Duration::ZERO)?;
+    if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
+        let _undo = RollbackGuard(connection);
+        if let Ok(current) = sequence_of(connection) {
+            page.counters().repair(current.0);
+            sequence = current;
+        }
+    }
+    Ok(sequence)
+}
+
+/// Returns whether a change sequence is a database's first one, before any commit. If so, no process can have a removed
+/// version page mapped. The first change sequence is a multiple of 2^36, and a database has at most 2^36 of them.
+pub fn is_first_sequence(sequence: Sequence) -> bool {
+    sequence.0.trailing_zeros() >= SEQUENCE_BITS
+}
+
+/// Logs a warning that the version page cannot be used.
+pub fn warn_of_page(error: &Error) {
+    log::warn!("cannot use the version page: {error}; each lookup queries the database instead");
 }
 
 /// Is told of writes that other hosts must get.

@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::doubts::{doubts_of_items_and_paths, doubts_since};
 use super::library_rows::{LibraryRow, libraries};
-use super::opened_files::{
-    CachedEndpoint, CachedState, CachedView, DatabaseNumber, StoreFiles, is_first_sequence, write_state_file,
-};
 use super::overlay::{changes_of, changes_since};
 use super::record_rows::{MAX_FOLLOWED, all_matches_in, count_matches_in, matches_changed_since};
 use super::schema::{CachedStatements, sequence_of};
-use super::store::Store;
+use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
+use super::store::{DatabaseNumber, Store, is_first_sequence};
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
