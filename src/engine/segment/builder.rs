@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::layout::{
-    BLOCK, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, reserve, too_large, u32_at, u64_at, write_error,
+    BLOCK, KeySorter, PairSorter, SegmentHeader, SegmentWriter, TemporaryFile, cannot_write, put_table, reserve,
+    too_large, u32_at, u64_at, upper, write_error,
 };
-use super::read::{folder_hash, put_table, show_hash, size_hash, upper};
+use super::read::{folder_hash, show_hash, size_hash};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
-use super::sorter::{KeySorter, PairSorter};
 use crate::error::Result;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
 use crate::model::{ByteString, Item, ItemFacts, Sequence};

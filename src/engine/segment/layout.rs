@@ -1,20 +1,21 @@
-//! The file of a segment: its header, the encodings that several parts share, verified reads, and the writer.
+//! The file of a segment: its header, the encodings that several parts share, and the writer with its sorters.
 //!
-//! The first read of a block verifies the block's checksum. The writer writes the parts in order, their checksums, and
-//! finally the header.
+//! The writer writes the parts in order, their checksums, and finally the header. A sorter writes sorted runs to a
+//! temporary file, and merges the runs at the end.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
 use crate::platform::files;
-use crate::platform::map::FileBytes;
 
 /// The kind of a segment file. The numbers are part of the file format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -273,138 +274,6 @@ pub fn unzigzag(value: u64) -> i32 {
     i32::try_from(value).unwrap_or(0)
 }
 
-/// The error for a failed check or an offset out of bounds. The segment is already marked as broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Damaged;
-
-/// The result of a read. Callers can ignore an error, because the segment is already marked as broken.
-pub type ReadResult<T> = Result<T, Damaged>;
-
-/// The bytes of a segment file, and the set of blocks that have passed verification.
-pub struct CheckedBytes {
-    bytes: FileBytes,
-    /// Offset of the checksum table, which [`CheckedBytes::new`] has verified.
-    sums: usize,
-    /// Bit n is set if block n has passed verification. Relaxed ordering is enough, because the bytes never change.
-    passed: Box<[AtomicU64]>,
-    broken: AtomicBool,
-}
-
-impl CheckedBytes {
-    /// Creates a reader for a segment with the decoded header `head`. Verifies the checksum table, on which all later
-    /// checks rely. On failure, returns the reason.
-    pub fn new(bytes: FileBytes, head: &SegmentHeader) -> Result<Self, &'static str> {
-        let sums = usize::try_from(head.checksums.at).map_err(|_| "the file is too large")?;
-        let blocks = sums.div_ceil(BLOCK);
-        let table = bytes.get(sums..).ok_or("the file is truncated")?;
-        if head.length != bytes.len() as u64 || sums < BLOCK || table.len() != (blocks - 1) * 8 {
-            return Err("the file is truncated");
-        }
-        if xxh3_64(table) != head.checksum_table_hash {
-            return Err("the checksum table is damaged");
-        }
-        let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        // The header has its own checksum, which has already been verified.
-        if let Some(first) = passed.first() {
-            first.store(1, Ordering::Relaxed);
-        }
-        Ok(Self {
-            bytes,
-            sums,
-            passed,
-            broken: AtomicBool::new(false),
-        })
-    }
-
-    /// Returns `length` bytes at the offset `at`. The first read of a block verifies the block's checksum.
-    #[inline]
-    pub fn slice(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
-        let end = at.wrapping_add(length);
-        // If the addition has overflowed, `at` exceeds `end`. The data ends where the checksum table begins.
-        if at > end || end > self.sums {
-            return Err(self.mark_damaged());
-        }
-        let first = at / BLOCK;
-        let last = end.saturating_sub(1).max(at) / BLOCK;
-        if first != last || !self.has_passed(first) {
-            self.verify_blocks(first, last)?;
-        }
-        Ok(&self.bytes[at..end])
-    }
-
-    /// Returns `length` verified bytes at the offset `at`, or fewer if the data ends earlier.
-    #[inline]
-    pub fn up_to(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
-        self.slice(at, length.min(self.sums.saturating_sub(at)))
-    }
-
-    /// Prefetches the bytes at the offset `at` without verifying them.
-    #[inline]
-    pub fn prefetch(&self, at: usize) {
-        self.bytes.prefetch(at);
-    }
-
-    #[inline]
-    fn has_passed(&self, block: usize) -> bool {
-        self.passed
-            .get(block / 64)
-            .is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
-    }
-
-    /// Verifies the blocks from `first` to `last`, except those that have already passed.
-    #[inline(never)]
-    fn verify_blocks(&self, first: usize, last: usize) -> ReadResult<()> {
-        (first..=last)
-            .filter(|block| !self.has_passed(*block))
-            .try_for_each(|block| self.verify(block))
-    }
-
-    /// Verifies a block's checksum, and marks the block as passed.
-    #[cold]
-    #[inline(never)]
-    fn verify(&self, block: usize) -> ReadResult<()> {
-        if block * BLOCK >= self.sums {
-            // An empty read at the end of the data touches no block.
-            return Ok(());
-        }
-        let end = (block * BLOCK + BLOCK).min(self.sums);
-        // The table has no element for block 0, the header.
-        let sum = u64_at(&self.bytes, self.sums + (block - 1) * 8);
-        if xxh3_64(&self.bytes[block * BLOCK..end]) != sum {
-            return Err(self.mark_damaged());
-        }
-        self.passed[block / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Marks the segment as broken, and returns the error for the caller to return.
-    #[cold]
-    pub fn mark_damaged(&self) -> Damaged {
-        self.broken.store(true, Ordering::Relaxed);
-        Damaged
-    }
-
-    /// Returns whether a check has failed since the segment was opened.
-    #[inline]
-    pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Relaxed)
-    }
-}
-
-/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
-#[inline]
-pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
-    while within.start < within.end {
-        let middle = within.start + (within.end - within.start) / 2;
-        if before(middle)? {
-            within.start = middle + 1;
-        } else {
-            within.end = middle;
-        }
-    }
-    Ok(within.start)
-}
-
 /// Returns a unique path for a temporary file beside `path`. If the process is killed, plexindex later removes the
 /// file, which it recognizes by the suffix.
 pub fn temporary(path: &Path) -> PathBuf {
@@ -594,4 +463,284 @@ pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
 /// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.
 pub fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, "a segment can have at most 16 GiB")
+}
+
+/// Memory limit for a run, in bytes; lower in tests, so that they write several runs.
+const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 4 << 20 };
+/// Size of a key's length and number in a run, in bytes: two `u32` values.
+const KEY_HEAD_BYTES: usize = 8;
+/// Size of a write buffer, and maximum size of a read buffer, in bytes.
+const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+/// Maximum total size of the read buffers of a sorter's runs, in bytes.
+const MAX_READ_BUFFERS: usize = 4 << 20;
+
+/// Reads a run.
+struct RunReader<'f> {
+    file: &'f File,
+    offset: u64,
+    end: u64,
+}
+
+impl Read for RunReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        let length = left.min(buffer.len());
+        files::read_at(self.file, &mut buffer[..length], self.offset)?;
+        self.offset += length as u64;
+        Ok(length)
+    }
+}
+
+/// Reads the next key and its number. Returns `false` at the end of the run.
+fn read_key(run: &mut BufReader<RunReader<'_>>, (key, number): &mut (Vec<u8>, u32)) -> io::Result<bool> {
+    if run.fill_buf()?.is_empty() {
+        return Ok(false);
+    }
+    let mut head = [0; KEY_HEAD_BYTES];
+    run.read_exact(&mut head)?;
+    let length = u32_at(&head, 0) as usize;
+    *number = u32_at(&head, 4);
+    key.clear();
+    reserve(key, length)?;
+    key.resize(length, 0);
+    run.read_exact(key)?;
+    Ok(true)
+}
+
+/// Sorts byte keys, each with a number. Equal keys are sorted by their numbers.
+pub struct KeySorter {
+    /// The bytes of the keys that are not yet in a run.
+    keys: Vec<u8>,
+    slots: Vec<KeySlot>,
+    /// The path beside which the sorter creates its file.
+    place: PathBuf,
+    /// The sorted runs, one after another.
+    file: Option<File>,
+    /// The offset at which each run ends in the file.
+    ends: Vec<u64>,
+    count: usize,
+}
+
+/// The position of a key in [`KeySorter::keys`], and the key's number.
+#[derive(Clone, Copy)]
+struct KeySlot {
+    /// The key's first bytes, which mostly decide: see [`first_bytes`].
+    first: u64,
+    offset: usize,
+    length: u32,
+    number: u32,
+}
+
+impl KeySlot {
+    /// Returns the bytes of the key. `keys` is the sorter's [`KeySorter::keys`].
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        &keys[self.offset..self.offset + self.length as usize]
+    }
+}
+
+/// Returns the first eight bytes of a key, with zeros behind a shorter one, as a number in the order of the keys.
+fn first_bytes(key: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let length = key.len().min(first.len());
+    first[..length].copy_from_slice(&key[..length]);
+    u64::from_be_bytes(first)
+}
+
+impl KeySorter {
+    /// Creates a sorter with temporary files beside `place`.
+    pub fn new(place: &Path) -> Self {
+        Self {
+            keys: Vec::new(),
+            slots: Vec::new(),
+            place: place.to_path_buf(),
+            file: None,
+            ends: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Adds a key with its number. If the memory is full, first writes the keys in memory as a run.
+    pub fn push(&mut self, key: &[u8], number: u32) -> io::Result<()> {
+        if self.keys.len() + self.slots.len() * size_of::<KeySlot>() > RUN_BYTES {
+            self.end_run()?;
+        }
+        let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        reserve(&mut self.keys, key.len())?;
+        reserve(&mut self.slots, 1)?;
+        self.slots.push(KeySlot {
+            first: first_bytes(key),
+            offset: self.keys.len(),
+            length,
+            number,
+        });
+        self.keys.extend_from_slice(key);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Sorts the keys in memory.
+    fn sort(&mut self) {
+        let keys = &self.keys;
+        let whole = |a: &KeySlot, b: &KeySlot| (a.key(keys), a.number).cmp(&(b.key(keys), b.number));
+        self.slots
+            .sort_unstable_by(|a, b| a.first.cmp(&b.first).then_with(|| whole(a, b)));
+    }
+
+    /// Writes the keys in memory as a sorted run.
+    fn end_run(&mut self) -> io::Result<()> {
+        self.sort();
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(files::create_temporary(&temporary(&self.place))?),
+        };
+        let mut out = BufWriter::with_capacity(BUFFER_SIZE, file);
+        let mut end = self.ends.last().copied().unwrap_or(0);
+        for slot in self.slots.drain(..) {
+            out.write_all(&slot.length.to_le_bytes())?;
+            out.write_all(&slot.number.to_le_bytes())?;
+            out.write_all(slot.key(&self.keys))?;
+            end += KEY_HEAD_BYTES as u64 + u64::from(slot.length);
+        }
+        out.flush()?;
+        self.ends.push(end);
+        self.keys.clear();
+        Ok(())
+    }
+
+    /// Passes the keys to `each` in ascending order, each with its number.
+    pub fn for_each_sorted(mut self, mut each: impl FnMut(&[u8], u32) -> io::Result<()>) -> io::Result<()> {
+        if self.ends.is_empty() {
+            self.sort();
+            let mut slots = self.slots.iter();
+            return slots.try_for_each(|slot| each(slot.key(&self.keys), slot.number));
+        }
+        self.end_run()?;
+        (self.keys, self.slots) = (Vec::new(), Vec::new());
+        let Some(file) = &self.file else { return Ok(()) };
+        // The heap contains the next key of each run.
+        let (mut heap, mut runs) = (BinaryHeap::new(), Vec::new());
+        let (mut offset, read_size) = (0, (MAX_READ_BUFFERS / self.ends.len()).clamp(4 << 10, BUFFER_SIZE));
+        for end in &self.ends {
+            let reader = RunReader {
+                file,
+                offset,
+                end: *end,
+            };
+            offset = *end;
+            let (mut run, mut first) = (BufReader::with_capacity(read_size, reader), <(Vec<u8>, u32)>::default());
+            if read_key(&mut run, &mut first)? {
+                heap.push(Reverse((first, runs.len())));
+            }
+            runs.push(run);
+        }
+        while let Some(mut smallest) = heap.peek_mut() {
+            let Reverse((key, run)) = &mut *smallest;
+            each(&key.0, key.1)?;
+            if !read_key(&mut runs[*run], key)? {
+                PeekMut::pop(smallest);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sorts pairs of a hash and an entry.
+pub struct PairSorter(KeySorter);
+
+impl PairSorter {
+    /// Creates a sorter with temporary files beside `place`.
+    pub fn new(place: &Path) -> Self {
+        Self(KeySorter::new(place))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.count
+    }
+
+    /// Adds a pair.
+    pub fn push(&mut self, hash: u64, entry: u32) -> io::Result<()> {
+        self.0.push(&hash.to_be_bytes(), entry)
+    }
+
+    /// Passes the pairs to `each` in ascending order of the hash, then of the entry.
+    pub fn for_each_sorted(self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
+        self.0.for_each_sorted(|key, entry| {
+            let hash = key.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+            each(hash, entry)
+        })
+    }
+}
+
+/// Percentage of home slots in use. A higher load saves memory but makes searches longer.
+const LOAD_PERCENT: usize = 85;
+/// Size of a slot in bytes.
+pub const SLOT: usize = 8;
+/// A free slot.
+const FREE: [u8; SLOT] = [0; SLOT];
+
+/// Returns the upper half of a hash. Slots store only this half.
+pub fn upper(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(u32::MAX)
+}
+
+/// Returns the slot index where a search for a hash begins, among `homes` home slots; out of bounds in a damaged table.
+#[inline]
+pub fn home_slot(hash: u64, homes: u64) -> usize {
+    usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
+}
+
+/// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
+/// slots.
+pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
+    let homes = (pairs.len() * 100).div_ceil(LOAD_PERCENT).max(1);
+    let (begin, mut written) = (body.position(), 0);
+    pairs.for_each_sorted(|hash, entry| {
+        let slot = home_slot(hash, homes as u64).max(written);
+        (written..slot).try_for_each(|_| body.put(&FREE))?;
+        written = slot + 1;
+        body.put(&(u64::from(entry) << 32 | u64::from(upper(hash))).to_le_bytes())
+    })?;
+    // The table has all its home slots.
+    (written..homes).try_for_each(|_| body.put(&FREE))?;
+    Ok((body.end_part(begin, 8)?, homes as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeySorter, RUN_BYTES};
+
+    fn random(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *seed >> 33
+    }
+
+    #[test]
+    fn keys_are_sorted_on_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("segment");
+        let mut seed = 9;
+        let mut sorter = KeySorter::new(&place);
+        let mut expected: Vec<(Vec<u8>, u32)> = Vec::new();
+        let mut bytes = 0;
+        while bytes < RUN_BYTES * 2 {
+            let length = usize::try_from(random(&mut seed) % 60).expect("few");
+            let mut key = b"the same beginning/".repeat(usize::from(random(&mut seed).is_multiple_of(2)));
+            key.extend((0..length).map(|_| u8::try_from(random(&mut seed) % 3).expect("few")));
+            let number = u32::try_from(expected.len()).expect("few");
+            bytes += key.len() + 16;
+            sorter.push(&key, number).expect("room");
+            expected.push((key, number));
+        }
+        assert!(!sorter.ends.is_empty());
+        expected.sort_unstable();
+        let mut found = Vec::new();
+        sorter
+            .for_each_sorted(|key, number| {
+                found.push((key.to_vec(), number));
+                Ok(())
+            })
+            .expect("sorted");
+        assert!(found == expected);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
 }

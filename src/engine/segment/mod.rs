@@ -17,7 +17,7 @@
 //! names, by the folder's name.
 //!
 //! Damage never leads to a wrong answer: plexindex verifies the header and the checksum table when it opens a segment,
-//! and every other block when it first reads the block ([`layout`]). plexindex checks all offsets against the
+//! and every other block when it first reads the block ([`record`]). plexindex checks all offsets against the
 //! file's bounds. A failed check marks the segment as broken. plexindex then fetches a broken listing again.
 //!
 //! The first query by GUID or title, and the first that a size can decide, create an index in a file beside the segment:
@@ -29,7 +29,6 @@ mod for_tests;
 mod layout;
 mod read;
 mod record;
-mod sorter;
 mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};

@@ -25,10 +25,10 @@ use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::layout::{
-    BLOCK, CheckedBytes, FileKind, ReadResult, SegmentHeader, SegmentPart, SegmentWriter, bisect, offset_of, u32_at,
+    BLOCK, FileKind, PairSorter, SLOT, SegmentHeader, SegmentPart, SegmentWriter, home_slot, offset_of, put_table,
+    u32_at, upper,
 };
-use super::record::{self, EntryRef, ItemTail};
-use super::sorter::PairSorter;
+use super::record::{self, CheckedBytes, EntryRef, ItemTail, ReadResult};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FolderFile, Form, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
 use crate::platform::files;
@@ -465,28 +465,24 @@ impl ListingSegment {
     }
 }
 
-/// Percentage of home slots in use. A higher load saves memory but makes searches longer.
-const LOAD_PERCENT: usize = 85;
-/// Size of a slot in bytes.
-const SLOT: usize = 8;
-/// A free slot.
-const FREE: [u8; SLOT] = [0; SLOT];
-
-/// Returns the upper half of a hash. Slots store only this half.
-pub fn upper(hash: u64) -> u32 {
-    u32::try_from(hash >> 32).unwrap_or(u32::MAX)
+/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
+#[inline]
+fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
+    while within.start < within.end {
+        let middle = within.start + (within.end - within.start) / 2;
+        if before(middle)? {
+            within.start = middle + 1;
+        } else {
+            within.end = middle;
+        }
+    }
+    Ok(within.start)
 }
 
 /// Returns the two halves of a slot: the upper half of the hash, and the entry.
 #[inline]
 fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
-}
-
-/// Returns the slot index where a search for a hash begins, among `homes` home slots; out of bounds in a damaged table.
-#[inline]
-fn home_slot(hash: u64, homes: u64) -> usize {
-    usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
 /// Returns the number of slots between this offset and the end of the block.
@@ -601,22 +597,6 @@ pub fn show_hash(rating_key: &str) -> u64 {
 /// Returns the hash of a file's size.
 pub fn size_hash(size: u64) -> u64 {
     xxh3_64(&size.to_le_bytes())
-}
-
-/// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
-/// slots.
-pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
-    let homes = (pairs.len() * 100).div_ceil(LOAD_PERCENT).max(1);
-    let (begin, mut written) = (body.position(), 0);
-    pairs.for_each_sorted(|hash, entry| {
-        let slot = home_slot(hash, homes as u64).max(written);
-        (written..slot).try_for_each(|_| body.put(&FREE))?;
-        written = slot + 1;
-        body.put(&(u64::from(entry) << 32 | u64::from(upper(hash))).to_le_bytes())
-    })?;
-    // The table has all its home slots.
-    (written..homes).try_for_each(|_| body.put(&FREE))?;
-    Ok((body.end_part(begin, 8)?, homes as u64))
 }
 
 /// What the name of the index file has after that of the segment.

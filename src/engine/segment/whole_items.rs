@@ -7,10 +7,9 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{ReadResult, cannot_write, offset_of};
+use super::layout::{PairSorter, cannot_write, offset_of};
 use super::read::{INDEX_SUFFIX, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
-use super::record::{self, BARE, EntryRef, RecordReader, SHOW, read_id};
-use super::sorter::PairSorter;
+use super::record::{self, BARE, EntryRef, ReadResult, RecordReader, SHOW, read_id};
 use crate::error::{Error, Result};
 use crate::matching::{RequestedGuid, Season, fold_title};
 use crate::model::Item;
