@@ -24,16 +24,17 @@
 //! | file | contains |
 //! |---|---|
 //! | `model` | what is known, what a request observes, the three rules, and the times: options, pauses, change tokens |
-//! | `fold` | [`fold()`], the only function that changes what is known, [`need()`] and [`is_stale`] |
-//! | `questions` | when to ask the server about an unlisted path |
+//! | `decisions` | [`fold`], the only function that changes what is known, [`need`], [`is_stale`] and [`path_question`] |
 //!
 //! The test is an explorer (`tests`), which runs through all interleavings of a few requests.
 
-mod fold;
+mod decisions;
 mod model;
-mod questions;
 
-pub use fold::{Moment, fold, is_stale, need};
+pub use decisions::{
+    DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, Moment, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
+    fold, is_stale, may_search_again, need, path_question, was_found_recently, was_missed_recently,
+};
 pub use model::{
     CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
     Observation, PROVISIONAL_MS, Policy, ProbedState, StandardRules, StoredItem, SyncRequest, Ticket, age_ms,
@@ -41,10 +42,6 @@ pub use model::{
 };
 #[cfg(test)]
 pub use model::{FreshnessRules, Order};
-pub use questions::{
-    DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
-    may_search_again, path_question, was_found_recently, was_missed_recently,
-};
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason, aborted_error};
-use super::delta::cursor_of;
 use super::job::{SyncJob, Synchronizer};
+use super::refresh::cursor_of;
 use crate::engine::{LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, SharedRows, ShowRows};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};

@@ -1,7 +1,6 @@
 //! Decides when to send which requests, ensures that only one caller at a time sends them, and stores the replies.
 
 mod call;
-mod delta;
 mod job;
 mod listing;
 mod reading;

@@ -2,7 +2,7 @@
 //!
 //! Searches have two uses. If a library was never fetched and the caller has little time, a search can find the answer.
 //! If a path in a library's folder is not in the listing, the file may be new, and a search follows the question,
-//! by the rules in `knowledge::questions`.
+//! by the rules of [`path_question`].
 //!
 //! A hit is an item with exactly the requested path. A search without a hit proves nothing. The store records searches,
 //! so that other processes do not repeat them.
@@ -389,7 +389,7 @@ impl<'q> Question<'q> {
 
 impl Synchronizer {
     /// Asks the server whether libraries that may contain an unlisted path have changed, and merges the changes, but
-    /// fetches no full listing. `knowledge::questions` contains the rules. `what_to_do`: the result of
+    /// fetches no full listing. `what_to_do`: the result of
     /// [`Self::path_question`].
     pub fn ask_about_path(
         &self,
