@@ -22,7 +22,7 @@ pub mod matching {
 
 /// Parsers for server replies.
 pub mod plex {
-    pub use crate::source::plex::reply_body::from_memory::{parse_event_stream, reply};
+    pub use crate::source::plex::{parse_event_stream, reply_from_memory as reply};
 }
 
 /// The hash function that index files use.

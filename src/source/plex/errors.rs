@@ -7,7 +7,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ureq::Timeout;
 
-use super::reply_body::BodyError;
 use super::server_request::{BaseUrl, RequestPurpose, ServerRequest};
 use super::transport::NameNotFound;
 use crate::error::{Error, Status};
@@ -20,6 +19,27 @@ pub(super) const FOREIGN_JSON: &str = "the reply is JSON, but not from Plex: che
 pub(super) const LEGACY_JSON: &str = "the server sends Plex's JSON format of 2015 (`_children`): update the server";
 pub(super) const NO_IDENTITY: &str = "the reply contains no machineIdentifier, so it is not from a Plex Media Server: \
     check server_url";
+
+/// The reason why a body is unusable.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    Aborted,
+    /// The deadline passed during decompression or parsing.
+    Timeout,
+    /// The connection failed.
+    Connection(ureq::Error),
+    /// The compression is unknown or damaged.
+    Compression(String),
+    /// The body is larger than this number of bytes.
+    TooLarge(u64),
+    /// The body has more than this number of rows, or its rows need too much memory.
+    TooManyRows(u64),
+    Empty,
+    /// The body is not a JSON object. Contains the body's beginning.
+    NotJsonObject(Vec<u8>),
+    /// The JSON is malformed or truncated.
+    Malformed(String),
+}
 
 /// The facts about a failed request that its error message contains.
 pub(super) struct ErrorContext<'a> {

@@ -1,27 +1,30 @@
 //! The Plex HTTP API as a `Source`.
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
-//! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and receives
-//! events. `transport` and `tls` connect. `reply_body` reads replies, `replies` parses them, `event_parser` parses
-//! events, and `errors` explains failures. `readers` is the source: it requests libraries, rows and items.
+//! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and reads the
+//! replies. `transport` and `tls` connect. `replies` parses replies, `events` receives and parses events, and `errors`
+//! explains failures. `readers` is the source: it requests libraries, rows and items.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
 mod errors;
-mod event_parser;
+mod events;
 mod plex_http;
 mod readers;
 mod replies;
-pub mod reply_body;
 mod send;
 mod server_request;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
+#[cfg(feature = "testing")]
+pub use self::events::parse_event_stream;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 pub use self::replies::{Reply, ReplyKind};
 pub(in crate::source) use self::replies::{make_uuids_unique, push_file, push_unique};
+#[cfg(feature = "testing")]
+pub use self::send::reply_from_memory;
 use self::server_request::KEY_PREFIX;
 pub(in crate::source) use self::server_request::item_types_with_files;
 pub use self::server_request::{Rows, RowsRequest};
@@ -36,6 +39,6 @@ pub static KIND: SourceKind = SourceKind {
     empty_hint: "check the server's URL, and whether the token's user is allowed to see any library",
     key_prefix: KEY_PREFIX,
     is_rating_key: replies::is_rating_key,
-    parse_notification: event_parser::parse_notification,
+    parse_notification: events::parse_notification,
     enabling_option_advice: None,
 };

@@ -1,20 +1,23 @@
 //! Sends a request, classifies failures, retries transient failures with growing pauses, within a time limit, and omits
-//! optional arguments that a server rejects. Receives events: the reply to one request that never ends.
+//! optional arguments that a server rejects.
+//!
+//! Reads the body of the reply: counts its bytes, decompresses it, limits its size, and parses it. The limit is
+//! necessary, because a small compressed body may be huge when decompressed.
 
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher};
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ureq::Body;
+use flate2::read::GzDecoder;
 use ureq::http::{Method, Request, StatusCode, response};
+use ureq::{Body, Timeout};
 
-use super::super::contract::{Bounds, Event, RequestKind};
-use super::errors::{self, AttemptError, ErrorContext, NOT_EVENT_STREAM, Refusal};
-use super::event_parser;
-use super::plex_http::PlexHttp;
-use super::replies::{Reply, ReplyKind};
-use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
+use super::super::contract::{Bounds, Counters, RequestKind};
+use super::errors::{self, AttemptError, BodyError, ErrorContext, Refusal};
+use super::plex_http::{Buffers, PlexHttp};
+use super::replies::{self, Reply, ReplyKind};
 use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use crate::error::{Error, Result, Status};
@@ -33,46 +36,10 @@ impl PlexHttp {
         run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
             let reply = self.round_trip(request, Omitted::Nothing, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
-            reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
+            read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
             Ok(())
         })
         .map_err(|error| self.scrub(error))
-    }
-
-    /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
-    pub(super) fn receive_event_stream(
-        &self,
-        bounds: &Bounds<'_>,
-        sink: &mut dyn FnMut(Event) -> bool,
-    ) -> std::result::Result<(), AttemptError> {
-        let request = ServerRequest::events();
-        let SuccessReply {
-            request_meter,
-            parts,
-            body,
-            errors,
-        } = self.round_trip(&request, Omitted::Nothing, bounds)?;
-        drop(request_meter); // counts the request now, because the stream may last for weeks
-        let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
-        if !content_type.is_none_or(is_event_stream) {
-            return Err(errors.error(Status::NotPlex, NOT_EVENT_STREAM));
-        }
-        let mut body = body.into_with_config().limit(u64::MAX).reader();
-        let mut lines = event_parser::EventLines::default();
-        let mut buffer = vec![0; 16 << 10];
-        let mut is_wanted = sink(Event::Connected);
-        while is_wanted && !(bounds.aborted)() {
-            match body.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(amount) => {
-                    self.counters.record_received_bytes(amount as u64);
-                    is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
-                }
-                Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(errors.body_error(BodyError::Connection(error.into()), 0)),
-            }
-        }
-        Ok(())
     }
 
     /// Returns how many rows, at most `max_rows`, to request in a page, so that it arrives in time.
@@ -238,15 +205,6 @@ impl PlexHttp {
     }
 }
 
-/// Returns whether this is the content type of an event stream. Ignores case and parameters.
-fn is_event_stream(content_type: &str) -> bool {
-    let name = content_type.split(';').next().unwrap_or_default().trim();
-    // A newer description of Plex's API names the second type.
-    ["text/event-stream", "application/octet-stream"]
-        .iter()
-        .any(|expected| name.eq_ignore_ascii_case(expected))
-}
-
 impl PlexHttp {
     /// Sends a request once, and reads the reply into `reply`.
     pub(super) fn send_once(
@@ -267,7 +225,7 @@ impl PlexHttp {
         let progress = BodyProgress::new(&request_meter, bounds).with_max_silence(errors.max_silence);
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         *reply = Reply::new(reply.kind);
-        let result = reply_body::read_reply(body, encoding, request.max_reply_bytes, &progress, &self.buffers, reply);
+        let result = read_reply(body, encoding, request.max_reply_bytes, &progress, &self.buffers, reply);
         result.map_err(|failure| match (failure, reply.kind) {
             (BodyError::Aborted, _) => errors.body_error(BodyError::Aborted, reply.rows),
             (_, ReplyKind::Items(_, max_rows)) if reply.exceeds_limit => {
@@ -347,7 +305,7 @@ impl PlexHttp {
         }
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let progress = BodyProgress::new(&request_meter, bounds);
-        let body_start = reply_body::read_beginning(body, header("content-encoding"), &progress);
+        let body_start = read_beginning(body, header("content-encoding"), &progress);
         // A redirect may lead to a different server, which must not see the token.
         if parts.status.is_redirection() {
             return Err(errors.redirect_error(header("location")));
@@ -441,6 +399,328 @@ pub(super) struct SuccessReply<'m> {
     pub body: Body,
     /// Creates the errors for a body that is not what the caller expects.
     pub errors: ErrorContext<'m>,
+}
+
+/// Maximum number of bytes to examine in an unexpected reply.
+const MAX_EXAMINED: usize = 8 << 10;
+
+/// Measures one request, and counts it when dropped.
+pub(super) struct RequestMeter<'m> {
+    counters: &'m Counters,
+    kind: RequestKind,
+    started: Instant,
+    /// Time spent waiting for the server; the remaining time is parsing.
+    waited: Cell<Duration>,
+    /// Number of received bytes of the body, before decompression.
+    bytes: Cell<u64>,
+    /// Whether to report the request. `true` from the start; `false` once the caller reports that nothing was sent.
+    was_sent: Cell<bool>,
+}
+
+impl<'m> RequestMeter<'m> {
+    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller calls
+    /// [`Self::cancel`].
+    pub fn new(counters: &'m Counters, kind: RequestKind) -> Self {
+        Self {
+            counters,
+            kind,
+            started: Instant::now(),
+            waited: Cell::new(Duration::ZERO),
+            bytes: Cell::new(0),
+            was_sent: Cell::new(true),
+        }
+    }
+
+    /// Sets the waiting time so far: the reply's headers have arrived, or the request has failed.
+    pub fn record_headers_arrival(&self) {
+        self.waited.set(self.started.elapsed());
+    }
+
+    /// Adds the time since `start` to the waiting time.
+    fn add_wait(&self, start: Instant) {
+        self.waited.set(self.waited.get() + start.elapsed());
+    }
+
+    /// Records that nothing was sent, so that the request is not counted.
+    pub fn cancel(&self) {
+        self.was_sent.set(false);
+    }
+}
+
+impl Drop for RequestMeter<'_> {
+    /// Counts the request, unless nothing was sent.
+    fn drop(&mut self) {
+        if self.was_sent.get() {
+            let waited = self.waited.get();
+            self.counters.record_request(self.kind, self.bytes.get(), waited);
+            let parsing = self.started.elapsed().saturating_sub(waited);
+            self.counters.add_time(Activity::Parse, parsing);
+        }
+    }
+}
+
+/// State that one body's readers and parser share.
+pub(super) struct BodyProgress<'a> {
+    request_meter: &'a RequestMeter<'a>,
+    bounds: &'a Bounds<'a>,
+    /// The first failure, stored here because an error that passes through other crates loses everything but its text.
+    failure: RefCell<Option<BodyError>>,
+    /// Number of bytes after decompression.
+    decompressed: Cell<u64>,
+    rows: Cell<u64>,
+    /// Maximum time for [`TRICKLE`] bytes.
+    max_silence: Duration,
+}
+
+impl<'a> BodyProgress<'a> {
+    /// Creates the state for a body that has not been read yet.
+    pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
+        Self {
+            request_meter,
+            bounds,
+            failure: RefCell::default(),
+            decompressed: Cell::new(0),
+            rows: Cell::new(0),
+            max_silence: Duration::MAX,
+        }
+    }
+
+    /// Sets the maximum time in which the server may send hardly any bytes.
+    pub fn with_max_silence(self, max_silence: Duration) -> Self {
+        Self { max_silence, ..self }
+    }
+
+    /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
+    fn count_row(&self) -> bool {
+        self.rows.set(self.rows.get() + 1);
+        if (self.bounds.aborted)() {
+            self.record_failure(BodyError::Aborted);
+            return false;
+        }
+        // Checks the deadline only once per 64 rows, because reading the clock is slow.
+        if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
+            self.record_failure(BodyError::Timeout);
+            return false;
+        }
+        true
+    }
+
+    /// Records a failure, unless an earlier failure is recorded. Returns an error that stops the reader.
+    fn record_failure(&self, failure: BodyError) -> io::Error {
+        self.failure.borrow_mut().get_or_insert(failure);
+        // The error is not `Interrupted`, because readers would retry.
+        io::Error::other("see BodyProgress::failure")
+    }
+
+    /// Removes and returns the recorded failure; `None` if there is none.
+    fn take_failure(&self) -> Option<BodyError> {
+        self.failure.borrow_mut().take()
+    }
+}
+
+/// Fewer bytes, within the time that a server may be silent, are silence, too.
+const TRICKLE: u64 = 1 << 10;
+
+/// The body as transferred. This reader counts the bytes and measures the waiting time.
+struct CountedBody<'a> {
+    body: ureq::BodyReader<'static>,
+    progress: &'a BodyProgress<'a>,
+    /// When [`TRICKLE`] bytes had last arrived, and how many bytes it were in total.
+    last_progress: (Instant, u64),
+}
+
+impl Read for CountedBody<'_> {
+    /// Reads from the connection, unless the host has aborted the call.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if (self.progress.bounds.aborted)() {
+            return Err(self.progress.record_failure(BodyError::Aborted));
+        }
+        let read_start = Instant::now();
+        let result = self.body.read(buf);
+        let request_meter = self.progress.request_meter;
+        request_meter.add_wait(read_start);
+        let amount = result.map_err(|error| self.progress.record_failure(BodyError::Connection(error.into())))?;
+        let total = request_meter.bytes.get() + amount as u64;
+        request_meter.bytes.set(total);
+        let (since, bytes) = self.last_progress;
+        if total - bytes >= TRICKLE {
+            self.last_progress = (Instant::now(), total);
+        } else if amount > 0 && since.elapsed() > self.progress.max_silence {
+            let silence = BodyError::Connection(ureq::Error::Timeout(Timeout::PerRead));
+            return Err(self.progress.record_failure(silence));
+        }
+        Ok(amount)
+    }
+}
+
+/// The body as transferred, with its first bytes, which show the compression.
+type PeekedBody<'a> = io::Chain<io::Cursor<Vec<u8>>, CountedBody<'a>>;
+
+/// A reader for a decompressed body. Reading fails beyond a size limit.
+struct LimitedBody<'a> {
+    inner: Box<dyn Read + 'a>,
+    /// Maximum number of bytes after decompression.
+    limit: u64,
+    progress: &'a BodyProgress<'a>,
+}
+
+impl Read for LimitedBody<'_> {
+    /// Reads decompressed bytes. Fails beyond the limit, after the deadline, or if the host has aborted the call.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let progress = self.progress;
+        let decompressed = progress.decompressed.get();
+        if decompressed > self.limit {
+            return Err(progress.record_failure(BodyError::TooLarge(self.limit)));
+        }
+        let amount = self.inner.read(buf).map_err(|error| {
+            // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
+            progress.record_failure(BodyError::Compression(error.to_string()))
+        })?;
+        progress.decompressed.set(decompressed + amount as u64);
+        // Decompression may take long without reading from the connection.
+        if (progress.bounds.aborted)() {
+            return Err(progress.record_failure(BodyError::Aborted));
+        }
+        if progress.bounds.deadline.has_passed() {
+            return Err(progress.record_failure(BodyError::Timeout));
+        }
+        Ok(amount)
+    }
+}
+
+/// UTF-8's byte order mark, which some proxies add.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads and parses a body. `limit` is the maximum size after decompression, and `encoding` the reply's
+/// `Content-Encoding`. Adds complete rows to `reply`, even if the body fails midway.
+///
+/// # Errors
+/// The reason why the body is unusable.
+pub(super) fn read_reply(
+    body: Body,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &BodyProgress<'_>,
+    buffers: &Buffers,
+    reply: &mut Reply,
+) -> Result<(), BodyError> {
+    let mut body = peek(body, progress)?;
+    let mut reader = decode_body(&mut body, encoding, limit, progress)?;
+    let mut buffer = buffers.take();
+    let read_result = reader.read_to_end(&mut buffer).map(drop);
+    drop(reader);
+    // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
+    // Usually nothing follows. If much follows, stops early, and `ureq` closes the connection.
+    if read_result.is_ok() {
+        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
+    }
+    let result = parse(read_result, &mut buffer, progress, reply);
+    buffers.put_back(buffer);
+    result
+}
+
+/// Parses the body in `buffer` into `reply`, or only its complete rows if reading it has failed. Separate from
+/// [`read_reply`], which reuses the buffer even after a failure.
+fn parse(
+    read_result: io::Result<()>,
+    buffer: &mut Vec<u8>,
+    progress: &BodyProgress<'_>,
+    reply: &mut Reply,
+) -> Result<(), BodyError> {
+    if buffer.starts_with(BYTE_ORDER_MARK) {
+        buffer.drain(..BYTE_ORDER_MARK.len());
+    }
+    if let Err(error) = read_result {
+        let failure = progress
+            .take_failure()
+            .unwrap_or_else(|| BodyError::Compression(error.to_string()));
+        // The complete rows before the failure are valid, unless the body does not match its checksum.
+        if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
+            let _ = replies::parse_reply(buffer, reply, &|| true);
+        }
+        return Err(failure);
+    }
+    // Every reply from Plex is a JSON object. Other bodies, such as web pages, need their own error.
+    match buffer.trim_ascii_start().first() {
+        Some(b'{') => {}
+        Some(_) => {
+            buffer.truncate(MAX_EXAMINED);
+            return Err(BodyError::NotJsonObject(buffer.clone()));
+        }
+        None => return Err(BodyError::Empty),
+    }
+    replies::parse_reply(buffer, reply, &|| progress.count_row()).map_err(|error| {
+        progress
+            .take_failure()
+            .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
+    })
+}
+
+/// Returns the first [`MAX_EXAMINED`] bytes of an unexpected body, for the error message. Never fails; omits the part
+/// that cannot be read.
+pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
+    let mut beginning = Vec::new();
+    if let Ok(mut body) = peek(body, progress)
+        && let Ok(reader) = decode_body(&mut body, encoding, MAX_EXAMINED as u64, progress)
+    {
+        let _ = reader.take(MAX_EXAMINED as u64).read_to_end(&mut beginning);
+    }
+    beginning
+}
+
+/// Returns a reader for the body as transferred. Fails if the body's first bytes cannot be read.
+fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>, BodyError> {
+    let mut counted = CountedBody {
+        // Disables `ureq`'s limit, because `LimitedBody` has its own.
+        body: body.into_with_config().limit(u64::MAX).reader(),
+        progress,
+        last_progress: (Instant::now(), progress.request_meter.bytes.get()),
+    };
+    let mut start = Vec::new();
+    if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
+        let failure = progress.take_failure();
+        return Err(failure.unwrap_or_else(|| BodyError::Compression(error.to_string())));
+    }
+    Ok(io::Cursor::new(start).chain(counted))
+}
+
+/// Returns a reader for the decompressed body. Fails if the compression is unknown.
+///
+/// The body's first bytes identify gzip, because some proxies compress a reply without saying so.
+fn decode_body<'a>(
+    body: &'a mut PeekedBody<'_>,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &'a BodyProgress<'a>,
+) -> Result<LimitedBody<'a>, BodyError> {
+    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
+    let is_gzip = body.get_ref().0.get_ref()[..] == [0x1f, 0x8b];
+    let inner: Box<dyn Read + 'a> = match encoding.as_str() {
+        "gzip" | "x-gzip" => Box::new(GzDecoder::new(body)),
+        "" | "identity" if is_gzip => Box::new(GzDecoder::new(body)),
+        "" | "identity" => Box::new(body),
+        unknown => {
+            let shown: String = unknown.chars().take(40).collect();
+            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
+        }
+    };
+    Ok(LimitedBody { inner, limit, progress })
+}
+
+/// Parses a reply from memory as if a server had sent it, for the fuzz targets: a reply with the expected content `kind`.
+/// `encoding` is the reply's `Content-Encoding`, and `limit` the maximum size in bytes after decompression. Returns the
+/// reply, and whether it could be parsed.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn reply_from_memory(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> (Reply, bool) {
+    let mut reply = Reply::new(kind);
+    let counters = Counters::default();
+    let request_meter = RequestMeter::new(&counters, RequestKind::Page);
+    let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
+    let body = Body::builder().data(bytes.to_vec());
+    let read = read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut reply);
+    replies::make_uuids_unique(&mut reply.libraries);
+    (reply, read.is_ok())
 }
 
 /// Interval at which a pause checks whether the host has aborted the call.

@@ -1,15 +1,20 @@
-//! Parses Plex's events: the lines of an event stream, and the JSON of notifications and webhooks in all forms that
-//! servers send.
+//! Receives and parses Plex's events: the lines of an event stream, which is the reply to one request that never ends, and
+//! the JSON of notifications and webhooks in all forms that servers send.
 //!
 //! A WebSocket frame is `{"NotificationContainer":{"type":"timeline","TimelineEntry":[{…}]}}`. Server-sent events omit
 //! the wrapper and the list. In both forms, the member names identify the content. The parser ignores unknown content,
 //! because servers send dozens of kinds of events.
 
+use std::io::Read;
+
 use serde_json::{Map, Value};
 
+use super::super::contract::{Bounds, Event, Notification};
+use super::errors::{AttemptError, BodyError, NOT_EVENT_STREAM};
+use super::plex_http::PlexHttp;
+use super::send::SuccessReply;
+use super::server_request::{Omitted, ServerRequest};
 use crate::error::{Error, Result, Status};
-
-use super::super::contract::{Event, Notification};
 
 /// Maximum length of an event in bytes. Real events are at most a few kilobytes long.
 const MAX_EVENT_BYTES: usize = 1 << 20;
@@ -242,6 +247,65 @@ impl EventLines {
     }
 }
 
+impl PlexHttp {
+    /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
+    pub(super) fn receive_event_stream(
+        &self,
+        bounds: &Bounds<'_>,
+        sink: &mut dyn FnMut(Event) -> bool,
+    ) -> std::result::Result<(), AttemptError> {
+        let request = ServerRequest::events();
+        let SuccessReply {
+            request_meter,
+            parts,
+            body,
+            errors,
+        } = self.round_trip(&request, Omitted::Nothing, bounds)?;
+        drop(request_meter); // counts the request now, because the stream may last for weeks
+        let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+        if !content_type.is_none_or(is_event_stream) {
+            return Err(errors.error(Status::NotPlex, NOT_EVENT_STREAM));
+        }
+        let mut body = body.into_with_config().limit(u64::MAX).reader();
+        let mut lines = EventLines::default();
+        let mut buffer = vec![0; 16 << 10];
+        let mut is_wanted = sink(Event::Connected);
+        while is_wanted && !(bounds.aborted)() {
+            match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(amount) => {
+                    self.counters.record_received_bytes(amount as u64);
+                    is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
+                }
+                Err(_) if (bounds.aborted)() => break,
+                Err(error) => return Err(errors.body_error(BodyError::Connection(error.into()), 0)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether this is the content type of an event stream. Ignores case and parameters.
+fn is_event_stream(content_type: &str) -> bool {
+    let name = content_type.split(';').next().unwrap_or_default().trim();
+    // A newer description of Plex's API names the second type.
+    ["text/event-stream", "application/octet-stream"]
+        .iter()
+        .any(|expected| name.eq_ignore_ascii_case(expected))
+}
+
+/// Parses an event stream that arrives in `pieces`, for the fuzz targets. Passes the events to `each` until `each` returns
+/// `false`.
+#[cfg(feature = "testing")]
+pub fn parse_event_stream<'p>(pieces: impl Iterator<Item = &'p [u8]>, each: &mut dyn FnMut(Event) -> bool) {
+    let mut lines = EventLines::default();
+    for piece in pieces {
+        if !lines.feed(piece, each) {
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
-#[path = "event_parser_tests.rs"]
+#[path = "events_tests.rs"]
 mod tests;
