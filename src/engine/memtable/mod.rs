@@ -27,11 +27,11 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, NormalPath, name_hash};
 use crate::model::{ByteString, Item, LibraryId, Sequence};
 
-mod record_memories;
 mod record_memory;
 
-pub use record_memories::{RecordMemories, StoreMemories};
-pub use record_memory::{Known, KnownRecord, LOADED_PER_STEP, LoadAfter, NewRecord, RecordMemory};
+pub use record_memory::{
+    Known, KnownRecord, LOADED_PER_STEP, LoadAfter, NewRecord, RecordMemories, RecordMemory, StoreMemories,
+};
 
 /// A change in a library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

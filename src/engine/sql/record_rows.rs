@@ -9,7 +9,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 
 use super::record_encoding::{path_of, sum_of};
-use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
+use super::schema::{CachedStatements, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{
     ChangedRecord, FormMatches, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges, by_form,
@@ -79,18 +79,6 @@ pub fn matches_where(
 /// Returns the id of a library's match table; `None` if the library has no match table.
 pub fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
-}
-
-/// Returns the id of a library's match table. If there is no table, creates one and stores its id in `library`. The
-/// caller has read `library` in this transaction, or knows that it is current.
-pub fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
-    if let Some(table) = library.matches {
-        return Ok(table);
-    }
-    tx.run("INSERT INTO tables (library) VALUES (?1)", [library.id])?;
-    let table = TableId(tx.last_insert_rowid());
-    library.matches = Some(table);
-    Ok(table)
 }
 
 /// Returns all confirmed matches in a library.

@@ -8,7 +8,7 @@ use rusqlite::types::ToSql;
 
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::record_rows::{RecordRows, entry_named, matches_where, to_i64};
-use super::schema::{CachedStatements, Tx, position_of, sequence_at};
+use super::schema::{CachedStatements, LibraryState, Tx, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
@@ -73,6 +73,18 @@ impl RecordRows<'_> {
 /// Marks the list of tables as changed, so that readers read it again.
 fn tables_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE meta SET tables_changed = ?1, sequence = ?1", [tx.sequence])
+}
+
+/// Returns the id of a library's match table. If there is no table, creates one and stores its id in `library`. The
+/// caller has read `library` in this transaction, or knows that it is current.
+pub fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
+    if let Some(table) = library.matches {
+        return Ok(table);
+    }
+    tx.run("INSERT INTO tables (library) VALUES (?1)", [library.id])?;
+    let table = TableId(tx.last_insert_rowid());
+    library.matches = Some(table);
+    Ok(table)
 }
 
 /// A row to delete: its id, its table, the entry's name or the form of the match's path, and its size, as limits count it.

@@ -7,10 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::doubts_of_path;
 use super::record_encoding::{RecordKind, spelling_of};
-use super::record_rows::{
-    MATCH_COLUMNS, all_matches_of, drop_matches, find_or_create_match_table, match_in, matches_where,
-};
-use super::record_writes::{Limited, MatchTime, RecordTx};
+use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_where};
+use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
