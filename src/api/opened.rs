@@ -1,8 +1,8 @@
 //! Handles to an open index and its libraries, and the index's components. Creates the components from the bottom up,
 //! locks them for a fork, and closes them. Measures the duration of calls, and logs slow calls.
 //!
-//! Asks the host for a new token after the server has refused a call. The host's callback runs on the thread of the
-//! refused call, and on one thread at a time.
+//! Runs the host's callback for a new token, on the thread of the call that the server has refused, and on one thread at a
+//! time.
 
 use std::fmt::Write;
 use std::panic::RefUnwindSafe;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::engine::{
     LibraryRows, ListingSegments, Selection, Selector, Store, StoreStates, StoreWriter, Tables, Totals,
 };
-use crate::error::{Result, Status, invalid_argument_error};
+use crate::error::{Result, invalid_argument_error};
 use crate::events::Events;
 use crate::matching::Mappings;
 use crate::model::Token;
@@ -23,7 +23,7 @@ use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock, try_lock};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{CallStart, Counters, RequestKind, Stats};
-use crate::sync::{AllowedView, Call, IndexReader, NoPeers, PeerComponents, Peers, Synchronizer};
+use crate::sync::{IndexReader, NoPeers, PeerComponents, Peers, Synchronizer};
 
 /// A handle to an open index, cheap to clone and usable from any thread.
 ///
@@ -413,83 +413,6 @@ impl Inner {
             self.events.reconnect_watch();
         }
         Ok(())
-    }
-
-    /// Calls `run`, and returns its result. If the server refuses the token, asks the host for a new token, and calls
-    /// `run` again. If there is no new token, the second call answers from the store.
-    pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
-        let tokens = &self.reading.tokens;
-        // Keeps the token's session, so that the token's user is still known after another thread replaces the token.
-        let first_session = tokens.get(call.session);
-        let refusal = match run(call) {
-            Err(error) if error.status == Status::Unauthorized => error,
-            result => return result,
-        };
-        let is_replaced = tokens.current().number() != call.session;
-        if !is_replaced && !call.will_retry_with_new_token {
-            return Err(refusal);
-        }
-        // If no other thread has set a new token, asks the host's callback for a new token.
-        let is_renewed = is_replaced || self.renew(call);
-        // A token from the host's callback belongs to the same user. A token that another thread set may belong to any
-        // user, so the repeated call must then read only the view of the first token's user.
-        let (session, is_same_user) = tokens.compare_current(call.session);
-        let allowed_view = match first_session {
-            _ if is_same_user => AllowedView::Any,
-            Some(first_session) => self
-                .reading
-                .viewpoint
-                .view_of(&first_session)?
-                .map_or(AllowedView::Unknown, AllowedView::Of),
-            None => AllowedView::Unknown,
-        };
-        if allowed_view == AllowedView::Unknown {
-            return Err(refusal);
-        }
-        let repeated_call = Call {
-            session,
-            allowed_view,
-            will_retry_with_new_token: false,
-            // Without a new token, the repeated call must not ask the server, and its answer can be stale.
-            failure: Some(&refusal).filter(|_| !is_renewed),
-            ..*call
-        };
-        // With a new token, repeats the call. If the server also refuses a token from the callback, pauses renewals.
-        if is_renewed {
-            self.sync.forget_failures();
-            let result = run(&repeated_call);
-            if !is_replaced && tokens.get(session).is_some_and(|session| session.is_rejected()) {
-                self.renewing.record_failure(self.reading.viewpoint.now_ms());
-            }
-            return result;
-        }
-        let result = run(&repeated_call);
-        // If the index has no libraries, returns the refusal, since an empty result would look like an answer.
-        if self.reading.snapshot().rows.is_empty() {
-            return Err(refusal);
-        }
-        match result {
-            // An error of the caller, such as a buffer that is too small, is unrelated to the token.
-            Err(error) if error.status.is_answer_or_caller_error() => Err(error),
-            result => result.map_err(|_| refusal),
-        }
-    }
-
-    /// Asks the host for a new token, or waits for a thread that is asking. Returns whether the index has a new token.
-    fn renew(&self, call: &Call<'_>) -> bool {
-        let is_renewed = || self.reading.tokens.current().number() != call.session;
-        self.renewing.renew(
-            self.reading.viewpoint.now_ms(),
-            call.session,
-            call.deadline,
-            &is_renewed,
-            &|token| {
-                if let Err(error) = self.set_token(Some(token)) {
-                    log::warn!("cannot use the token from the renewal callback: {error}");
-                }
-            },
-        );
-        is_renewed()
     }
 
     /// Stops the watch and the exchange with other hosts, writes the counters and closes the store, even if it cannot
