@@ -56,21 +56,44 @@ enum_names! { RequestKind:
 /// Counters of an open index. Any thread can update them without a lock.
 #[derive(Debug, Default)]
 pub struct Counters {
-    answers: [AtomicU64; MatchKind::COUNT],
-    answers_from_memory: [AtomicU64; MatchKind::COUNT], // each also counts as a call
-    lookup_misses: AtomicU64,
-    stale_answers: AtomicU64,
-    requests: [AtomicU64; RequestKind::COUNT],
-    bytes_received: AtomicU64,
-    listings: AtomicU64,
-    events: AtomicU64,
-    hints: AtomicU64,
-    failures: AtomicU64,
-    spent_us: [AtomicU64; Activity::COUNT], // time spent on each activity, in microseconds
-    calls: AtomicU64,
-    calls_us: AtomicU64,
-    slow_calls: AtomicU64,
+    answers: [Counter; MatchKind::COUNT],
+    answers_from_memory: [Counter; MatchKind::COUNT], // each also counts as a call
+    /// Fast lookups that found nothing.
+    pub lookup_misses: Counter,
+    stale_answers: Counter,
+    requests: [Counter; RequestKind::COUNT],
+    /// Bytes of replies, and of event streams, whose requests were counted at their start.
+    pub bytes_received: Counter,
+    /// Full listings.
+    pub listings: Counter,
+    /// Events from the server or the host.
+    pub events: Counter,
+    /// Writes that store events; one write can store several events.
+    pub hints: Counter,
+    /// Failures to reach the server or to store its reply.
+    pub failures: Counter,
+    spent_us: [Counter; Activity::COUNT], // time spent on each activity, in microseconds
+    /// Calls. Of a call at once, its answer from memory counts, but not if the host rejected the answer, for example
+    /// because its buffer was too small.
+    pub calls: Counter,
+    calls_us: Counter,
+    pub slow_calls: Counter,
     running: AtomicU64, // number of running calls
+}
+
+/// A number that any thread can add to. `Relaxed`, since no other memory depends on its value.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to the number. Returns the number before.
+    pub fn add(&self, amount: u64) -> u64 {
+        self.0.fetch_add(amount, Ordering::Relaxed)
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// An activity whose time plexindex measures.
@@ -96,11 +119,6 @@ impl Activity {
     const COUNT: usize = Self::NotMatching as usize + 1;
 }
 
-/// Adds to a counter. `Relaxed`, since no other memory depends on a counter's value.
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
-}
-
 /// Returns a duration in whole microseconds.
 #[must_use]
 pub fn micros(took: Duration) -> u64 {
@@ -116,45 +134,20 @@ impl Counters {
         } else {
             &self.answers
         };
-        add(&answers[match_kind as usize], 1);
+        answers[match_kind as usize].add(1);
         if stale {
-            add(&self.stale_answers, 1);
+            self.stale_answers.add(1);
         }
     }
 
     /// Counts `answers` fast lookups that found an item with this match kind.
     pub fn count_lookups(&self, match_kind: MatchKind, answers: u64) {
-        add(&self.answers[match_kind as usize], answers);
-    }
-
-    /// Counts fast lookups that found nothing.
-    pub fn count_lookup_misses(&self, misses: u64) {
-        add(&self.lookup_misses, misses);
-    }
-
-    /// Counts a failure to reach the server or to store its reply.
-    pub fn count_failure(&self) {
-        add(&self.failures, 1);
-    }
-
-    /// Counts a full listing.
-    pub fn count_listing(&self) {
-        add(&self.listings, 1);
-    }
-
-    /// Counts events from the server or the host.
-    pub fn count_events(&self, events: u64) {
-        add(&self.events, events);
-    }
-
-    /// Counts a write that stores events; one write can store several events.
-    pub fn count_hint_write(&self) {
-        add(&self.hints, 1);
+        self.answers[match_kind as usize].add(answers);
     }
 
     /// Adds `took` to the time spent on an activity.
     pub fn add_time(&self, activity: Activity, took: Duration) {
-        add(&self.spent_us[activity as usize], micros(took));
+        self.spent_us[activity as usize].add(micros(took));
     }
 
     /// Adds the time since `start`, which a call's thread has spent on an activity, so that it does not count as matching.
@@ -165,7 +158,7 @@ impl Counters {
 
     /// Returns the time spent on an activity so far.
     fn time_of(&self, activity: Activity) -> Duration {
-        Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
+        Duration::from_micros(self.spent_us[activity as usize].get())
     }
 
     /// Starts measuring a call. Returns the state at its start, for [`Counters::finish_call`].
@@ -173,7 +166,7 @@ impl Counters {
         CallStart {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
             started_at: Instant::now(),
-            calls: self.calls.load(Ordering::Relaxed),
+            calls: self.calls.get(),
             not_matching: self.time_of(Activity::NotMatching),
         }
     }
@@ -183,8 +176,8 @@ impl Counters {
     pub fn finish_call(&self, begun: &CallStart) -> (Duration, bool) {
         let took = begun.started_at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
-        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
-        add(&self.calls_us, micros(took));
+        let calls = self.calls.add(1);
+        self.calls_us.add(micros(took));
         // This difference also includes other threads' requests, so the time for matching may be too small.
         let not_matching = self.time_of(Activity::NotMatching).saturating_sub(begun.not_matching);
         self.add_time(Activity::Match, took.saturating_sub(not_matching));
@@ -192,20 +185,9 @@ impl Counters {
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
-    /// Counts only a call, not its answer from memory, since the host rejected the answer, for example because its
-    /// buffer was too small.
-    pub fn count_call_at_once(&self) {
-        add(&self.calls, 1);
-    }
-
-    /// Counts a slow call.
-    pub fn count_slow_call(&self) {
-        add(&self.slow_calls, 1);
-    }
-
     /// Returns this handle's number of requests and of answers. The store adds them up over its lifetime.
     pub fn totals(&self) -> (u64, u64) {
-        let sum = |counters: &[AtomicU64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
+        let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.answers_from_memory))
     }
 
@@ -219,28 +201,27 @@ impl Counters {
     /// Returns a copy of the counters. Fields that describe the store remain 0.
     #[must_use]
     pub fn read(&self) -> Stats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             answers: std::array::from_fn(|match_kind| {
-                get(&self.answers[match_kind]) + get(&self.answers_from_memory[match_kind])
+                self.answers[match_kind].get() + self.answers_from_memory[match_kind].get()
             }),
-            lookup_misses: get(&self.lookup_misses),
-            stale_answers: get(&self.stale_answers),
-            requests: std::array::from_fn(|kind| get(&self.requests[kind])),
-            bytes_received: get(&self.bytes_received),
-            listings: get(&self.listings),
+            lookup_misses: self.lookup_misses.get(),
+            stale_answers: self.stale_answers.get(),
+            requests: std::array::from_fn(|kind| self.requests[kind].get()),
+            bytes_received: self.bytes_received.get(),
+            listings: self.listings.get(),
             network: self.time_of(Activity::Network),
             parsing: self.time_of(Activity::Parse),
             waiting: self.time_of(Activity::Wait),
             storing: self.time_of(Activity::Store),
             indexing: self.time_of(Activity::ListingSegment),
             matching: self.time_of(Activity::Match),
-            events: get(&self.events),
-            hints: get(&self.hints),
-            failures: get(&self.failures),
-            calls: get(&self.calls) + self.answers_from_memory.iter().map(get).sum::<u64>(),
-            calling: Duration::from_micros(get(&self.calls_us)),
-            slow_calls: get(&self.slow_calls),
+            events: self.events.get(),
+            hints: self.hints.get(),
+            failures: self.failures.get(),
+            calls: self.calls.get() + self.answers_from_memory.iter().map(Counter::get).sum::<u64>(),
+            calling: Duration::from_micros(self.calls_us.get()),
+            slow_calls: self.slow_calls.get(),
             ..Stats::default()
         }
     }
@@ -250,14 +231,9 @@ impl Counters {
     /// Counts a request, or a retry of one, once it is complete. `bytes` is the number of body bytes received, and `took`
     /// is the time spent waiting for the response's headers and body.
     pub fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
-        add(&self.requests[kind as usize], 1);
-        self.record_received_bytes(bytes);
+        self.requests[kind as usize].add(1);
+        self.bytes_received.add(bytes);
         self.add_time(Activity::Network, took);
-    }
-
-    /// Counts bytes received from an event stream, whose request was counted at its start.
-    pub fn record_received_bytes(&self, bytes: u64) {
-        add(&self.bytes_received, bytes);
     }
 }
 

@@ -548,7 +548,7 @@ impl Drop for CallTimer<'_> {
         if self.slow_threshold.is_none_or(|slow| took < slow) {
             return;
         }
-        counters.count_slow_call();
+        counters.slow_calls.add(1);
         let (before, after) = (&self.before, counters.read());
         let has_fetched_page = after.requests[RequestKind::Page as usize] > before.requests[RequestKind::Page as usize];
         let has_waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);

@@ -270,7 +270,7 @@ impl Events {
             log::debug!("ignoring a webhook from a different server ({server})");
             return Ok(Notified::OtherServer);
         }
-        self.reading.counters.count_events(events.len() as u64);
+        self.reading.counters.events.add(events.len() as u64);
         let has_stored = self.store_hints(&Debouncer::hints_from_events(events), Deadline::NONE)?;
         Ok(if has_stored {
             Notified::Noted
@@ -346,7 +346,7 @@ impl Events {
             return self.reading.check_accepted().map(|()| false);
         };
         LibraryRows(&self.reading.store).store_hints(view_id, hints, deadline)?;
-        self.reading.counters.count_hint_write();
+        self.reading.counters.hints.add(1);
         self.reading.catch_up(deadline).map(|()| true)
     }
 }
@@ -415,7 +415,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
                 log::info!("receiving server events");
                 has_warned = false;
             } else {
-                events.reading.counters.count_events(1);
+                events.reading.counters.events.add(1);
             }
             let mut state = shared.lock();
             state.debouncer.add(event, shared.now_ms());

@@ -82,7 +82,7 @@ impl Queries {
         if result.is_ok() {
             self.counters.count_answer(match_kind, answer.stale, at_once);
         } else if at_once {
-            self.counters.count_call_at_once();
+            self.counters.calls.add(1);
         }
     }
 

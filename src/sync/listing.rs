@@ -144,7 +144,7 @@ impl SyncJob<'_> {
             .segments
             .publish(listing, &result, new_segment, self.bounds.deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
-        sync.counters.count_listing();
+        sync.counters.listings.add(1);
         log::info!(
             "'{}': listed {} items in {:.1} s{}",
             row.library.title,

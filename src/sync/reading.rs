@@ -432,7 +432,7 @@ impl IndexReader {
             self.counters.count_lookups(hit.match_kind, 1);
             return use_key.take().map(|use_key| use_key(hit.rating_key));
         }
-        self.counters.count_lookup_misses(1);
+        self.counters.lookup_misses.add(1);
         None
     }
 
@@ -461,7 +461,7 @@ impl IndexReader {
                 .try_current()
                 .and_then(|snapshot| Some((library.resolve(&snapshot).ok()??, snapshot)));
             let Some((scope, snapshot)) = scope_and_snapshot else {
-                self.counters.count_lookup_misses(count as u64);
+                self.counters.lookup_misses.add(count as u64);
                 for _ in group {
                     each(None);
                 }
@@ -501,7 +501,7 @@ impl IndexReader {
                 }
             }
             if misses > 0 {
-                self.counters.count_lookup_misses(misses);
+                self.counters.lookup_misses.add(misses);
             }
         }
     }

@@ -622,7 +622,7 @@ pub type RequestCounts = [u64; RequestKind::COUNT];
 impl Synchronizer {
     /// Starts a pause after a failure of the server or the store. Logs repeated failures only once.
     pub fn record_failure(&self, error: &Error) {
-        self.counters.count_failure();
+        self.counters.failures.add(1);
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|last| last.error != *error) {
             let operation = failed_operation(error, self.reading.kind());

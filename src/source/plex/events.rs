@@ -274,7 +274,7 @@ impl PlexHttp {
             match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(amount) => {
-                    self.counters.record_received_bytes(amount as u64);
+                    self.counters.bytes_received.add(amount as u64);
                     is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
