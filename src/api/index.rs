@@ -265,7 +265,7 @@ impl Index {
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
-        self.inner().reading.kind().key(rating_key)
+        self.inner().reading.kind.key(rating_key)
     }
 
     /// Converts a path on the server to a path on this machine, with the index's mappings. A path that no mapping
@@ -273,7 +273,7 @@ impl Index {
     #[doc(hidden)] // for the C functions
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.display.check_path(path)?;
-        Ok(self.inner().reading.mappings().host_path(path))
+        Ok(self.inner().reading.mappings.host_path(path))
     }
 
     /// Translates a path on this machine to the server's paths by each matching host-to-server rule, in order. Fails as
@@ -281,7 +281,7 @@ impl Index {
     #[doc(hidden)] // for the C functions
     pub fn server_paths(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
         self.inner().queries.display.check_path(path)?;
-        Ok(self.inner().reading.mappings().server_paths(path))
+        Ok(self.inner().reading.mappings.server_paths(path))
     }
 }
 

@@ -178,7 +178,7 @@ impl Library {
     #[must_use]
     #[inline]
     pub fn key_prefix(&self) -> &'static str {
-        self.reading.kind().key_prefix
+        self.reading.kind.key_prefix
     }
 
     /// Returns the library as the store has it, such as its title and folders; `None` for a handle to all libraries, or
@@ -315,7 +315,7 @@ impl Library {
     /// # Errors
     /// As [`Library::invalidate_path`].
     pub fn invalidate_item(&self, key: &str) -> Result<()> {
-        let rating_key = self.reading.kind().rating_key(key)?;
+        let rating_key = self.reading.kind.rating_key(key)?;
         self.reading.invalidate_one(&self.selection, b"", rating_key)
     }
 
@@ -336,7 +336,7 @@ impl Library {
     /// if no library was fetched; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the
     /// store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
-        let kind = self.reading.kind();
+        let kind = self.reading.kind;
         let item = self.reading.item(&self.selection, kind.rating_key(key)?)?;
         Ok(item.map(|item| Item::of(item, kind)))
     }
@@ -399,7 +399,7 @@ impl Library {
     pub fn page(&self, cursor: i64, limit: usize) -> Result<(Vec<Item>, Option<i64>)> {
         let page = self.items_page(cursor, limit)?;
         let last = page.last().map(|(cursor, _)| *cursor);
-        let kind = self.reading.kind();
+        let kind = self.reading.kind;
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
@@ -498,7 +498,7 @@ impl Iterator for ItemsBelow {
         self.pages.next(|after| {
             let after = Some(after.as_slice()).filter(|after| !after.is_empty());
             let read = |answer: &Answer<'_>| {
-                let last_path = answer.candidates().last().map(|found| found.path.to_vec());
+                let last_path = answer.candidates.last().map(|found| found.path.to_vec());
                 Ok((Match::of(answer)?.candidates, last_path))
             };
             let (library, folder) = (&self.library, &self.folder);

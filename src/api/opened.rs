@@ -250,11 +250,6 @@ impl Library {
         })
     }
 
-    /// Returns the host's selector, which also caches the selected library's position in the snapshot.
-    pub(super) fn selection(&self) -> &Selection {
-        &self.selection
-    }
-
     /// Returns the selector with which the host opened this handle, unchanged: a library's name, section id or uuid, or
     /// all libraries.
     #[must_use]
@@ -451,7 +446,7 @@ impl Inner {
             store_answers: totals.answers,
             sequence: self.store.sequence()?.0,
             disk_bytes: self.store.folder().disk_bytes(),
-            size_limit: self.reading.limit.bytes(),
+            size_limit: self.reading.limit.bytes,
             over_limit: self.reading.limit.excess_bytes()?,
             evictions: totals.evictions,
             last_failure: self.sync.last_error_message(),

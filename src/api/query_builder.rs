@@ -150,7 +150,7 @@ impl<'q> Query<'q> {
             offline: self.offline,
             always_asks: self.always_asks && !self.offline,
             file_size: self.file_size,
-            ..Call::offline(self.library.map(Library::selection), 0)
+            ..Call::offline(self.library.map(|library| &*library.selection), 0)
         }
     }
 
@@ -279,7 +279,7 @@ impl<'q> Query<'q> {
     pub fn match_path_at_once_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
         let result = inner.queries.match_path_at_once(&self.call_at_once(), path, then);
-        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
+        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind)))
     }
 
     /// Finds the items for many files. Returns the results in the order of the paths; an invalid path gets an error.
@@ -338,7 +338,7 @@ impl<'q> Query<'q> {
             inner
                 .queries
                 .match_folder_at_once(&self.call_at_once(), bytes_of(&path), self.folder_kind, Folder::of);
-        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
+        result.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind)))
     }
 
     /// Finds the items with a GUID, which is Plex's own GUID or an external id such as `imdb://tt1254207`, of at most
@@ -477,7 +477,7 @@ impl<'q> Query<'q> {
     #[doc(hidden)]
     pub fn trash(&self, cursor: u64, size: u32) -> Result<(Vec<Item>, Option<u64>)> {
         let inner = self.index.inner();
-        let kind = inner.reading.kind();
+        let kind = inner.reading.kind;
         self.ask(|call| {
             let Some(library) = call.library else {
                 return invalid_argument_error("cannot list the trash of all libraries at once: specify one library");
@@ -528,7 +528,7 @@ impl<'q> Query<'q> {
     fn command_items<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>, analyzes: bool) -> Result<()> {
         let inner = self.index.inner();
         let keys: Vec<K> = keys.into_iter().collect();
-        let rating_keys = keys.iter().map(|key| inner.reading.kind().rating_key(key.as_ref()));
+        let rating_keys = keys.iter().map(|key| inner.reading.kind.rating_key(key.as_ref()));
         let rating_keys: Vec<&str> = rating_keys.collect::<Result<_>>()?;
         self.ask(|call| inner.sync.refresh_items(call, &rating_keys, analyzes))
     }

@@ -127,14 +127,14 @@ impl Query<'_> {
             .collect();
         for ((path, key), tidied) in pairs.iter().zip(&tidied) {
             inner.queries.display.check_path(path)?;
-            matches.push((tidied.as_deref().unwrap_or(path), reading.kind().rating_key(key)?));
+            matches.push((tidied.as_deref().unwrap_or(path), reading.kind.rating_key(key)?));
         }
         // Uses one call for all retries, so that all retries share the same token and deadline.
         self.run(|call| {
             // Each attempt finds the library again: if another call clears the library before the write, the library
             // gets a new id, and `record_matches` returns `None`.
             for _ in 0..MAX_RETRIES {
-                let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
+                let find = |call: &Call<'_>| inner.sync.find_library(&library.selection, "record a match", call);
                 let (view_id, row) = inner.run_renewing(call, find)?;
                 // With `through`, reject a path that other hosts cannot translate to the same file.
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.is_path_shareable(&row.library, path);
@@ -150,7 +150,7 @@ impl Query<'_> {
                 }
                 let unlisted = reading.unlisted(&row, &matches);
                 let (start, deadline) = (Instant::now(), call.deadline.at_least_shortest());
-                let limit = inner.store_writer.matches_limit();
+                let limit = inner.store_writer.matches_limit;
                 let written = RecordRows(&inner.store).record_matches(&row, &matches, &unlisted, limit, deadline);
                 if matches.len() >= LARGE_BATCH {
                     // Otherwise the next write truncates the WAL, which takes longer than a small write.
@@ -279,7 +279,7 @@ impl Query<'_> {
     /// Records matches for the paths that have none in the library. Returns their number.
     fn import_into(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<usize> {
         let inner = self.index.inner();
-        let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "import matches", call);
+        let find = |call: &Call<'_>| inner.sync.find_library(&library.selection, "import matches", call);
         let (_, row) = self.ask(find)?;
         let existing = RecordRows(&inner.store).confirmed_paths(row.id)?;
         let new: Vec<(&[u8], &str)> = pairs

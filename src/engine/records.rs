@@ -268,9 +268,9 @@ impl Drop for Tables {
 pub struct Table {
     tables: Arc<Tables>,
     name: Vec<u8>,
-    ignores_case: bool,
+    pub ignores_case: bool,
     /// Whether a write's limit is that of all tables of the store, whose oldest entries go first, and not of this table.
-    is_limited_with_all: bool,
+    pub is_limited_with_all: bool,
 }
 
 /// A change to a table, for [`Tables::write`].
@@ -313,22 +313,10 @@ impl Table {
         }
     }
 
-    /// Returns whether the limit of a write is that of all tables of the store.
-    #[must_use]
-    pub fn is_limited_with_all(&self) -> bool {
-        self.is_limited_with_all
-    }
-
     /// Returns the table's name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.name
-    }
-
-    /// Returns whether entry names ignore the case of the letters A to Z.
-    #[must_use]
-    pub fn ignores_case(&self) -> bool {
-        self.ignores_case
     }
 
     /// Returns the store's tables, to which this table belongs.

@@ -279,7 +279,8 @@ pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 pub struct LiveSnapshot {
     pub store: Arc<Store>,
     listings: Arc<ListingSegments>,
-    mappings: Mappings,
+    /// The rules that translate between host paths and server paths.
+    pub mappings: Mappings,
     pub counters: Arc<Counters>,
     endpoint: CurrentEndpoint,
     pub snapshot: CurrentSnapshot<SnapshotLibraries>,
@@ -316,12 +317,6 @@ impl LiveSnapshot {
     /// Returns the id of the snapshot's view; `None` until plexindex first reached the server.
     pub fn view_id(&self) -> Option<ViewId> {
         self.snapshot.read().view_id
-    }
-
-    /// Returns the rules that translate between host paths and server paths.
-    #[inline]
-    pub fn mappings(&self) -> &Mappings {
-        &self.mappings
     }
 
     /// Calls `change`, which changes the server URL or the user, and loads a snapshot for them. Until the new snapshot

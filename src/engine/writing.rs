@@ -34,7 +34,7 @@ pub struct StoreWriter {
     store: Arc<Store>,
     counters: Arc<Counters>,
     /// Maximum size of all confirmed matches, in bytes.
-    matches_limit: u64,
+    pub matches_limit: u64,
     /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after them.
     sweeps: bool,
     /// This handle's numbers of requests and of answers that are already in the store.
@@ -71,7 +71,7 @@ impl StoreWriter {
         let mut stored = lock(&self.stored_counts);
         // Read the totals under the lock, so that another thread cannot store newer totals first.
         let totals = self.counters.totals();
-        if *stored == totals || self.store.folder().is_read_only() {
+        if *stored == totals || self.store.folder().is_read_only {
             return Ok(());
         }
         // Storing the counters is not worth a long wait. `.0` is the number of requests, `.1` of answers.
@@ -107,11 +107,6 @@ impl StoreWriter {
         Sweeper(&self.store).sweep_segments();
         // The removals have enlarged the write-ahead log, so checkpoint it.
         self.store.checkpoint();
-    }
-
-    /// Returns the maximum size of all confirmed matches, in bytes.
-    pub fn matches_limit(&self) -> u64 {
-        self.matches_limit
     }
 
     /// Deletes rows that no reader can see, in several transactions, and removes unused files.
@@ -207,7 +202,7 @@ impl ListingSegments {
         (upto, needs_listing): (Sequence, bool),
         deadline: Deadline,
     ) -> Result<()> {
-        let Some(old) = items.segment_name() else { return Ok(()) };
+        let Some(old) = items.name else { return Ok(()) };
         let name = new_listing_name(row.id, row.generation, self.store.sequence()?);
         self.write_items(&name, row, items.assigned(), |each| items.for_each(upto, each))?;
         LibraryRows(&self.store).set_segment(view_id, (&old, &name), (upto, needs_listing), deadline)
@@ -247,7 +242,7 @@ impl ListingSegments {
         let before = ItemRows(&self.store)
             .of(row.id)
             .ok()
-            .filter(|items| items.segment_name().is_some());
+            .filter(|items| items.name.is_some());
         let assigned = before.as_ref().map_or(listing.asked, StoredItems::assigned);
         ListingDraft {
             builder: self.builder(&Self::name_of(listing), row, assigned),
@@ -388,7 +383,7 @@ impl ListingSegments {
         let name = row.segment.as_ref()?;
         match self.open_file(name) {
             // A segment that was built with different mappings contains different mapped paths.
-            Ok(segment) if segment.is_earlier() || segment.mappings_digest() != self.mappings.digest() => None,
+            Ok(segment) if segment.head.is_earlier || segment.head.mappings != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable(&self.path(name), &error);
@@ -512,7 +507,8 @@ const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct FolderLimit {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    bytes: Option<u64>,
+    /// The maximum size of the folder; `None`: no limit.
+    pub bytes: Option<u64>,
     /// Whether a thread is evicting. This flag is not a lock, because a fork would have to wait for a lock, and an
     /// eviction can take a long time.
     evicting: AtomicBool,
@@ -546,11 +542,6 @@ impl FolderLimit {
     /// parent.
     pub fn after_fork(&self) {
         self.evicting.store(false, Ordering::Release);
-    }
-
-    /// Returns the size limit in bytes; `None` if there is no limit.
-    pub fn bytes(&self) -> Option<u64> {
-        self.bytes
     }
 
     /// Returns by how many bytes the folder exceeds the limit; 0 if it does not. Excludes space that plexindex can free

@@ -255,7 +255,7 @@ impl Events {
                  'payload', or the notification's whole text",
             );
         };
-        let parsed = (self.reading.kind().parse_notification)(json);
+        let parsed = (self.reading.kind.parse_notification)(json);
         let Notification { server, events } = match parsed.map_err(|error| (error, moved_files(json))) {
             Ok(notification) => notification,
             Err((_, Some(paths))) => Notification {
@@ -286,7 +286,7 @@ impl Events {
         let (snapshot, all) = (self.reading.snapshot(), Selection::new(Selector::All)?);
         let mut items = BTreeMap::<&str, BTreeSet<String>>::new();
         for path in paths.iter().map(String::as_bytes) {
-            if let Some((_, row)) = scan_target(path, &snapshot.rows, self.reading.mappings()) {
+            if let Some((_, row)) = scan_target(path, &snapshot.rows, &self.reading.mappings) {
                 let items = items.entry(&row.library.section).or_default();
                 // More items become one hint for the library.
                 if items.len() <= MAX_DELETED {

@@ -41,8 +41,9 @@ pub struct Answer<'a> {
     pub kind: &'static SourceKind,
     /// What the folder of the query contains.
     pub folder: FolderFacts,
-    /// The candidates, whose `library` fields are indexes into `rows`.
-    found: &'a [FoundItem<'a>],
+    /// The matching items, best first, at most [`crate::matching::MAX_CANDIDATES`]. Their `library` fields are indexes into
+    /// `rows`.
+    pub candidates: &'a [FoundItem<'a>],
     pub(super) rows: &'a [LibraryRow],
     /// The libraries of the rows, in the answer for a path; otherwise empty.
     libraries: &'a [Arc<LibrarySnapshot>],
@@ -113,7 +114,7 @@ impl<'a> Answer<'a> {
             age_ms: None,
             kind,
             folder: FolderFacts::default(),
-            found,
+            candidates: found,
             rows,
             libraries: &[],
         }
@@ -172,16 +173,10 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn item(&self) -> Option<&FoundItem<'a>> {
         if self.status == Status::Ok {
-            self.found.first()
+            self.candidates.first()
         } else {
             None
         }
-    }
-
-    /// Returns the matching items, best first, at most [`crate::matching::MAX_CANDIDATES`].
-    #[must_use]
-    pub fn candidates(&self) -> &'a [FoundItem<'a>] {
-        self.found
     }
 
     /// Returns what Plex lists of a candidate's file. `None` in an answer that is not for a path, or if the server was not
@@ -469,7 +464,7 @@ impl Match {
             Status::NeedsWarm => MatchStatus::NeedsWarm,
             error => return Err(Error::new(error, answer.message)),
         };
-        let candidates = answer.candidates().iter().map(|found| {
+        let candidates = answer.candidates.iter().map(|found| {
             let library = answer.library(found);
             Item {
                 path: (!found.path.is_empty()).then(|| path_from_bytes(found.path)),

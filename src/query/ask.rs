@@ -370,7 +370,7 @@ impl<'t> QueryContext<'t> {
     /// if the clock was set back, or if an item of the answer is from an unfetched library.
     pub fn age_of(&self, answer: &Answer<'_>) -> Option<i64> {
         let is_fetched = |row: &&LibraryRow| row.generation.is_fetched();
-        let mut found_in = answer.candidates().iter().map(|found| &answer.rows[found.library]);
+        let mut found_in = answer.candidates.iter().map(|found| &answer.rows[found.library]);
         if !found_in.all(|row| is_fetched(&row)) {
             return None;
         }

@@ -116,7 +116,7 @@ impl Queries {
     ) -> String {
         let raw = queried.raw();
         let path = self.display.path(raw);
-        let kind = self.reading.kind();
+        let kind = self.reading.kind;
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
             if answer.reason == Reason::NotFetched {
@@ -277,9 +277,9 @@ pub fn explain_folder(
     let path = queries.display.path(raw);
     let wanted = item_kind.map_or("file", FolderKind::name);
     let can_have_kind = |row: &&LibraryRow| can_have(row.library.kind, item_kind);
-    let kind = queries.reading.kind();
+    let kind = queries.reading.kind;
     let listed = || {
-        let candidate = answer.candidates().first();
+        let candidate = answer.candidates.first();
         candidate
             .map(|found| queries.display.path(found.path))
             .unwrap_or_default()
@@ -362,7 +362,7 @@ pub fn explain_failure(error: &Error, kind: &SourceKind) -> String {
 /// Returns the candidates' types as plural nouns, such as 'shows or movies'.
 fn nouns_of_candidates(answer: &Answer<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for found in answer.candidates() {
+    for found in answer.candidates {
         let name = match found.item.kind {
             ItemType::Other => "item",
             kind => kind.name(),

@@ -174,7 +174,7 @@ impl Queries {
         } else {
             feed.page(&reader, limit, &*self.reading)?
         };
-        let kind = self.reading.kind();
+        let kind = self.reading.kind;
         let changes = page.changes.into_iter();
         Ok(ChangePage {
             changes: changes.flat_map(|changes| changes_per_file(changes, kind)).collect(),

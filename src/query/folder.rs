@@ -94,7 +94,7 @@ impl FolderQuery<'_> {
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
         folder_positions(
             &context.snapshot.libraries,
-            context.queries.reading.mappings(),
+            &context.queries.reading.mappings,
             self.path,
             self.kind,
         )
@@ -114,7 +114,7 @@ impl FolderQuery<'_> {
             return;
         }
         let (libraries, queries) = (&context.snapshot.libraries, context.queries);
-        let resolver = Resolver::new(libraries, context.scope, queries.reading.mappings());
+        let resolver = Resolver::new(libraries, context.scope, &queries.reading.mappings);
         let view = &libraries[folder.library];
         let depth = Form::from_folded(&folder.form).rev_components().count();
         let (mut is_confirmed, mut is_contradicted) = (false, false);
@@ -170,7 +170,7 @@ impl QueryKind for FolderQuery<'_> {
 
     /// Resolves the folder in the listings.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
-        let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
+        let (libraries, mappings) = (&context.snapshot.libraries, &context.queries.reading.mappings);
         let resolver = FolderResolver::new(libraries, context.scope, mappings, self.path).of_kind(self.kind);
         found.outcome = resolver.resolve();
         if self.at_once {
@@ -221,7 +221,7 @@ impl QueryKind for FolderQuery<'_> {
     fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<Vec<ItemToVerify>> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
-        let mappings = context.queries.reading.mappings();
+        let mappings = &context.queries.reading.mappings;
         let is_certain = matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
             || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| is_certain) {
@@ -270,7 +270,7 @@ impl QueryKind for FolderQuery<'_> {
         if outcome.total == 0 {
             context.check_miss(state.failure.as_ref())?;
         }
-        let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
+        let mut answer = Answer::of_folder(queries.reading.kind, outcome, &snapshot.rows, status);
         if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
@@ -342,7 +342,7 @@ impl Queries {
             let snapshot = self.reading.snapshot();
             // An empty page means that no files remain, so return an error if the listing is missing or evicted.
             let scope = self.reading.fetched_scope(library, &snapshot)?;
-            let mappings = self.reading.mappings();
+            let mappings = &self.reading.mappings;
             let mut files = NormalPath::with(path, |path| {
                 FolderResolver::new(&snapshot.libraries, scope, mappings, path).files(after, limit)
             });
@@ -362,7 +362,7 @@ impl Queries {
                 retain_not_on_disk(&mut files, mappings);
             }
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
-            let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
+            let mut answer = Answer::of_items(self.reading.kind, &found, found.len(), &snapshot.rows);
             answer.folder.files = page_files;
             if !found.is_empty() {
                 // A page of several files is not ambiguous.

@@ -267,7 +267,7 @@ impl QueryKind for ItemQuery<'_> {
             lacks_index,
             ..
         } = found;
-        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
+        let (kind, total, unverified) = (queries.reading.kind, *total, self.unverified_items(context, found)?);
         let criterion = match self {
             ItemQuery::Guid(guid, _) => format!("the GUID '{}'", truncate_for_message(guid.canonical.as_bytes())),
             ItemQuery::Title(title) => format!("the title '{}'", truncate_for_message(title.as_bytes())),

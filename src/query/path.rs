@@ -137,7 +137,7 @@ impl Queries {
             if had_time && index > 0 && call.deadline.has_passed() {
                 let text =
                     "the timeout passed before this path was looked up: set a longer timeout or pass fewer paths";
-                each(index, &Answer::without_item(self.reading.kind(), Status::NotYet, text));
+                each(index, &Answer::without_item(self.reading.kind, Status::NotYet, text));
                 continue;
             }
             if last_progress.elapsed() >= TICK {
@@ -165,7 +165,7 @@ impl Queries {
                 Err(error) => {
                     each(
                         index,
-                        &Answer::without_item(self.reading.kind(), error.status, &error.message),
+                        &Answer::without_item(self.reading.kind, error.status, &error.message),
                     );
                     if !error.status.is_answer_or_caller_error() {
                         first_failure.get_or_insert(error);
@@ -301,7 +301,7 @@ impl QueryKind for PathQuery<'_> {
     const VERIFIES_FIRST: bool = true;
 
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
-        let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
+        let (libraries, mappings) = (&context.snapshot.libraries, &context.queries.reading.mappings);
         let resolver = Resolver::new(libraries, context.scope, mappings);
         let read = || {
             // Once for all steps of the query, also if it cannot be read.
@@ -335,7 +335,7 @@ impl QueryKind for PathQuery<'_> {
 
     /// For each library, returns whether a location contains the path or the server path that a mapping gives for it.
     fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool> {
-        context.snapshot.owners(self.path, context.queries.reading.mappings())
+        context.snapshot.owners(self.path, &context.queries.reading.mappings)
     }
 
     /// Returns the candidates that were invalidated, and not verified since.
@@ -444,7 +444,7 @@ impl QueryKind for PathQuery<'_> {
         if status != Status::Ok {
             context.check_miss(state.failure.as_ref())?;
         }
-        let mut answer = Answer::of(queries.reading.kind(), outcome, snapshot, status);
+        let mut answer = Answer::of(queries.reading.kind, outcome, snapshot, status);
         let message;
         if outcome.doubt == HitDoubt::Path {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);

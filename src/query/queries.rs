@@ -93,7 +93,7 @@ impl Queries {
         self.reading.catch_up(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let snapshot = self.reading.snapshot();
-        let resolver = Resolver::new(&snapshot.libraries, Scope::All, self.reading.mappings());
+        let resolver = Resolver::new(&snapshot.libraries, Scope::All, &self.reading.mappings);
         // While other processes keep writing, some paths cannot be resolved, and count as unlisted.
         let resolve = |path: &[u8]| {
             let asked = self

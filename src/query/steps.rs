@@ -161,7 +161,7 @@ impl Queries {
                     state.listed = true;
                     state.unlisted.extend(libraries.iter().map(|row| row.id));
                 } else {
-                    let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
+                    let text = format!("{} did not reply within the timeout", self.reading.kind.noun);
                     return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
                 }
                 Ok(())

@@ -236,7 +236,7 @@ impl SyncJob<'_> {
         is_listed: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
         let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, is_listed)?;
-        let limit = self.sync.store_writer.matches_limit();
+        let limit = self.sync.store_writer.matches_limit;
         for part in inherited.chunks(MATCHES_PER_COPY) {
             SharedRows(&self.sync.store).add(view_id, part, limit, self.bounds.deadline)?;
         }

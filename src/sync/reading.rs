@@ -21,7 +21,8 @@ use crate::stats::Counters;
 
 /// The state from which one handle reads: the snapshot, the user, and the folder's size limit.
 pub struct IndexReader {
-    kind: &'static SourceKind,
+    /// The constants of the kind of source (HTTP or a database), such as which strings are valid rating keys.
+    pub kind: &'static SourceKind,
     live: LiveSnapshot,
     pub limit: FolderLimit,
     pub clock: Arc<dyn Clock>,
@@ -90,12 +91,6 @@ impl IndexReader {
             },
             pinned: Mutex::default(),
         }
-    }
-
-    /// Returns the constants of the kind of source (HTTP or a database), such as which strings are valid rating keys.
-    #[inline]
-    pub fn kind(&self) -> &'static SourceKind {
-        self.kind
     }
 
     /// Takes all locks for a fork, in the order in which calls take them. Dropping the returned values releases the
@@ -222,7 +217,7 @@ impl IndexReader {
     /// generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         // A listing whose segment was lost also has a negative generation, but is due.
-        self.limit.bytes().is_some() && row.generation < Generation::default() && !row.has_doubt(Cause::Invalidated)
+        self.limit.bytes.is_some() && row.generation < Generation::default() && !row.has_doubt(Cause::Invalidated)
     }
 }
 
@@ -424,7 +419,7 @@ impl IndexReader {
                 Ok(false) => continue,
                 Err(_) => break,
             }
-            let hit = Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup(path);
+            let hit = Resolver::new(&snapshot.libraries, scope, &self.mappings).fast_lookup(path);
             if snapshot.has_matches_after(sequence, scope) {
                 continue;
             }
@@ -482,7 +477,7 @@ impl IndexReader {
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
             let mut group_paths = group.iter();
-            Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {
+            Resolver::new(&snapshot.libraries, scope, &self.mappings).fast_lookup_batch(group, &mut buffers, |hit| {
                 let path = group_paths.next().copied().unwrap_or_default();
                 if snapshot.has_matches_after(sequence, scope) {
                     let key = self.lookup_key(library, path, str::to_owned);

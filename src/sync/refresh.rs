@@ -727,7 +727,7 @@ impl Synchronizer {
         if self.capabilities().is_some_and(|can| can.scans) {
             return Ok(());
         }
-        Err(self.reading.kind().unsupported(problem, "it accepts no requests"))
+        Err(self.reading.kind.unsupported(problem, "it accepts no requests"))
     }
 
     /// Tells the server to scan the folder of each path, with one request for each folder. A path that ends with a
@@ -739,7 +739,7 @@ impl Synchronizer {
         let find_all = || -> Vec<ScanTarget> {
             let snapshot = self.reading.snapshot();
             let find = |path: &&[u8]| {
-                let found = scan_target(path, &snapshot.rows, self.reading.mappings());
+                let found = scan_target(path, &snapshot.rows, &self.reading.mappings);
                 found.map(|(folder, row)| (folder, row.library.clone()))
             };
             paths.iter().map(find).collect()

@@ -158,7 +158,7 @@ impl Synchronizer {
     /// the same paths with composed or decomposed letters, where that differs.
     fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
-        self.reading.mappings().to_server(path, |mapped| {
+        self.reading.mappings.to_server(path, |mapped| {
             spellings.push(mapped.to_vec());
             None::<()> // continue with the next mapping
         });
@@ -340,7 +340,7 @@ impl SyncJob<'_> {
     fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &ByteString| {
             let path = wanted.candidate_paths.first(); // the requested path itself
-            path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
+            path.is_some_and(|path| is_same_file(&self.sync.reading.mappings, path, part.as_bytes()))
         };
         item.is_storable() && item.parts.iter().any(is_file)
     }
@@ -625,7 +625,7 @@ impl Synchronizer {
         self.counters.failures.add(1);
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|last| last.error != *error) {
-            let operation = failed_operation(error, self.reading.kind());
+            let operation = failed_operation(error, self.reading.kind);
             log::warn!("{operation}: {error}; serving cached answers");
         }
         *failure = Some(LastFailure {
@@ -702,7 +702,7 @@ impl Synchronizer {
             status,
             format!(
                 "{} did not answer {} s ago; the next attempt is in {} s",
-                self.reading.kind().noun,
+                self.reading.kind.noun,
                 (now_ms - ended_ms) / 1_000,
                 (ended_ms + pause - now_ms + 999) / 1_000, // rounded up
             ),

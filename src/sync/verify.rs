@@ -184,7 +184,7 @@ impl Synchronizer {
 
     /// Returns at most `limit` invalidated items in the library with this index.
     fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<String> {
-        snapshot.libraries[index].invalidated_items(None, self.reading.mappings(), limit)
+        snapshot.libraries[index].invalidated_items(None, &self.reading.mappings, limit)
     }
 
     /// Fetches the invalidated items in a call's libraries, so that hosts that only read the feed also learn of the

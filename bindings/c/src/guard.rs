@@ -380,7 +380,7 @@ impl Opened {
     pub fn table(&self, name: &[u8], ignores_case: bool, is_limited_with_all: bool) -> Result<*const TableHandle> {
         let flags = (ignores_case, is_limited_with_all);
         let is_wanted =
-            |table: &Table| table.name() == name && (table.ignores_case(), table.is_limited_with_all()) == flags;
+            |table: &Table| table.name() == name && (table.ignores_case, table.is_limited_with_all) == flags;
         let table = self.tables.get(is_wanted, |known| {
             if known.len() >= MAX_TABLES {
                 return invalid_argument_error(format!(

@@ -531,7 +531,7 @@ impl Sharing {
                 to: page.position,
                 delivered: upto,
             };
-            let limit = self.store_writer.matches_limit();
+            let limit = self.store_writer.matches_limit;
             match rows.apply((view.id, view.digest), &found, &unlisted, step, limit)? {
                 Some(delivered) => upto = delivered,
                 None => break, // another process reads, too
@@ -686,15 +686,15 @@ pub fn new_runtime() -> Result<Runtime> {
 
 /// Translates a path on this host to the server's path; `None` if the path cannot be shared.
 pub fn to_server_path(reading: &IndexReader, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
-    let mapped = |path: &NormalPath<'_>| reading.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
+    let mapped = |path: &NormalPath<'_>| reading.mappings.to_server(path, |mapped| Some(mapped.to_vec()));
     let server_path = NormalPath::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))?;
     // What another host takes back must reach the path that this host recorded.
-    (*reading.mappings().host_path(&server_path) == *path).then_some(server_path)
+    (*reading.mappings.host_path(&server_path) == *path).then_some(server_path)
 }
 
 /// Translates the server's path to this host's path; `None` if this host cannot have the file.
 fn to_host_path<'p>(reading: &IndexReader, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
-    let host_path = reading.mappings().host_path(path);
+    let host_path = reading.mappings.host_path(path);
     // Several of the server's folders can be one folder here: only one of them is what this host would deliver.
     let back = to_server_path(reading, library, &host_path);
     let is_shared = back.map_or(*host_path != *path, |back| normal_form(&back) == normal_form(path));

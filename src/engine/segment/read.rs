@@ -45,7 +45,7 @@ pub fn extension_of(path: &[u8]) -> &[u8] {
 }
 
 pub struct ListingSegment {
-    pub(super) head: SegmentHeader,
+    pub head: SegmentHeader,
     pub(super) file: CheckedBytes,
     paths: HashTable,
     pub(super) keys: HashTable,
@@ -97,37 +97,6 @@ impl ListingSegment {
             head,
             file,
         })
-    }
-
-    /// Returns the uuid of the segment's library.
-    #[must_use]
-    pub fn library(&self) -> &str {
-        &self.head.uuid
-    }
-
-    #[must_use]
-    pub fn item_count(&self) -> u64 {
-        self.head.items
-    }
-
-    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest, so plexindex
-    /// can tell whether a new listing changes anything.
-    #[must_use]
-    pub fn items_digest(&self) -> u64 {
-        self.head.content
-    }
-
-    /// Returns the digest of the mappings with which the segment was built. A handle with other mappings uses another
-    /// file.
-    #[must_use]
-    pub fn mappings_digest(&self) -> u64 {
-        self.head.mappings
-    }
-
-    /// Returns whether the segment is of the version before, so that only whole items can be read.
-    #[must_use]
-    pub fn is_earlier(&self) -> bool {
-        self.head.is_earlier
     }
 
     /// Returns [`super::ListingMeta::assigned`]; `listed_at` if the segment is of an earlier version, which does not know it.

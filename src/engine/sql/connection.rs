@@ -312,7 +312,7 @@ impl LazyConnection {
 /// `exclusive` proves that no other copy of SQLite in this process has the file open. Waits at most `patience` for
 /// other processes; later statements wait up to [`BUSY`].
 fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
-    let connect = if folder.is_read_only() {
+    let connect = if folder.is_read_only {
         connect_immutable
     } else {
         connect
@@ -322,14 +322,14 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     // full disk has no space for new ones.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(patience)?;
-    if !folder.shares_memory() && !folder.is_read_only() {
+    if !folder.shares_memory && !folder.is_read_only {
         turn_wal_off(&connection)?;
     }
     // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
     // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree. Foreign keys
     // must be off, because a removed library's row refers to no row in `views`. After a checkpoint, SQLite cuts a
     // WAL that is longer than 16 MiB.
-    let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
+    let synchronous = if folder.shares_memory { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA journal_size_limit = 16777216; \
          PRAGMA wal_autocheckpoint = {CHECKPOINT};",
@@ -353,8 +353,8 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
 /// Returns the mode in effect.
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-    let required = journal(folder.shares_memory());
-    if mode.eq_ignore_ascii_case(required) || folder.is_read_only() {
+    let required = journal(folder.shares_memory);
+    if mode.eq_ignore_ascii_case(required) || folder.is_read_only {
         return Ok(mode);
     }
     let new_mode: rusqlite::Result<String> =
@@ -423,7 +423,7 @@ impl StoreFolder {
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         let create = || -> Result<()> {
             drop(files::create_new(&temporary).map_err(cannot)?);
-            schema::create_database(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
+            schema::create_database(&temporary, self.shares_memory).map_err(|error| explain(&error, self))?;
             self.name_database(&temporary).map_err(cannot)
         };
         let result = create();
@@ -434,7 +434,7 @@ impl StoreFolder {
     /// Renames a complete database to its final name. Creates `-wal` and `-shm` first, so that SQLite need not sync
     /// the folder when it opens the database.
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
-        if self.shares_memory() {
+        if self.shares_memory {
             for path in self.wal_and_shm() {
                 drop(files::create_new(path)?);
             }

@@ -31,7 +31,7 @@ pub fn count_items_with<'c>(
     segment: Option<&ListingSegment>,
     singles: impl IntoIterator<Item = (&'c str, bool)>,
 ) -> u64 {
-    let mut count = segment.map_or(0, ListingSegment::item_count);
+    let mut count = segment.map_or(0, |segment| segment.head.items);
     for (key, is_there) in singles {
         // A changed item counts once: it is added here, and removed below if the segment also has it.
         count += u64::from(is_there);
@@ -132,7 +132,8 @@ impl Store {
 
 /// The items in a library's current listing, as they were when it was opened.
 pub struct StoredItems {
-    name: Option<ListingName>,
+    /// The name of the segment; `None` without a listing.
+    pub name: Option<ListingName>,
     base: OpenListing,
     knowledge: Knowledge,
     overlay: Overlay,
@@ -145,11 +146,6 @@ pub struct StoredItems {
 }
 
 impl StoredItems {
-    /// Returns the name of the segment; `None` without a listing.
-    pub fn segment_name(&self) -> Option<ListingName> {
-        self.name
-    }
-
     /// Returns the item with this rating key; `None` if the item is not listed.
     pub fn item(&self, rating_key: &str) -> Option<Item> {
         self.stored(rating_key).value
@@ -229,8 +225,7 @@ impl StoredItems {
     /// `content`: the new listing's item count and content digest.
     pub fn has_same_content(&self, count: u64, content: u64) -> bool {
         let segment = self.base.segment.as_ref();
-        let has_content =
-            segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
+        let has_content = segment.is_some_and(|segment| (segment.head.items, segment.head.content) == (count, content));
         has_content && self.changes().next().is_none()
     }
 

@@ -367,7 +367,7 @@ impl ListingRows<'_> {
                         .filter(|_| item.is_some());
                     (item, interval.copied().unwrap_or(whole))
                 };
-                let items = new.map_or(folding.row.items, |new| new.segment.item_count());
+                let items = new.map_or(folding.row.items, |new| new.segment.head.items);
                 let observation = Observation::Listing {
                     request: &listing.request(),
                     listed: &listed,
@@ -416,7 +416,7 @@ impl ListingRows<'_> {
         // one.
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
         let old = old.filter(|old| old.verify().is_ok());
-        let limit = max_reported(new.segment.item_count());
+        let limit = max_reported(new.segment.head.items);
         let differences = old.as_ref().and_then(|old| old.differences(&new.segment, limit).ok()?);
         // Without a current segment, the publication reads nothing that lookups do not verify. Mapping every block of
         // the new segment would then only cost memory.

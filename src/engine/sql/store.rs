@@ -137,7 +137,7 @@ impl Store {
     /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
     /// file is missing or outdated.
     fn open_from_state_file(&mut self) -> bool {
-        let can_use_page = self.uses_version_page && self.folder.shares_memory();
+        let can_use_page = self.uses_version_page && self.folder.shares_memory;
         if !can_use_page {
             return false;
         }
@@ -160,7 +160,7 @@ impl Store {
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explain_error(&error, writer))?;
         let page = match deadline {
-            _ if !self.folder.shares_memory() => None,
+            _ if !self.folder.shares_memory => None,
             Some(_) => {
                 let page = VersionPage::open(&self.folder.page(), id, is_first_sequence(sequence));
                 page.inspect_err(warn_of_page).ok()
@@ -181,7 +181,7 @@ impl Store {
 
     /// Returns how to read segments: mapped, unless the host or the file system rules out shared memory.
     pub fn map_mode(&self) -> MapMode {
-        if self.uses_version_page && self.folder.shares_memory() {
+        if self.uses_version_page && self.folder.shares_memory {
             MapMode::Map
         } else {
             MapMode::Read
@@ -207,7 +207,7 @@ impl Store {
     pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
         let is_newest =
-            self.uses_version_page && opened.page_state() == PageState::Equal(sequence.0) || self.folder.is_read_only(); // nothing changes
+            self.uses_version_page && opened.page_state() == PageState::Equal(sequence.0) || self.folder.is_read_only; // nothing changes
         is_newest && database_number == DatabaseNumber(opened.number)
     }
 
@@ -322,7 +322,7 @@ impl Store {
     /// If the page's file was removed or replaced, first creates a new page, because processes that open the store now
     /// would not see the old page.
     fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&VersionPage>> {
-        if !self.folder.shares_memory() {
+        if !self.folder.shares_memory {
             return Ok(None);
         }
         let mut opened = self.opened.newest();
@@ -355,7 +355,7 @@ impl Store {
     pub fn map_existing_page(&self) {
         let opened = self.opened.newest();
         let is_page_valid = || matches!(opened.page_state(), PageState::Equal(_)) || opened.is_page_valid();
-        if !self.uses_version_page || !self.folder.shares_memory() || is_page_valid() {
+        if !self.uses_version_page || !self.folder.shares_memory || is_page_valid() {
             return;
         }
         let Ok(mut writer) = self.connections.writer.try_lock() else {
@@ -740,7 +740,7 @@ impl Store {
             }
         }
         // The system now writes the WAL to disk in the background, so that the next checkpoint takes less time.
-        if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
+        if self.folder.shares_memory && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.wal_and_shm()[0]);
         }
         if result.is_ok() && !self.opened.newest().has_database() {

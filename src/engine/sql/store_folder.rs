@@ -32,8 +32,8 @@ pub struct StoreFolder {
     path: Arc<Path>,
     /// Paths of the database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
-    shares_memory: bool,
-    is_read_only: bool,
+    pub shares_memory: bool,
+    pub is_read_only: bool,
 }
 
 impl StoreFolder {
@@ -133,11 +133,6 @@ impl StoreFolder {
         })
     }
 
-    /// Returns whether this process only reads the folder.
-    pub fn is_read_only(&self) -> bool {
-        self.is_read_only
-    }
-
     /// Returns the error for a failed operation on the folder. `operation`: a verb phrase that can follow 'cannot' and
     /// precede the folder's name, such as 'write to'.
     pub fn cannot(&self, operation: &str, error: &io::Error) -> Error {
@@ -167,11 +162,6 @@ impl StoreFolder {
     /// Returns the folder's absolute path.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Returns whether processes can share memory through files in this folder.
-    pub fn shares_memory(&self) -> bool {
-        self.shares_memory
     }
 
     /// Returns the path of the database.

@@ -209,7 +209,7 @@ fn a_folder_is_read_only_if_its_database_is_complete() {
     let error = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
     let for_reading = || {
         let folder = StoreFolder::open(folder.path()).expect("a folder");
-        folder.for_reading(&error).map(|folder| folder.is_read_only())
+        folder.for_reading(&error).map(|folder| folder.is_read_only)
     };
     let missing = for_reading().expect_err("no database");
     assert!(missing.to_string().contains("can write to"), "{missing}");

@@ -153,7 +153,7 @@ impl StoreInfo {
             folder: folder.path().to_owned(),
             file_system: disk.kind,
             journal: store.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
-            shares_memory: folder.shares_memory(),
+            shares_memory: folder.shares_memory,
             counter_page: store.uses_version_page && store.opened.newest().page.is_some(),
             locks: locks_error.is_none(),
             locks_error,

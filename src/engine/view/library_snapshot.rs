@@ -50,7 +50,7 @@ impl LibrarySnapshot {
                 hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
-        let is_ours = |segment: &Arc<ListingSegment>| segment.library() == properties.uuid;
+        let is_ours = |segment: &Arc<ListingSegment>| segment.head.uuid == properties.uuid;
         Self {
             segment: segment.filter(is_ours),
             matches,

@@ -45,7 +45,7 @@ impl PlexHttp {
     /// Returns how many rows, at most `max_rows`, to request in a page, so that it arrives in time.
     pub(super) fn rows_in_time(&self, max_rows: u32, bounds: &Bounds<'_>) -> u32 {
         let limits = [
-            Some(self.transport.read_timeout()),
+            Some(self.transport.read_timeout),
             bounds.max_silence,
             bounds.deadline.left(),
         ];
@@ -318,7 +318,7 @@ impl PlexHttp {
 
     /// Returns the facts about a request that error messages contain.
     fn error_context<'a>(&'a self, request: &'a ServerRequest<'a>, bounds: &Bounds<'_>) -> ErrorContext<'a> {
-        let (connect_timeout, read_timeout) = (self.transport.connect_timeout(), self.transport.read_timeout());
+        let (connect_timeout, read_timeout) = (self.transport.connect_timeout, self.transport.read_timeout);
         // The event stream and scans have their own time limits.
         let (connect_timeout, max_silence) = match request.kind {
             RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),

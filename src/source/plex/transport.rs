@@ -63,8 +63,9 @@ pub(super) struct Transport {
     tokens: Arc<Tokens>,
     #[cfg(feature = "tls")]
     tls: tls::TlsConnector,
-    connect_timeout: Duration,
-    read_timeout: Duration,
+    pub connect_timeout: Duration,
+    /// Maximum time without any data from the server.
+    pub read_timeout: Duration,
 }
 
 impl Transport {
@@ -85,15 +86,6 @@ impl Transport {
             connect_timeout: clamp(options.connect_timeout),
             read_timeout: clamp(options.read_timeout),
         })
-    }
-
-    pub fn connect_timeout(&self) -> Duration {
-        self.connect_timeout
-    }
-
-    /// Returns the maximum time without any data from the server.
-    pub fn read_timeout(&self) -> Duration {
-        self.read_timeout
     }
 
     /// Sends a request, and waits for the reply's status and headers; an HTTP error status is not an error here.

@@ -575,7 +575,7 @@ impl BlockWriter<'_> {
     /// key.
     fn append_answer(&mut self, answer: &Answer<'_>) -> Result<()> {
         let with_files = self.with_files;
-        let found = answer.candidates().iter().map(|found| {
+        let found = answer.candidates.iter().map(|found| {
             let file = if with_files { answer.file(found) } else { None };
             (*found, answer.library(found), file)
         });

@@ -218,7 +218,7 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
         request.0,
         FileFilter::NotOnDisk,
         |answer, cursor, looked_for| {
-            let on_disk: Vec<Presence> = answer.candidates().iter().map(|found| found.on_disk).collect();
+            let on_disk: Vec<Presence> = answer.candidates.iter().map(|found| found.on_disk).collect();
             let files = Match::of(answer)?.candidates.into_iter().zip(on_disk);
             Ok(MissingPage {
                 files: files.map(|(item, on_disk)| LookedFor { item, on_disk }).collect(),
@@ -247,7 +247,7 @@ fn read_page<A>(
         let files = answer.folder.files;
         // A page with fewer files than `limit` is the last page.
         let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
-        let last = answer.candidates().last().filter(|_| is_full);
+        let last = answer.candidates.last().filter(|_| is_full);
         make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
     })?;
     ok_answer(answer)

@@ -46,13 +46,18 @@ fn each_show_is_stored_once() {
 #[test]
 fn a_segment_without_a_table_of_sizes_has_only_items() {
     let mut bytes = listing(&[movie("1", &["/a/x.mkv"])], &Mappings::default());
-    assert!(!ListingSegment::from_bytes(bytes.clone()).expect("opens").is_earlier());
+    assert!(
+        !ListingSegment::from_bytes(bytes.clone())
+            .expect("opens")
+            .head
+            .is_earlier
+    );
     // The number of home slots, and the checksum of the header.
     bytes[16 + 17 * 8..][..8].fill(0);
     let sum = xxh3_64(&bytes[..504]);
     bytes[504..512].copy_from_slice(&sum.to_le_bytes());
     let segment = ListingSegment::from_bytes(bytes).expect("opens");
-    assert!(segment.is_earlier());
+    assert!(segment.head.is_earlier);
     assert_eq!(segment.items().count(), 1);
 }
 
@@ -166,13 +171,13 @@ fn files_are_whole_and_private_and_never_replaced() {
         assert_eq!((length, 1000, 2000), (head.length, head.items, head.listed_paths));
         assert!(ListingSegment::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
-            (old.library(), head.generation, head.sequence, head.mappings),
+            (old.head.uuid.as_str(), head.generation, head.sequence, head.mappings),
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);
         let same = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(
-            (same.head().generation, same.item_count()),
+            (same.head().generation, same.head.items),
             (1, 1000),
             "another may have it mapped"
         );
