@@ -225,9 +225,7 @@ impl Counters {
             ..Stats::default()
         }
     }
-}
 
-impl Counters {
     /// Counts a request, or a retry of one, once it is complete. `bytes` is the number of body bytes received, and `took`
     /// is the time spent waiting for the response's headers and body.
     pub fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {

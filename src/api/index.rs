@@ -20,7 +20,7 @@ impl Index {
     /// Returns the index's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.inner().store.folder().path()
+        self.inner().store.folder.path()
     }
 
     /// Returns a handle to a library, by title, section id, uuid or [`Selector`]. Sends no request: if the library does

@@ -104,7 +104,7 @@ impl Index {
         let valid_options = source::check(options)?; // before the store's folder is created
         let source_clock = Arc::clone(&clock);
         Self::open_components(options, peers, clock, |store, counters| {
-            let client_identifier = || store.folder().client_identifier();
+            let client_identifier = || store.folder.client_identifier();
             source::open(options, valid_options, client_identifier, counters, &source_clock)
         })
     }
@@ -144,7 +144,7 @@ impl Index {
             |_| None,
             clock,
             |store, counters| {
-                let client_identifier = store.folder().client_identifier()?;
+                let client_identifier = store.folder.client_identifier()?;
                 source(&options, &client_identifier, counters).map(Some)
             },
         )
@@ -445,7 +445,7 @@ impl Inner {
             store_requests: totals.requests,
             store_answers: totals.answers,
             sequence: self.store.sequence()?.0,
-            disk_bytes: self.store.folder().disk_bytes(),
+            disk_bytes: self.store.folder.disk_bytes(),
             size_limit: self.reading.limit.bytes,
             over_limit: self.reading.limit.excess_bytes()?,
             evictions: totals.evictions,
@@ -520,7 +520,7 @@ impl Drop for Inner {
 impl std::fmt::Debug for Inner {
     /// Formats the index's folder, which identifies the index.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Index({})", self.store.folder().path().display())
+        write!(f, "Index({})", self.store.folder.path().display())
     }
 }
 

@@ -239,7 +239,9 @@ impl<'q> Query<'q> {
         self.ask_timed("match_path", None, |call| {
             // The pin keeps the query's libraries from being evicted while the answer refers to them.
             queries.match_path(&mut reading.eviction_pin(), call, path, |answer| {
-                take_once(&mut then)?(answer)
+                // Once, even if plexindex repeats the call with a new token.
+                let twice = || Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice");
+                then.take().ok_or_else(twice)?(answer)
             })
         })
     }
@@ -597,7 +599,7 @@ impl Inner {
             self.sync.forget_failures();
             let result = run(&repeated_call);
             if !is_replaced && tokens.get(session).is_some_and(|session| session.is_rejected()) {
-                self.renewing.record_failure(self.reading.viewpoint.now_ms());
+                self.renewing.record_failure(self.reading.clock.now_ms());
             }
             return result;
         }
@@ -617,7 +619,7 @@ impl Inner {
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
-            self.reading.viewpoint.now_ms(),
+            self.reading.clock.now_ms(),
             call.session,
             call.deadline,
             &is_renewed,
@@ -629,13 +631,6 @@ impl Inner {
         );
         is_renewed()
     }
-}
-
-/// Moves the host's function that receives the answer out of `then`. The function must run only once, even if plexindex
-/// repeats the call with a new token, so a second call with the same `then` fails.
-fn take_once<T>(then: &mut Option<T>) -> Result<T> {
-    then.take()
-        .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))
 }
 
 impl std::fmt::Debug for Query<'_> {

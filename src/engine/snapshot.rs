@@ -11,12 +11,11 @@ use std::time::Instant;
 use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
-use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::normal::normal_form;
-use crate::matching::{FoundItem, HitDoubt, LibraryIndex, Mappings, NormalPath, Scope};
+use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{SingleThreadProof, lock};
@@ -81,12 +80,6 @@ impl Snapshot {
                 .is_some_and(|known| known.memory.newest() > sequence.0)
         };
         self.libraries_in(scope).iter().any(is_newer)
-    }
-
-    /// Returns what is doubted about an item that the requested path (`queried`) leads to by the path `matched`.
-    /// `library_index`: the library's index in `libraries`.
-    pub fn doubt(&self, library_index: usize, queried: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
-        self.libraries[library_index].doubt(queried, matched, rating_key)
     }
 
     /// Returns the number of components that a found item's listed path has below its library's location.
@@ -257,11 +250,6 @@ impl Selector {
             Self::All => "",
         }
     }
-}
-
-/// Returns whether a new snapshot can reuse a segment: the segment is open and not damaged.
-fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
-    segment.is_some_and(|segment| !segment.is_broken())
 }
 
 /// Returns the index range of the libraries in a scope. `count`: the total number of libraries.
@@ -542,23 +530,16 @@ impl LiveSnapshot {
             is_incomplete,
         };
         let snapshot = SnapshotOf::after(&last_snapshot, sequence, database_number, part);
-        let full_libraries = self.add_changes(&snapshot, changes);
-        Ok((snapshot, full_libraries))
-    }
-
-    /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
-    /// the memtable is full.
-    fn add_changes(&self, snapshot: &Snapshot, changes: Vec<LibraryChange>) -> Vec<LibraryRow> {
         let mut full_libraries: Vec<LibraryRow> = Vec::new();
         for change in changes {
-            if !self.apply(snapshot, change.library, change.change)
+            if !self.apply(&snapshot, change.library, change.change)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full_libraries.iter().all(|full| full.id != row.id)
             {
                 full_libraries.push(row.clone());
             }
         }
-        full_libraries
+        Ok((snapshot, full_libraries))
     }
 
     /// Returns what the process has in memory of the matches in a database.
@@ -574,10 +555,9 @@ impl LiveSnapshot {
         known: Option<(&LibraryRow, &LibrarySnapshot)>,
         matches: Option<MatchTable>,
     ) -> LibrarySnapshot {
-        let segment = match known {
-            Some((old, view)) if old.segment == row.segment && is_usable(view.segment.as_ref()) => view.segment.clone(),
-            _ => self.listings.open(row),
-        };
+        let same = known.filter(|(old, _)| old.segment == row.segment);
+        let usable = same.and_then(|(_, view)| view.segment.clone().filter(|segment| !segment.is_broken()));
+        let segment = usable.or_else(|| self.listings.open(row));
         let properties = LibraryProperties {
             uuid: row.library.uuid.clone(),
             kind: row.library.kind,

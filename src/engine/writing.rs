@@ -71,7 +71,7 @@ impl StoreWriter {
         let mut stored = lock(&self.stored_counts);
         // Read the totals under the lock, so that another thread cannot store newer totals first.
         let totals = self.counters.totals();
-        if *stored == totals || self.store.folder().is_read_only {
+        if *stored == totals || self.store.folder.is_read_only {
             return Ok(());
         }
         // Storing the counters is not worth a long wait. `.0` is the number of requests, `.1` of answers.
@@ -304,7 +304,7 @@ impl ListingSegments {
         }
         let builder = &draft.builder;
         let items = ItemRows(&self.store).of(row.id);
-        items.is_ok_and(|items| items.has_same_content(builder.items(), builder.content()))
+        items.is_ok_and(|items| items.has_same_content(builder.items, builder.content))
     }
 
     /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with
@@ -357,7 +357,7 @@ impl ListingSegments {
     /// Finishes a segment and writes it to the file with this name.
     fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let start = Instant::now();
-        let items = builder.items();
+        let items = builder.items;
         let bytes = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
         self.counters.add_time(Activity::ListingSegment, start.elapsed());
         log::debug!(
@@ -370,7 +370,7 @@ impl ListingSegments {
     /// Returns the path of the segment that has this name and this handle's mappings. Each set of mappings has its own
     /// file, because a segment contains mapped paths.
     fn path(&self, name: &ListingName) -> PathBuf {
-        self.store.folder().listing_segment(name, self.mappings.digest())
+        self.store.folder.listing_segment(name, self.mappings.digest())
     }
 
     /// Opens the segment that has this name and was built with this handle's mappings.
@@ -487,7 +487,7 @@ impl ListingDraft {
     /// Returns the number of items in all pages so far.
     #[must_use]
     pub fn items(&self) -> u64 {
-        self.builder.items()
+        self.builder.items
     }
 
     /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
@@ -571,7 +571,7 @@ impl FolderLimit {
         let mut may_have_history = true;
         loop {
             // First compare the files' sizes, which needs no database.
-            if self.store.folder().disk_bytes() <= limit {
+            if self.store.folder.disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
@@ -598,7 +598,7 @@ impl FolderLimit {
                     log::warn!(
                         "{} uses {bytes} bytes, more than size_limit={limit}, and nothing else can be evicted: \
                          confirmed matches, tables and the last refreshed library are always kept; raise size_limit",
-                        self.store.folder().path().display()
+                        self.store.folder.path().display()
                     );
                 }
                 return Ok(());
@@ -616,7 +616,7 @@ impl FolderLimit {
 
     /// Logs a warning, once, if only damaged databases make the folder larger than the limit.
     fn warn_of_broken_databases(&self, limit: u64) {
-        let folder = self.store.folder();
+        let folder = &self.store.folder;
         let names = folder.broken_databases();
         if !names.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(

@@ -541,7 +541,7 @@ impl Folder {
 ///
 /// The JSON uses the field names, except `library` for `library_title`, and omits fields that are `None`. A path that
 /// is not UTF-8 is `{"bytes": "<Base64>"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Item {
@@ -658,19 +658,7 @@ impl Item {
             season: u32::try_from(item.season).ok(),
             episode: u32::try_from(item.episode).ok(),
             guid: non_empty(item.guid),
-            guids: None,
-            season_rating_key: None,
-            season_title: None,
-            season_guid: None,
-            added_at: None,
-            edition: None,
-            duration_ms: None,
-            media: None,
-            paths: None,
-            path: None,
-            section: None,
-            library_title: None,
-            trashed: false,
+            ..Self::default()
         }
     }
 }

@@ -233,7 +233,7 @@ impl QueryKind for ItemQuery<'_> {
             let (library, key) = (first_library + index_in_scope, item.rating_key.as_str());
             let is_unverified = |path: &[u8]| {
                 NormalPath::with(path, |normal| {
-                    snapshot.doubt(library, normal, path, key) != HitDoubt::None
+                    snapshot.libraries[library].doubt(normal, path, key) != HitDoubt::None
                 })
             };
             if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {

@@ -199,9 +199,13 @@ impl Queries {
     }
 }
 
-/// Returns whether the size of the file must be read.
+/// Returns whether the size of the file must be read, because it can decide the answer: the path is neither recorded nor
+/// listed nor mapped.
 fn wants_size(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
-    context.call.file_size == FileSize::Read && can_size_decide(outcome)
+    context.call.file_size == FileSize::Read
+        && !outcome.match_kind.is_listed()
+        && outcome.confidence != Confidence::High
+        && !outcome.is_broken
 }
 
 /// Returns whether a library in which an item was found is doubted as a whole, so that the item may be gone.
@@ -212,11 +216,6 @@ fn is_invalidated(context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool 
         .iter()
         .map(|found| &context.snapshot.rows[found.library]);
     libraries.any(|row| row.doubts.iter().any(is_invalidated))
-}
-
-/// Returns whether the size of the file can decide the answer: the path is neither recorded nor listed nor mapped.
-fn can_size_decide(outcome: &Resolution<'_>) -> bool {
-    !outcome.match_kind.is_listed() && outcome.confidence != Confidence::High && !outcome.is_broken
 }
 
 impl PathQuery<'_> {
@@ -353,7 +352,10 @@ impl QueryKind for PathQuery<'_> {
             return Ok(Vec::new());
         }
         let found = outcome.found().iter();
-        let doubt = |found: &FoundItem<'_>| snapshot.doubt(found.library, self.path, found.path, found.item.rating_key);
+        let doubt = |found: &FoundItem<'_>| {
+            let view = &snapshot.libraries[found.library];
+            view.doubt(self.path, found.path, found.item.rating_key)
+        };
         Ok(found
             .filter(|found| doubt(found) != HitDoubt::None)
             .map(|found| ItemToVerify {

@@ -283,7 +283,7 @@ impl Synchronizer {
         let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
             return Ok(None);
         };
-        let path = self.store.folder().lock_path(name);
+        let path = self.store.folder.lock_path(name);
         let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Ok(None),
@@ -339,12 +339,8 @@ impl Synchronizer {
             return Err(token_replaced_error());
         };
         let is_aborted = || report.is_aborted();
-        let mut monitor = JobMonitor {
-            source,
-            call,
-            report,
-            started_at: Instant::now(),
-        };
+        let started_at = Instant::now();
+        let tick = |is_working| report_progress(source, call, report, started_at, is_working);
         let bounds = Bounds {
             deadline: call.deadline,
             max_silence: call.max_silence,
@@ -373,9 +369,8 @@ impl Synchronizer {
             }
             result
         };
-        let result = on_worker(work, TICK, || monitor.tick(true)); // `true`: the job is running
-        self.counters
-            .add_time(Activity::NotMatching, monitor.started_at.elapsed());
+        let result = on_worker(work, TICK, || tick(true)); // `true`: the job is running
+        self.counters.add_time(Activity::NotMatching, started_at.elapsed());
         // Record what the result says about the token and the server.
         let sent_requests = self.request_counts() != requests_before;
         match &result {
@@ -385,7 +380,7 @@ impl Synchronizer {
         }
         if result.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
-                monitor.tick(false); // the final report, so that a progress bar becomes full
+                tick(false); // the final report, so that a progress bar becomes full
             }
             // Success proves that the server answers again only if the job sent a request.
             if self.is_local() || sent_requests {
@@ -582,39 +577,29 @@ impl JobProgress {
     }
 }
 
-/// Monitors a running job on the calling thread.
-pub struct JobMonitor<'m> {
-    pub source: &'m dyn Source,
-    pub call: &'m Call<'m>,
-    pub report: &'m JobProgress,
-    pub started_at: Instant,
-}
-
-impl JobMonitor<'_> {
-    /// Interrupts operations that exceed their bounds, and reports progress to the host. Stops the job if the host's
-    /// callback returns `false`. `is_working`: whether the job is still running, and not only reporting its end.
-    pub fn tick(&mut self, is_working: bool) {
-        let (source, report) = (self.source, self.report);
-        source.interrupt_overrun();
-        let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
-            return;
-        };
-        let mut library = String::new();
-        let (mut items, mut total) = (0, 0);
-        if report.fetching.load(Ordering::Relaxed) {
-            library.clone_from(&lock(&report.library));
-            items = report.items.load(Ordering::Relaxed);
-            total = report.total.load(Ordering::Relaxed);
-        }
-        let may_continue = progress(&Progress {
-            library: Some(&*library).filter(|title| !title.is_empty()),
-            items,
-            total: Some(total).filter(|total| *total > 0),
-            elapsed: self.started_at.elapsed(),
-        });
-        report.abort.store(!may_continue, Ordering::Relaxed);
-        if !may_continue && is_working {
-            source.interrupt();
-        }
+/// Interrupts operations of a running job that exceed their bounds, and reports progress to the host, on the calling thread.
+/// Stops the job if the host's callback returns `false`. `is_working`: whether the job is still running, and not only
+/// reporting its end.
+fn report_progress(source: &dyn Source, call: &Call<'_>, report: &JobProgress, started_at: Instant, is_working: bool) {
+    source.interrupt_overrun();
+    let Some(progress) = call.progress.filter(|_| !report.is_aborted()) else {
+        return;
+    };
+    let mut library = String::new();
+    let (mut items, mut total) = (0, 0);
+    if report.fetching.load(Ordering::Relaxed) {
+        library.clone_from(&lock(&report.library));
+        items = report.items.load(Ordering::Relaxed);
+        total = report.total.load(Ordering::Relaxed);
+    }
+    let may_continue = progress(&Progress {
+        library: Some(&*library).filter(|title| !title.is_empty()),
+        items,
+        total: Some(total).filter(|total| *total > 0),
+        elapsed: started_at.elapsed(),
+    });
+    report.abort.store(!may_continue, Ordering::Relaxed);
+    if !may_continue && is_working {
+        source.interrupt();
     }
 }

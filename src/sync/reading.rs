@@ -241,11 +241,6 @@ impl EndpointResolver {
         }
     }
 
-    /// Returns the current time in Unix ms.
-    pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
-    }
-
     /// Returns the endpoint for the current token: the URL, the hash of the user, and the times of the token's expiry
     /// (`until_ms`) and first use (`first_used_ms`); `None` without a source. The database contains the key for the
     /// hash.

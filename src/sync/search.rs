@@ -75,25 +75,6 @@ pub enum SearchCause {
     Unlisted,
 }
 
-/// What a search for a target found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    Hit,
-    /// Another call has stored something else since the request, so that the reply is no answer.
-    Overtaken,
-}
-
-impl Found {
-    fn of(is_hit: bool, is_stored: bool) -> Self {
-        match (is_hit, is_stored) {
-            (_, false) => Self::Overtaken,
-            (true, true) => Self::Hit,
-            (false, true) => Self::Nothing,
-        }
-    }
-}
-
 /// What a question or a search said about an unlisted path.
 #[derive(Debug, Default)]
 pub struct PathAnswer {
@@ -266,12 +247,12 @@ impl SyncJob<'_> {
             // Failed and slow searches are also recorded, so that no process repeats them soon; but the next call can
             // repeat a search that the host stopped, or whose token was rejected.
             if failed != Some(QuestionOutcome::UnderWay) {
-                searches.push((row.id, hash, matches!(result, Ok(Found::Hit))));
+                searches.push((row.id, hash, matches!(result, Ok((true, true)))));
                 outcome = failed;
             }
             // After a change, the search answers the question that preceded it. A reply that was overtaken is no answer,
             // so that a later call asks.
-            let is_open = matches!(result, Ok(Found::Overtaken));
+            let is_open = matches!(result, Ok((_, false)));
             is_overtaken |= is_open;
             if is_open || has_changed && result.is_ok() {
                 questions.push((row.id, hash));
@@ -301,8 +282,9 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Searches the server for a path, and adds the hits to the store.
-    fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<Found> {
+    /// Searches the server for a path, and adds the hits to the store. Returns whether there are any, and whether they are
+    /// stored: if another call has stored something else since the request, the reply is no answer.
+    fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<(bool, bool)> {
         let spellings = self.sync.possible_server_paths(path);
         let name = file_name(path.raw()).unwrap_or_default();
         let title = title_in(name);
@@ -332,7 +314,7 @@ impl SyncJob<'_> {
         let is_hit = self
             .source
             .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)?;
-        Ok(Found::of(is_hit, are_merged))
+        Ok((is_hit, are_merged))
     }
 
     /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.candidate_paths`),

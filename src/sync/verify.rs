@@ -129,18 +129,14 @@ impl IndexReader {
             return Ok(None);
         };
         let scope = library.resolve(&snapshot)?;
-        let ids = scope.map_or(Vec::new(), |scope| ids_of(&snapshot.rows, scope));
+        let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
+        let ids: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         let is_unknown = ids.is_empty() && !snapshot.rows.is_empty();
         if is_unknown && LibraryRows(&self.store).gone_libraries(view_id)?.is_empty() {
             return Err(self.missing_library_error(Some(library), &snapshot, false));
         }
         Ok(Some((view_id, ids)))
     }
-}
-
-/// Returns the ids of the libraries in a scope.
-fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
-    library_indexes(scope, rows.len()).map(|index| rows[index].id).collect()
 }
 
 /// A doubted item, or an item to which a doubted path leads.

@@ -66,9 +66,10 @@ pub struct ListingBuilder {
     show_bytes: usize,
     /// The strings of the previous item's show and season, and the record of the season or, without one, of the show.
     parents: Option<([String; 6], Option<u32>)>,
-    items: u64,
+    pub items: u64,
     parts: u64,
-    content: u64,
+    /// A digest of all items so far. Segments with the same items, in any order, have the same digest.
+    pub content: u64,
     /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
     buffer: Vec<u8>,
@@ -138,17 +139,6 @@ impl ListingBuilder {
         if self.failed.is_none() {
             self.failed = self.put_item(item, added_sequence, string_bytes).err();
         }
-    }
-
-    #[must_use]
-    pub fn items(&self) -> u64 {
-        self.items
-    }
-
-    /// Returns a digest of all items so far. Segments with the same items, in any order, have the same digest.
-    #[must_use]
-    pub fn content(&self) -> u64 {
-        self.content
     }
 
     /// Reserves memory for one more item, because a failed allocation would abort the host. `paths` is the item's

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::builder::ListingBuilder;
-use super::layout::SegmentHeader;
 use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
 use crate::matching::ItemRef;
@@ -24,11 +23,6 @@ impl ListingSegment {
     /// As [`ListingSegment::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         Self::new(FileBytes::from(bytes)).map_err(|why| unusable_segment(Path::new("in memory"), why))
-    }
-
-    #[must_use]
-    pub fn head(&self) -> &SegmentHeader {
-        &self.head
     }
 
     /// Passes the paths of the item that begins with this entry to `each`, in the server's order.

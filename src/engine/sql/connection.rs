@@ -479,7 +479,7 @@ impl StoreFolder {
     /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks. Only
     /// the timeout ends the wait.
     fn lock_database(&self) -> Result<Option<FileLock>> {
-        match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
+        match FileLock::acquire(&self.lock_path("store"), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(
                 Status::Store,

@@ -235,7 +235,7 @@ fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
 fn a_process_that_has_read_the_name_of_a_segment_copes_with_its_removal() {
     let films = Films::with(&[film(1)]);
     films.store.close(); // which copies the log
-    let are_settled = || StoreFiles::of(films.store.folder()).is_some_and(|files| files.detect_later_changes());
+    let are_settled = || StoreFiles::of(&films.store.folder).is_some_and(|files| files.detect_later_changes());
     while !are_settled() {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -275,7 +275,7 @@ fn run(seed: u64) {
                 if let Some(name) = &row.segment {
                     for path in films
                         .store
-                        .folder()
+                        .folder
                         .files_of_segment(&super::store_folder::listing_text(name))
                         .expect("files")
                     {

@@ -53,13 +53,6 @@ pub enum RecordKind {
 impl RecordKind {
     pub const ALL: [Self; 2] = [Self::Entries, Self::Matches];
 
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Entries => 0,
-            Self::Matches => 1,
-        }
-    }
-
     /// The name of the rows' table in the database.
     pub const fn table(self) -> &'static str {
         match self {

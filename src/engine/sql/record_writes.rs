@@ -113,7 +113,7 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the total size of all rows of a kind, as limits count it.
     pub fn total(&self, kind: RecordKind) -> rusqlite::Result<i64> {
-        let total = &self.tx.totals[kind.index()];
+        let total = &self.tx.totals[kind as usize];
         if let Some(known) = total.get() {
             return Ok(known);
         }
@@ -151,7 +151,7 @@ impl<'t> RecordTx<'t> {
         self.trim_removed()?;
         self.store_growth()?;
         for kind in RecordKind::ALL {
-            if self.is_outdated[kind.index()].take() {
+            if self.is_outdated[kind as usize].take() {
                 kind.store_total(self.tx, self.total(kind)?)?;
             }
         }
@@ -256,8 +256,8 @@ impl<'t> RecordTx<'t> {
 
     /// Stores the total that the newest row of a kind has.
     fn set_written(&self, kind: RecordKind, total: i64) {
-        self.tx.totals[kind.index()].set(Some(total));
-        self.is_outdated[kind.index()].set(false);
+        self.tx.totals[kind as usize].set(Some(total));
+        self.is_outdated[kind as usize].set(false);
     }
 
     /// Returns the value of an entry that has not expired by `now_ms`.
@@ -406,13 +406,13 @@ impl<'t> RecordTx<'t> {
     /// Deletes a row that nobody follows.
     fn delete(&self, kind: RecordKind, &(id, table, _, bytes): &OldRow) -> rusqlite::Result<()> {
         let total = self.total(kind)? - bytes; // reads it before it goes with the row
-        self.tx.totals[kind.index()].set(Some(total));
+        self.tx.totals[kind as usize].set(Some(total));
         let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
         self.tx.run(&delete, [id])?;
         if kind == RecordKind::Entries {
             self.grow(table, -bytes);
         }
-        self.is_outdated[kind.index()].set(true);
+        self.is_outdated[kind as usize].set(true);
         Ok(())
     }
 

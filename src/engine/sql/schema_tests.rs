@@ -14,7 +14,7 @@ use crate::platform::clock::Deadline;
 /// Makes the store one of format 11.
 fn as_format_11(store: &Store) -> rusqlite::Connection {
     store.close();
-    let connection = connect(store.folder().database()).expect("connected");
+    let connection = connect(store.folder.database()).expect("connected");
     connection
         .execute_batch(
             "ALTER TABLE tables DROP COLUMN oldest;
@@ -143,7 +143,7 @@ fn forms_of_another_build_are_made_anew() {
     let films = Films::with(&[film(1)]);
     films.record(&[(b"/H/1.mkv", "1"), (b"/H/2.mkv", "1")]);
     films.store.close();
-    let connection = connect(films.store.folder().database()).expect("connected");
+    let connection = connect(films.store.folder.database()).expect("connected");
     connection
         .execute_batch("UPDATE meta SET form_tag = 1; UPDATE matches SET form = '/h/1.mkv of old', spelling = x'012f482f312e6d6b76'
             WHERE form = CAST('/h/1.mkv' AS BLOB)".replace("'/h/1.mkv of old'", "CAST('/h/1.mkv of old' AS BLOB)").as_str())
@@ -236,7 +236,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let content = |item: &Item| {
         let mut builder = ListingBuilder::new(ListingMeta::default(), Path::new("unused"));
         builder.push(item);
-        builder.content()
+        builder.content
     };
     for other in others.iter().chain([&others_size]) {
         assert_ne!(content(other), content(&whole), "{other:?}");

@@ -35,7 +35,8 @@ use crate::platform::map::MapMode;
 
 /// An open store, which any number of threads can use. Calls are short and never wait for the network.
 pub struct Store {
-    pub(super) folder: StoreFolder,
+    /// The folder that contains the store's files.
+    pub folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
     /// Whether lookups in this process use the version page. Writes update the page in any case.
     pub(super) uses_version_page: bool,
@@ -172,11 +173,6 @@ impl Store {
             repair(page, connection).map_err(|error| self.explain_error(&error, writer))?;
         }
         Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
-    }
-
-    /// Returns the folder that contains the store's files.
-    pub fn folder(&self) -> &StoreFolder {
-        &self.folder
     }
 
     /// Returns how to read segments: mapped, unless the host or the file system rules out shared memory.

@@ -189,11 +189,6 @@ impl StoreFolder {
         self.path.join(format!("{NAME}-{name}.lock"))
     }
 
-    /// Returns the path of the lock file for creating and renaming the database.
-    pub fn store_lock(&self) -> PathBuf {
-        self.lock_path("store")
-    }
-
     /// Returns the path of a temporary file with which this process tests file locks in this folder.
     pub fn lock_trial_path(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
@@ -457,12 +452,12 @@ mod tests {
     #[test]
     fn a_complete_identifier_is_read_without_the_lock() {
         let (_kept, store) = opened();
-        let made = store.folder().client_identifier().expect("made");
-        let lock = store.folder().lock_path("client");
+        let made = store.folder.client_identifier().expect("made");
+        let lock = store.folder.lock_path("client");
         let held = FileLock::acquire(&lock, Deadline::NONE, &|| false).expect("locks work");
         assert!(held.is_some());
         let begun = std::time::Instant::now();
-        assert_eq!(store.folder().client_identifier().expect("read"), made);
+        assert_eq!(store.folder.client_identifier().expect("read"), made);
         assert!(begun.elapsed() < LOCK_TIMEOUT / 2, "it waited for the lock");
     }
 

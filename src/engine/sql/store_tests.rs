@@ -67,7 +67,7 @@ fn a_second_invalidation_outlives_the_first_verification() {
 fn a_store_without_change_sequences_left_is_recreated() {
     let films = Films::new();
     let (row, first) = (films.row(), films.sequence());
-    rusqlite::Connection::open(films.store.folder().database())
+    rusqlite::Connection::open(films.store.folder.database())
         .and_then(|other| other.execute("UPDATE meta SET sequence = (sequence | 0xFFFFFFFFF) - 1", []))
         .expect("written");
     films.record(&[(b"/h/1.mkv", "1")]);

@@ -140,7 +140,7 @@ impl StoreInfo {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn of(store: &Store) -> Result<Self> {
-        let folder = store.folder();
+        let folder = &store.folder;
         let disk = files::file_system_of(folder.path());
         let trial = folder.lock_trial_path();
         let locks_error = match lock::do_locks_work(&trial) {

@@ -222,7 +222,10 @@ impl PlexHttp {
         } = self.round_trip(request, omitted, bounds)?;
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = BodyProgress::new(&request_meter, bounds).with_max_silence(errors.max_silence);
+        let progress = BodyProgress {
+            max_silence: errors.max_silence,
+            ..BodyProgress::new(&request_meter, bounds)
+        };
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         *reply = Reply::new(reply.kind);
         let result = read_reply(body, encoding, request.max_reply_bytes, &progress, &self.buffers, reply);
@@ -279,17 +282,17 @@ impl PlexHttp {
             RequestKind::Events => self.transport.open_stream(http_request, silence, bounds.aborted),
             _ => self.transport.exchange(http_request, time_left, silence).map(Some),
         };
-        request_meter.record_headers_arrival();
+        request_meter.waited.set(request_meter.started.elapsed());
         let response = match result {
             Ok(Some(response)) => response,
             Ok(None) => {
-                request_meter.cancel();
+                request_meter.was_sent.set(false);
                 return Err(errors::aborted_error(&request.purpose).into());
             }
             // Without a reply, counts the request only if the server may have received it.
             Err(error) => {
                 if !errors::may_be_sent(&error) {
-                    request_meter.cancel();
+                    request_meter.was_sent.set(false);
                 }
                 return Err(errors.no_reply_error(&error));
             }
@@ -418,8 +421,8 @@ pub(super) struct RequestMeter<'m> {
 }
 
 impl<'m> RequestMeter<'m> {
-    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller calls
-    /// [`Self::cancel`].
+    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller resets
+    /// `was_sent`.
     pub fn new(counters: &'m Counters, kind: RequestKind) -> Self {
         Self {
             counters,
@@ -429,21 +432,6 @@ impl<'m> RequestMeter<'m> {
             bytes: Cell::new(0),
             was_sent: Cell::new(true),
         }
-    }
-
-    /// Sets the waiting time so far: the reply's headers have arrived, or the request has failed.
-    pub fn record_headers_arrival(&self) {
-        self.waited.set(self.started.elapsed());
-    }
-
-    /// Adds the time since `start` to the waiting time.
-    fn add_wait(&self, start: Instant) {
-        self.waited.set(self.waited.get() + start.elapsed());
-    }
-
-    /// Records that nothing was sent, so that the request is not counted.
-    pub fn cancel(&self) {
-        self.was_sent.set(false);
     }
 }
 
@@ -483,11 +471,6 @@ impl<'a> BodyProgress<'a> {
             rows: Cell::new(0),
             max_silence: Duration::MAX,
         }
-    }
-
-    /// Sets the maximum time in which the server may send hardly any bytes.
-    pub fn with_max_silence(self, max_silence: Duration) -> Self {
-        Self { max_silence, ..self }
     }
 
     /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
@@ -538,7 +521,9 @@ impl Read for CountedBody<'_> {
         let read_start = Instant::now();
         let result = self.body.read(buf);
         let request_meter = self.progress.request_meter;
-        request_meter.add_wait(read_start);
+        request_meter
+            .waited
+            .set(request_meter.waited.get() + read_start.elapsed());
         let amount = result.map_err(|error| self.progress.record_failure(BodyError::Connection(error.into())))?;
         let total = request_meter.bytes.get() + amount as u64;
         request_meter.bytes.set(total);

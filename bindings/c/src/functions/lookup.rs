@@ -127,7 +127,7 @@ pub unsafe extern "C" fn plexindex_match_path(
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: guaranteed by the caller.
         let checked = unsafe { guard::query(handle, query, guard::MATCHING_FLAGS) }?;
-        check_memory(answer)?;
+        check_capacity(answer, MIN_CAPACITY)?;
         let write = |found: &Answer<'_>| write_answer(answer, checked.has(c::PLEXINDEX_QUERY_FILE), found);
         if checked.has(c::PLEXINDEX_QUERY_AT_ONCE) {
             return checked.query.match_path_at_once_with(checked.text, write);
@@ -307,11 +307,6 @@ struct BlockWriter<'b> {
 /// Minimum buffer size in bytes for a call that can ask the server. Most answers fit into such a buffer. The header and
 /// docs/c.md repeat this number.
 const MIN_CAPACITY: usize = 4096;
-
-/// Fails if a buffer is too small for most answers, since a second call would have to ask the server again.
-fn check_memory(buffer: &mut Buffer) -> Result<()> {
-    check_capacity(buffer, MIN_CAPACITY)
-}
 
 const ANSWER_MEMORY: usize = 384; // bytes that most answers in a batch need, excluding the path
 

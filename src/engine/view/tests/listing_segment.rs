@@ -38,7 +38,7 @@ fn each_show_is_stored_once() {
     };
     let few: Vec<Item> = (100..200).map(episode).collect();
     let more: Vec<Item> = (100..300).map(episode).collect();
-    let growth = open(&more).head().length - open(&few).head().length;
+    let growth = open(&more).head.length - open(&few).head.length;
     assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
 }
 
@@ -167,7 +167,7 @@ fn files_are_whole_and_private_and_never_replaced() {
     let length = write(1, 1000);
     for mode in [MapMode::Map, MapMode::Read] {
         let old = ListingSegment::open(&path, mode, 7).expect("opens");
-        let head = old.head();
+        let head = &old.head;
         assert_eq!((length, 1000, 2000), (head.length, head.items, head.listed_paths));
         assert!(ListingSegment::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
@@ -177,14 +177,14 @@ fn files_are_whole_and_private_and_never_replaced() {
         write(2, 10);
         let same = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!(
-            (same.head().generation, same.head.items),
+            (same.head.generation, same.head.items),
             (1, 1000),
             "another may have it mapped"
         );
         std::fs::remove_file(&path).expect("removed");
         write(2, 10);
         let new = ListingSegment::open(&path, mode, 7).expect("opens");
-        let head = new.head();
+        let head = &new.head;
         assert_eq!((head.generation, head.items, head.listed_paths), (2, 10, 20));
         // A process that has the old file open can still read it.
         assert_eq!(old.items().count(), 1000);
