@@ -146,7 +146,7 @@ pub mod inside {
     pub use crate::platform::files::path_from_bytes;
     pub use crate::platform::fork::{self, ForkAware, ForkLock, lock, try_lock};
     pub use crate::platform::thread::call_host;
-    pub use crate::query::{Answer, ChangePage, FileFilter};
+    pub use crate::query::{Answer, ChangePage};
     pub use crate::sync::{RefreshReason, ScanTarget};
 }
 

@@ -17,7 +17,7 @@ mod fork {
 #[path = "../src/platform/swap.rs"]
 mod swap;
 
-use counters::{PageState, SharedWord, VersionCounters};
+use counters::{SharedWord, VersionCounters};
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
@@ -103,7 +103,7 @@ impl Store {
 
     /// A lookup by a process whose snapshot has sequence `snapshot`; gives the sequence that its answer shows.
     fn lookup(&self, snapshot: u64) -> u64 {
-        if self.counters().state() == PageState::Equal(snapshot) {
+        if self.counters().state() == Some(snapshot) {
             snapshot
         } else {
             self.database.load(Ordering::SeqCst)
@@ -150,7 +150,7 @@ fn model(writers: &'static [(Dies, bool)], repairs: bool) {
         // Whatever happened, one repair makes lookups cheap again, and right.
         store.repair();
         let committed = store.database.load(Ordering::SeqCst);
-        assert_eq!(store.counters().state(), PageState::Equal(committed));
+        assert_eq!(store.counters().state(), Some(committed));
     };
     if writers.len() == 1 && !repairs {
         loom::model(check);

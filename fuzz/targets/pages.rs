@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::input::{Input, folder};
-use crate::engine::{PageState, VersionPage};
+use crate::engine::VersionPage;
 
 const PAGE: usize = 4096;
 const STORE: u64 = 0x0123_4567_89AB_CDEF;
@@ -62,11 +62,7 @@ fn page(place: &Path, data: &[u8]) {
     // The store is fresh, or a writer would wait until all have noticed.
     let page = VersionPage::open(place, STORE, true).expect("a page");
     let equal = word(16).filter(|pending| ours && word(17) == Some(*pending));
-    let wanted = if ours {
-        equal.map_or(PageState::Pending, PageState::Equal)
-    } else {
-        PageState::Equal(0)
-    };
+    let wanted = if ours { equal } else { Some(0) };
     assert_eq!(page.counters().state(), wanted);
     assert!(page.is_at(place));
     if let Some(found) = found {
@@ -74,11 +70,11 @@ fn page(place: &Path, data: &[u8]) {
     }
     let number = input.u64();
     page.counters().repair(number);
-    assert_eq!(page.counters().state(), PageState::Equal(number));
+    assert_eq!(page.counters().state(), Some(number));
     if let Some(next) = number.checked_add(1) {
         page.counters().begin(next);
-        assert_eq!(page.counters().state(), PageState::Pending);
+        assert_eq!(page.counters().state(), None);
         page.counters().commit(next);
-        assert_eq!(page.counters().state(), PageState::Equal(next));
+        assert_eq!(page.counters().state(), Some(next));
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Result, invalid_argument_error};
 use crate::matching::Scope;
 use crate::model;
 use crate::platform::files::bytes_of;
-use crate::query::{Answer, Change, FileFilter, Folder, Item, Match, Season, Show, ShowsAndSeasons};
+use crate::query::{Answer, Change, Folder, Item, Match, Season, Show, ShowsAndSeasons};
 
 const PAGE_ITEMS: usize = 500;
 
@@ -412,7 +412,7 @@ impl Library {
 
     /// Passes a page of the files below the folder `path` to `then`, and returns the result of `then`. The page
     /// contains the files that follow the path `after`, in the order of their listed paths. A page has `limit` files;
-    /// the last page can have fewer, and a page has more if several items share its last path. `filter` can exclude
+    /// the last page can have fewer, and a page has more if several items share its last path. `not_on_disk`: without
     /// files that exist on this machine. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
@@ -420,11 +420,11 @@ impl Library {
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        filter: FileFilter,
+        not_on_disk: bool,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
-        queries.items_below(&self.selection, path, after, limit, filter, then)
+        queries.items_below(&self.selection, path, after, limit, not_on_disk, then)
     }
 }
 
@@ -502,7 +502,7 @@ impl Iterator for ItemsBelow {
                 Ok((Match::of(answer)?.candidates, last_path))
             };
             let (library, folder) = (&self.library, &self.folder);
-            library.items_below_with(folder, after, PAGE_ITEMS, FileFilter::All, read)
+            library.items_below_with(folder, after, PAGE_ITEMS, false, read)
         })
     }
 }

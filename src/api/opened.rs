@@ -19,7 +19,7 @@ use crate::matching::Mappings;
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::clock::{Clock, Deadline, SystemClock};
-use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock, try_lock};
+use crate::platform::fork::{self, ForkAware, ForkLock, SingleThreadProof, lock, try_lock};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{CallStart, Counters, RequestKind, Stats};
@@ -497,16 +497,13 @@ impl ForkAware for Inner {
         locks
     }
 
-    /// Resets the components in the child of a fork, which has none of the parent's other threads. Does nothing in the
-    /// parent. `side`: the process that runs this handler.
-    fn after(&self, side: &Side) {
-        if let Side::Child(single_thread_proof) = side {
-            self.reading.after_fork(single_thread_proof);
-            self.store_writer.after_fork();
-            self.sync.after_fork();
-            self.events.after_fork();
-            self.renewing.after_fork();
-        }
+    /// Resets the components in the child of a fork, which has none of the parent's other threads.
+    fn after_in_child(&self, alone: &SingleThreadProof) {
+        self.reading.after_fork(alone);
+        self.store_writer.after_fork();
+        self.sync.after_fork();
+        self.events.after_fork();
+        self.renewing.after_fork();
     }
 }
 

@@ -37,6 +37,6 @@ pub mod testing {
     pub use super::memtable::{MemtableChange, StoreMemories};
     pub use super::record_rows::{RecordTime, StoredMatch};
     pub use super::segment::{ListingBuilder, ListingMeta, ListingSegment};
-    pub use super::version_page::{PageState, VersionPage};
+    pub use super::version_page::VersionPage;
     pub use super::view::{LibraryProperties, LibrarySnapshot, MatchTable};
 }

@@ -21,7 +21,7 @@ use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::clock::{Clock, Deadline};
-use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
+use crate::platform::fork::{self, ForkAware, ForkLock, SingleThreadProof, lock_for_fork};
 use crate::platform::swap::Guard;
 
 #[cfg(test)]
@@ -250,10 +250,8 @@ impl ForkAware for Tables {
 
     /// In the child, forgets which snapshots the parent's other threads were reading, because these threads do not
     /// exist there.
-    fn after(&self, side: &Side) {
-        if let Side::Child(alone) = side {
-            self.snapshot.after_fork(alone);
-        }
+    fn after_in_child(&self, alone: &SingleThreadProof) {
+        self.snapshot.after_fork(alone);
     }
 }
 

@@ -19,15 +19,6 @@ use std::time::{Duration, Instant};
 use super::clock::{SHORTEST_WAIT, coarse_ms};
 use super::system;
 
-/// The process in which a fork handler runs.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The process that called `fork`, even if the fork failed.
-    Parent,
-    /// The new process, which has only this thread.
-    Child(SingleThreadProof),
-}
-
 /// Proof that this thread is the only thread in its process, and is not inside a call to the library. Only the child's
 /// fork handler creates this proof.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +31,8 @@ pub trait ForkAware: Any + Send + Sync {
     /// order in which calls acquire them. Components are called in reverse order of registration, so register a
     /// component after the components that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>>;
-    /// Called after the fork, once all locks are released.
-    fn after(&self, _side: &Side) {}
+    /// Called in the child after the fork, once all locks are released.
+    fn after_in_child(&self, _alone: &SingleThreadProof) {}
 }
 
 /// A lock that is held during a fork, and dropped afterwards.
@@ -207,8 +198,9 @@ extern "C" fn before() {
     });
 }
 
-/// Runs after a fork. Closes each [`ForkClosedFile`] in the child, releases the locks, and calls the components.
-fn after(side: &Side) {
+/// Runs after a fork: releases the locks. In the child, which has only this thread, closes each [`ForkClosedFile`], and calls
+/// the components.
+fn after(child: Option<&SingleThreadProof>) {
     let Some(ForkCell {
         locks,
         components,
@@ -220,7 +212,7 @@ fn after(side: &Side) {
         return;
     };
     drop(last_locks);
-    if matches!(side, Side::Child(_)) {
+    if child.is_some() {
         for descriptor in own_files.drain(..) {
             // SAFETY: the descriptor was open at the fork, and the threads that used it exist only in the parent.
             unsafe { system::close_descriptor(descriptor) };
@@ -229,19 +221,19 @@ fn after(side: &Side) {
     drop(own_files);
     drop(locks);
     drop(watched);
-    for component in components {
-        component.after(side);
+    if let Some(alone) = child {
+        components.iter().for_each(|component| component.after_in_child(alone));
     }
 }
 
 /// Runs after a fork in the process that forked.
 extern "C" fn after_in_parent() {
-    after(&Side::Parent);
+    after(None);
 }
 
 /// Runs after a fork in the new process, which has only this thread.
 extern "C" fn after_in_child() {
-    after(&Side::Child(SingleThreadProof(())));
+    after(Some(&SingleThreadProof(())));
 }
 
 /// Time after a timeout during which [`ShortWait`] does not wait at all, in ms.

@@ -313,27 +313,18 @@ const WORKERS: usize = 3;
 /// Number of files that a thread looks up in one batch.
 const FILES_PER_BATCH: usize = 64;
 
-/// Filter for the listed files in a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileFilter {
-    /// All files of the page.
-    All,
-    /// Files that are not on this machine, files of items with several files, and the page's last file, which the host
-    /// needs to request the next page. The answer says whether each file exists.
-    NotOnDisk,
-}
-
 impl Queries {
     /// Passes a page of the files listed below a folder to `then`, in the order of their normal forms. The page has
-    /// about `limit` files, and starts after the listed path `after`. Sends no request. [`Answer::folder`] counts
-    /// the page's files before filtering.
+    /// about `limit` files, and starts after the listed path `after`. `not_on_disk`: only files that are not on this machine,
+    /// files of items with several files, and the page's last file, which the host needs to request the next page; the
+    /// answer says whether each file exists. Sends no request. [`Answer::folder`] counts the page's files before filtering.
     pub fn items_below<R>(
         &self,
         library: &Selection,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        filter: FileFilter,
+        not_on_disk: bool,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
@@ -358,7 +349,7 @@ impl Queries {
                 break;
             }
             let page_files = files.len() as u64;
-            if filter == FileFilter::NotOnDisk {
+            if not_on_disk {
                 retain_not_on_disk(&mut files, mappings);
             }
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();

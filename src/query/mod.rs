@@ -15,5 +15,4 @@ pub use answer::{
     non_empty,
 };
 pub use feed::{Change, ChangeKind, ChangePage};
-pub use folder::FileFilter;
 pub use queries::Queries;

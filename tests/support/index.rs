@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use plexindex::error::{Result, Status};
-pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, FileFilter, SystemClock};
+pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, SystemClock};
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Counters, Source};

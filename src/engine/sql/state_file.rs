@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::schema::SCHEMA_VERSION;
 use super::store_folder::StoreFolder;
-use crate::engine::version_page::{PageState, VersionPage};
+use crate::engine::version_page::VersionPage;
 use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files::{self, FileStamp, StampContent, boot_id};
@@ -110,7 +110,7 @@ pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage
     let files = StoreFiles::of(folder)?;
     let cached = decode(&bytes, &files.bytes())?;
     let page = VersionPage::existing(&folder.page(), cached.id).ok()??;
-    (page.counters().state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
+    (page.counters().state() == Some(cached.sequence.0)).then_some((cached, page, files))
 }
 
 /// Writes `cached` to the state file. Does nothing if later changes to the store's files might go unnoticed, or if

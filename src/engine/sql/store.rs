@@ -25,7 +25,7 @@ use super::schema::{
 use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
 use crate::engine::memtable::StoreMemories;
-use crate::engine::version_page::{PAGE_CHECK_MS, PageState, VersionPage};
+use crate::engine::version_page::{PAGE_CHECK_MS, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::clock::{Deadline, coarse_ms};
@@ -202,8 +202,7 @@ impl Store {
     #[must_use]
     pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        let is_newest =
-            self.uses_version_page && opened.page_state() == PageState::Equal(sequence.0) || self.folder.is_read_only; // nothing changes
+        let is_newest = self.uses_version_page && opened.page_state() == Some(sequence.0) || self.folder.is_read_only; // nothing changes
         is_newest && database_number == DatabaseNumber(opened.number)
     }
 
@@ -211,10 +210,7 @@ impl Store {
     /// version page does not show it. Takes only a few memory loads.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
-        match self.opened.newest().page_state() {
-            PageState::Equal(sequence) if self.uses_version_page => Some(sequence),
-            _ => None,
-        }
+        self.opened.newest().page_state().filter(|_| self.uses_version_page)
     }
 
     /// Returns the key for this store's keyed hashes. Each database has its own key.
@@ -350,7 +346,7 @@ impl Store {
     /// this process has a valid page, or if another thread is using the writer's connection. Never waits.
     pub fn map_existing_page(&self) {
         let opened = self.opened.newest();
-        let is_page_valid = || matches!(opened.page_state(), PageState::Equal(_)) || opened.is_page_valid();
+        let is_page_valid = || opened.page_state().is_some() || opened.is_page_valid();
         if !self.uses_version_page || !self.folder.shares_memory || is_page_valid() {
             return;
         }
@@ -365,7 +361,7 @@ impl Store {
         if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)
-            && page.counters().state() == PageState::Equal(sequence.0)
+            && page.counters().state() == Some(sequence.0)
         {
             opened.append(opened.with_page(&self.folder, Some(page)));
         }
@@ -494,17 +490,13 @@ impl OpenFiles {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// Returns the version page's state, or [`PageState::Pending`] without a valid page, so that the caller queries the
+    /// Returns the change sequence that the version page shows; `None` without a valid page, so that the caller queries the
     /// database.
     #[inline]
-    pub fn page_state(&self) -> PageState {
-        let now_ms = coarse_ms();
-        match &self.page {
-            Some(page) if now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms) => {
-                page.counters().state()
-            }
-            _ => PageState::Pending,
-        }
+    pub fn page_state(&self) -> Option<u64> {
+        let (page, now_ms) = (self.page.as_ref()?, coarse_ms());
+        let is_valid = now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms);
+        if is_valid { page.counters().state() } else { None }
     }
 
     /// Returns whether the page and the database still have their names. If so, the page stays valid for
@@ -517,11 +509,8 @@ impl OpenFiles {
             return false;
         }
         // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
-        let is_before_commits = |page: &VersionPage| match page.counters().state() {
-            PageState::Equal(sequence) => is_first_sequence(Sequence(sequence)),
-            PageState::Pending => false,
-        };
-        if !self.page.as_ref().is_some_and(is_before_commits) {
+        let shown = self.page.as_ref().and_then(|page| page.counters().state());
+        if !shown.is_some_and(|sequence| is_first_sequence(Sequence(sequence))) {
             let valid_until_ms = now_ms.saturating_add(PAGE_CHECK_MS);
             self.valid_until_ms.fetch_max(valid_until_ms, Ordering::Relaxed);
         }
@@ -540,7 +529,7 @@ impl OpenFiles {
 /// sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
-    if page.counters().state() == PageState::Equal(sequence.0) {
+    if page.counters().state() == Some(sequence.0) {
         return Ok(sequence);
     }
     // While another process is writing, BEGIN fails at once. The lock keeps the sequence unchanged until it is set.

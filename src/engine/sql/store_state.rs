@@ -15,7 +15,6 @@ use super::store::{DatabaseNumber, Store, is_first_sequence};
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
-use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
@@ -225,7 +224,7 @@ impl StoreStates<'_> {
             return;
         };
         let sequence = cached.sequence.0;
-        let is_unchanged = || opened.page_state() == PageState::Equal(sequence) && opened.is_page_valid();
+        let is_unchanged = || opened.page_state() == Some(sequence) && opened.is_page_valid();
         if let Err(error) = write_state_file(&self.0.folder, cached, &files, is_unchanged) {
             log::debug!("cannot write the state file: {error}; the next process will open the database");
         }
@@ -236,10 +235,7 @@ impl StoreStates<'_> {
     /// reads the file could miss a commit or a warning, if the state is too large, or if reading it would have to wait.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.0.opened.newest();
-        let PageState::Equal(sequence) = opened.page_state() else {
-            return None;
-        };
-        let sequence = Sequence(sequence);
+        let sequence = Sequence(opened.page_state()?);
         let is_file_current = lock(&self.0.cache_used)
             .as_ref()
             .is_some_and(|(read_at, cached)| *read_at == sequence && *cached == cached_endpoint_of(endpoint));

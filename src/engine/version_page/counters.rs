@@ -59,15 +59,6 @@ impl SharedWord for std::sync::atomic::AtomicU64 {
     }
 }
 
-/// The state of the counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageState {
-    /// The last transaction has this number and is finished.
-    Equal(u64),
-    /// A transaction is running, or its writer died. The reader must query the database.
-    Pending,
-}
-
 /// The counters `pending` and `done`.
 #[derive(Debug)]
 pub struct VersionCounters<'a, W> {
@@ -100,14 +91,12 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         self.pending.store(number);
     }
 
-    /// Returns the state of the counters. Loads `done` first, so that a writer between the two loads makes them differ.
+    /// Returns the number of the last transaction, if it is finished; `None` if a transaction is running, or its writer
+    /// died: the reader must query the database. Loads `done` first, so that a writer between the two loads makes the
+    /// counters differ.
     #[inline]
-    pub fn state(&self) -> PageState {
+    pub fn state(&self) -> Option<u64> {
         let done = self.done.load();
-        if self.pending.load() == done {
-            PageState::Equal(done)
-        } else {
-            PageState::Pending
-        }
+        (self.pending.load() == done).then_some(done)
     }
 }

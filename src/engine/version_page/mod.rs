@@ -13,7 +13,6 @@ use crate::platform::clock::{Deadline, sleep_coarse};
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
-pub use counters::PageState;
 use counters::VersionCounters;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
@@ -176,7 +175,7 @@ impl VersionPage {
     }
 
     /// Returns access to the counters `pending` and `done` on the page. A snapshot is current if their state is
-    /// [`PageState::Equal`] with its sequence.
+    /// its sequence.
     #[inline]
     #[must_use]
     pub fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Caller, LibraryName, MethodResult, Nothing, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::{Result, Status, invalid_argument_error};
-use plexindex::inside::{Answer, ByteString, FileFilter, Presence};
+use plexindex::inside::{Answer, ByteString, Presence};
 use plexindex::{Item, Match, Season, Show};
 
 /// Maximum number of rows in one request for the trash.
@@ -178,7 +178,7 @@ pub struct FilesPage {
 
 /// Runs `items.below`: returns a page of the files below a folder, as items.
 pub fn below(caller: &Caller<'_>, request: ItemsBelow) -> MethodResult<FilesPage> {
-    read_page(caller, request, FileFilter::All, |answer, cursor, _| {
+    read_page(caller, request, false, |answer, cursor, _| {
         let items = Match::of(answer)?.candidates;
         Ok(FilesPage { items, cursor })
     })
@@ -213,29 +213,24 @@ pub struct LookedFor {
 /// Runs `items.missing`: looks for a page of a folder's listed files on this machine. Returns the files that are
 /// missing or could not be checked, and the number of files that it looked for (`looked_for`).
 pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<MissingPage> {
-    read_page(
-        caller,
-        request.0,
-        FileFilter::NotOnDisk,
-        |answer, cursor, looked_for| {
-            let on_disk: Vec<Presence> = answer.candidates.iter().map(|found| found.on_disk).collect();
-            let files = Match::of(answer)?.candidates.into_iter().zip(on_disk);
-            Ok(MissingPage {
-                files: files.map(|(item, on_disk)| LookedFor { item, on_disk }).collect(),
-                looked_for,
-                cursor,
-            })
-        },
-    )
+    read_page(caller, request.0, true, |answer, cursor, looked_for| {
+        let on_disk: Vec<Presence> = answer.candidates.iter().map(|found| found.on_disk).collect();
+        let files = Match::of(answer)?.candidates.into_iter().zip(on_disk);
+        Ok(MissingPage {
+            files: files.map(|(item, on_disk)| LookedFor { item, on_disk }).collect(),
+            looked_for,
+            cursor,
+        })
+    })
 }
 
 /// Reads a page of the files below a folder, and returns the result of `make_page`, which receives the files, the
-/// cursor for the next page (`None` on the last page), and the number of files before `filter` excluded some. A cursor
+/// cursor for the next page (`None` on the last page), and the number of files before `not_on_disk` excluded those on this machine. A cursor
 /// is the last path on its page, in Base64.
 fn read_page<A>(
     caller: &Caller<'_>,
     request: ItemsBelow,
-    filter: FileFilter,
+    not_on_disk: bool,
     make_page: impl FnOnce(&Answer<'_>, Option<String>, u64) -> Result<A>,
 ) -> MethodResult<A> {
     check_page_limit(request.limit)?;
@@ -243,12 +238,18 @@ fn read_page<A>(
         return invalid_argument_error(INVALID_CURSOR);
     };
     let library = caller.library(request.library)?;
-    let answer = library.items_below_with(&request.path.0, after.as_deref(), request.limit, filter, |answer| {
-        let files = answer.folder.files;
-        // A page with fewer files than `limit` is the last page.
-        let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
-        let last = answer.candidates.last().filter(|_| is_full);
-        make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
-    })?;
+    let answer = library.items_below_with(
+        &request.path.0,
+        after.as_deref(),
+        request.limit,
+        not_on_disk,
+        |answer| {
+            let files = answer.folder.files;
+            // A page with fewer files than `limit` is the last page.
+            let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
+            let last = answer.candidates.last().filter(|_| is_full);
+            make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
+        },
+    )?;
     ok_answer(answer)
 }
