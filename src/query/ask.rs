@@ -17,7 +17,7 @@ use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, Batch, Call, EvictionPin, ItemToVerify, Question, SearchCause, SearchTarget, segments_lost_error,
+    BACK_OFF_MS, Call, EvictionPin, ItemToVerify, Question, SearchCause, SearchTarget, segments_lost_error,
 };
 
 /// Maximum number of attempts to rebuild segments in one query.
@@ -736,7 +736,9 @@ impl QueryState {
 
     /// Returns the call with the limit for waits if a stored listing can answer; `None` if no time is left.
     pub(super) fn limit_wait<'c>(&self, call: &Call<'c>) -> Option<Call<'c>> {
-        let waited = self.waited.max(call.batch.map_or(Duration::ZERO, Batch::waited));
+        let waited = self
+            .waited
+            .max(call.batch.map_or(Duration::ZERO, |batch| batch.state().waited));
         let left = call.listed_wait.checked_sub(waited).filter(|left| !left.is_zero())?;
         Some(Call {
             deadline: call.deadline.earliest(Deadline::after(left)),
@@ -751,7 +753,7 @@ impl QueryState {
         }
         self.waited += time;
         if let Some(batch) = call.batch {
-            batch.add_wait(time);
+            batch.state().waited += time;
         }
     }
 

@@ -149,7 +149,7 @@ impl Queries {
                 state.has_changed |= updated.has_changed;
                 // A search must follow for each missing path of the batch.
                 if let Some(batch) = call.batch.filter(|_| updated.has_changed) {
-                    batch.note_change();
+                    batch.state().has_changed = true;
                 }
                 if updated.status == Status::Ok {
                     return Ok(());

@@ -161,7 +161,7 @@ pub fn aborted_error() -> Error {
 pub struct Batch(Mutex<BatchState>);
 
 #[derive(Default)]
-pub(super) struct BatchState {
+pub struct BatchState {
     /// Hashes of the folders in which plexindex has searched for a path since the change: one search is enough.
     pub searched_folders: HashSet<u64>,
     /// Answered questions that are not recorded yet.
@@ -169,26 +169,11 @@ pub(super) struct BatchState {
     /// Whether the server has changed libraries since the batch started.
     pub has_changed: bool,
     /// Time that the batch has waited for the server.
-    waited: Duration,
+    pub waited: Duration,
 }
 
 impl Batch {
-    pub(super) fn state(&self) -> MutexGuard<'_, BatchState> {
+    pub fn state(&self) -> MutexGuard<'_, BatchState> {
         lock(&self.0)
-    }
-
-    /// Records that the server has changed libraries since the batch started.
-    pub fn note_change(&self) {
-        self.state().has_changed = true;
-    }
-
-    /// Returns the time that the batch has waited for the server.
-    pub fn waited(&self) -> Duration {
-        self.state().waited
-    }
-
-    /// Adds a wait for the server.
-    pub fn add_wait(&self, time: Duration) {
-        self.state().waited += time;
     }
 }

@@ -153,7 +153,10 @@ impl SyncJob<'_> {
             if is_whole { "" } else { " (some may be missing)" }
         );
         self.report.has_listed.store(true, Ordering::Relaxed);
-        self.tidy_after_listing();
+        sync.reading.keep_within_limit(self.bounds.deadline);
+        if let Err(error) = sync.store_writer.flush_counters(self.bounds.deadline) {
+            log::debug!("cannot store the counters: {error}; will retry later");
+        }
         Ok(())
     }
 
@@ -181,15 +184,6 @@ impl SyncJob<'_> {
     pub(super) fn refresh_unknown_shows(&self, row: &LibraryRow, guids: &BTreeSet<String>) -> Result<()> {
         let has_shows = row.library.kind == LibraryKind::Show && ShowRows(&self.sync.store).has_shows(row.id, guids)?;
         if has_shows { Ok(()) } else { self.refresh_shows(row) }
-    }
-
-    /// Enforces the folder's size limit, and stores the counters. Only logs errors.
-    fn tidy_after_listing(&self) {
-        let (sync, deadline) = (self.sync, self.bounds.deadline);
-        sync.reading.keep_within_limit(deadline);
-        if let Err(error) = sync.store_writer.flush_counters(deadline) {
-            log::debug!("cannot store the counters: {error}; will retry later");
-        }
     }
 
     /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the

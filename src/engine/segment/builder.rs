@@ -343,27 +343,17 @@ impl ListingBuilder {
         {
             return Ok((*parent, false));
         }
-        let show = self.write_show(item)?;
-        let parent = self.write_season(item, show)?.or(show);
+        let is_known = |fields: [&String; 3]| fields.iter().any(|field| !field.is_empty());
+        let (mut show, mut season) = (None, None);
+        if is_known([&item.show_title, &item.show_rating_key, &item.show_guid]) {
+            show = Some(self.put_shared(|out| record::put_show(out, item))?);
+        }
+        if is_known([&item.season_title, &item.season_rating_key, &item.season_guid]) {
+            season = Some(self.put_shared(|out| record::put_season(out, item, show.unwrap_or(0)))?);
+        }
+        let parent = season.or(show);
         self.parents = Some((item.parent_string_fields().map(Clone::clone), parent));
         Ok((parent, true))
-    }
-
-    /// Returns the show's record, and writes it if it is new. `None` if the item has no show.
-    fn write_show(&mut self, item: &Item) -> io::Result<Option<u32>> {
-        if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
-            return Ok(None);
-        }
-        self.put_shared(|out| record::put_show(out, item)).map(Some)
-    }
-
-    /// Returns the record of the season or album, and writes it if it is new. `None` if the item has neither.
-    fn write_season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
-        if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
-            return Ok(None);
-        }
-        self.put_shared(|out| record::put_season(out, item, show.unwrap_or(0)))
-            .map(Some)
     }
 
     /// Writes a record that several items can share, unless the builder has already written the same record. Returns

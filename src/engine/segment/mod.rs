@@ -32,7 +32,7 @@ mod record;
 mod whole_items;
 
 pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
-pub use read::{INDEX_SUFFIX, ListingSegment, extension_of};
+pub use read::{INDEX_SUFFIX, ListingSegment, extension_of, folder_hash};
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;

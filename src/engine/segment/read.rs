@@ -147,7 +147,8 @@ impl ListingSegment {
     /// Prefetches the hash table slot for this hash, so that the loads for several lookups overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        self.file.prefetch(self.paths.search_offset(hash));
+        let HashTable { part, homes } = self.paths;
+        self.file.prefetch(part.element_offset(home_slot(hash, homes), SLOT));
     }
 
     /// Returns the only entry with this hash, if any. Prefetches the entry's path and normal form, which together have
@@ -181,11 +182,6 @@ impl ListingSegment {
         let _damage_is_marked: ReadResult<()> = self.sizes.find(&self.file, size_hash(size), |entry| {
             Ok(self.file_size(entry) == size && !each(entry))
         });
-    }
-
-    /// Calls `each` with the first listed entry in each folder whose name has this normal form, and perhaps with others.
-    pub fn each_in_folder_named<'i>(&'i self, name: &[u8], each: impl FnMut(&EntryRef<'i>) -> bool) {
-        self.each_named(folder_hash(name), each);
     }
 
     /// Finds an item by its rating key, and returns the number of the entry with its first path, if any. If the item
@@ -454,12 +450,6 @@ fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// Returns the number of slots between this offset and the end of the block.
-#[inline]
-fn slots_in_block(offset: usize) -> usize {
-    (BLOCK - offset % BLOCK) / 8
-}
-
 #[derive(Clone, Copy, Debug)]
 pub struct HashTable {
     part: SegmentPart,
@@ -469,12 +459,6 @@ pub struct HashTable {
 impl HashTable {
     pub fn new(part: SegmentPart, homes: u64) -> Self {
         Self { part, homes }
-    }
-
-    /// Returns the file offset where the search for this hash begins, for prefetching.
-    #[inline]
-    pub fn search_offset(&self, hash: u64) -> usize {
-        self.part.element_offset(home_slot(hash, self.homes), 8)
     }
 
     /// Calls `each` in hash order with every entry whose hash is equal to or greater than `hash`, until `each` returns
@@ -534,9 +518,9 @@ impl HashTable {
         let slots = self.part.len();
         while slot < slots {
             // Read only to the end of the block: few searches need the next block and its verification.
-            let offset = self.part.element_offset(slot, 8);
-            let in_block = slots_in_block(offset).clamp(1, slots - slot);
-            for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
+            let offset = self.part.element_offset(slot, SLOT);
+            let in_block = ((BLOCK - offset % BLOCK) / SLOT).clamp(1, slots - slot);
+            for bytes in file.slice(offset, in_block * SLOT)?.as_chunks::<SLOT>().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
                 if each(upper_hash, entry)? {
                     return Ok(());

@@ -106,7 +106,7 @@ impl ListingRows<'_> {
 
     /// Starts a full listing of a library, and discards an unfinished one. Returns the new listing, which has no pages.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
-        let file = new_items_file_name(row.id);
+        let file = format!("{NAME}-l{}-{:x}{ITEMS_SUFFIX}", row.id, random_number());
         let (listing, old_file) = self.0.write(deadline, |tx| {
             tx.expect_library(row.id)?;
             let old_file = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;
@@ -600,11 +600,6 @@ pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Se
     }
 }
 
-/// Returns a new name for the file with a listing's pages.
-fn new_items_file_name(library: LibraryId) -> String {
-    format!("{NAME}-l{library}-{:x}{ITEMS_SUFFIX}", random_number())
-}
-
 /// Returns a number that makes a name unique; 0 if the system has no random numbers.
 fn random_number() -> u32 {
     u32::from_le_bytes(files::random_bytes().unwrap_or_default())
@@ -675,15 +670,12 @@ impl Sweeper<'_> {
     pub fn sweep_segments(&self) {
         // List the folder before reading the database, so that a segment that is published in between is not removed.
         let files = self.0.folder.segment_files();
-        match self.named_segments() {
-            Ok(referenced) => self.remove_unreferenced(files, &referenced),
-            Err(error) => log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
-        }
-    }
-
-    /// Removes the unreferenced files that no process can still need.
-    fn remove_unreferenced(&self, files: Vec<SegmentFile>, referenced: &NamedSegments) {
+        let referenced = match self.named_segments() {
+            Ok(referenced) => referenced,
+            Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
+        };
         for file in files {
+            // No process can still need it.
             if (file.is_temporary() || referenced.is_unreferenced(&file.name)) && file.is_abandoned() {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }

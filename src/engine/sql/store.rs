@@ -125,16 +125,6 @@ impl Store {
         self.syncs_shared.store(syncs, Ordering::Relaxed);
     }
 
-    /// Tells the listener of the last write if other hosts must get it. The caller must hold no connection, because the
-    /// listener uses locks that a fork takes before the connections' locks.
-    fn notify_listener(&self) {
-        if self.has_undelivered.swap(false, Ordering::Relaxed)
-            && let Some(listener) = self.listener.get().and_then(Weak::upgrade)
-        {
-            listener.after_commit();
-        }
-    }
-
     /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
     /// file is missing or outdated.
     fn open_from_state_file(&mut self) -> bool {
@@ -385,7 +375,7 @@ pub struct OpenFiles {
     pub secret: [u8; 32],
     /// The version page; `None` if all lookups query the database.
     pub page: Option<VersionPage>,
-    file: Option<Inode>,
+    pub file: Option<Inode>,
     database: PathBuf,
     page_path: PathBuf,
     /// Time when the last check of the names expires, by the coarse clock.
@@ -438,11 +428,6 @@ impl OpenFiles {
     /// Returns whether the connection `connection` has this database open, and not a copy, which has a different inode.
     pub fn is_open_in(&self, connection: &LazyConnection) -> bool {
         connection.id() == Some(self.id) && connection.file() == self.file
-    }
-
-    /// Returns whether the inspected `files` belong to this database, and not to its replacement.
-    pub fn is_of_files(&self, files: &StoreFiles) -> bool {
-        self.file == Some(files.database.file)
     }
 
     /// Returns whether the database still has its name, so that no other database has replaced it.
@@ -665,7 +650,12 @@ impl Store {
         let result = self.with(deadline, &self.connections.writer, |connection| {
             self.transaction(connection, deadline, &mut work)
         });
-        self.notify_listener();
+        // Now that no connection is held, because the listener uses locks that a fork takes before the connections' locks.
+        if self.has_undelivered.swap(false, Ordering::Relaxed)
+            && let Some(listener) = self.listener.get().and_then(Weak::upgrade)
+        {
+            listener.after_commit();
+        }
         result
     }
 

@@ -220,7 +220,8 @@ impl StoreStates<'_> {
         let Some(cached) = cached else { return };
         let opened = self.0.opened.newest();
         // Closing copies the WAL into the database, so inspect the files afterwards.
-        let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.is_of_files(files)) else {
+        let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.file == Some(files.database.file))
+        else {
             return;
         };
         let sequence = cached.sequence.0;

@@ -4,7 +4,7 @@
 use super::Hit;
 use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::MemtableChange;
-use crate::engine::segment::{folded_titles_of, listing_cursor};
+use crate::engine::segment::{folded_titles_of, folder_hash, listing_cursor};
 use crate::matching::normal::normal_form;
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, Form, FoundItem, HitDoubt, ItemRef, LibraryIndex, Mappings, NormalPath,
@@ -129,7 +129,8 @@ impl FolderIndex for LibrarySnapshot {
         };
         self.added_files(false).for_each(|file| folders(file.form, each));
         let Some(segment) = &self.segment else { return };
-        segment.each_in_folder_named(name, |entry| {
+        // The first listed entry in each folder with this name.
+        segment.each_named(folder_hash(name), |entry| {
             let is_hidden = segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
             folders(entry.form(), &mut |folder| {
                 // The folder may have other files.
