@@ -353,7 +353,7 @@ impl std::fmt::Debug for Stats {
 }
 
 /// Serializes a duration as a number of microseconds.
-fn as_micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
+pub fn as_micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(micros(*time))
 }
 

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::error::Status;
 use crate::matching::{ProposedMapping, byte_string};
 use crate::options::Mapping;
 use crate::platform::files::path_from_bytes;
+use crate::stats::as_micros;
 
 /// A server that answered a connection test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,16 +22,11 @@ pub struct ServerInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Duration of one small request.
-    #[serde(rename = "answered_us", serialize_with = "micros")]
+    #[serde(rename = "answered_us", serialize_with = "as_micros")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub answered_in: Duration,
     /// Number of libraries that the user can access.
     pub libraries: usize,
-}
-
-/// Serializes a duration in microseconds.
-fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_u64(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// A mapping that would make paths match.

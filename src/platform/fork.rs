@@ -221,8 +221,9 @@ fn after(child: Option<&SingleThreadProof>) {
     drop(own_files);
     drop(locks);
     drop(watched);
-    if let Some(alone) = child {
-        components.iter().for_each(|component| component.after_in_child(alone));
+    let Some(alone) = child else { return };
+    for component in components {
+        component.after_in_child(alone);
     }
 }
 
