@@ -78,7 +78,7 @@ pub struct Counters {
     pub calls: Counter,
     calls_us: Counter,
     pub slow_calls: Counter,
-    running: AtomicU64, // number of running calls
+    pub running: AtomicU64, // number of running calls
 }
 
 /// A number that any thread can add to. `Relaxed`, since no other memory depends on its value.
@@ -189,13 +189,6 @@ impl Counters {
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[Counter]| counters.iter().map(Counter::get).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.answers_from_memory))
-    }
-
-    /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns the
-    /// numbers of requests and of answers until now, which the parent will write to the store, so the child must not.
-    pub fn reset_in_child(&self) -> (u64, u64) {
-        self.running.store(0, Ordering::Relaxed);
-        self.totals()
     }
 
     /// Returns a copy of the counters. Fields that describe the store remain 0.

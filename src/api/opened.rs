@@ -613,7 +613,7 @@ fn this_thread() -> usize {
 
 /// The host's callback, and the state of its current run.
 pub(crate) struct TokenRenewal {
-    renewal: Option<Renewal>,
+    pub renewal: Option<Renewal>,
     /// Maximum wait for another thread's renewal. Prevents a deadlock if the callback waits for the waiting call.
     max_wait: Duration,
     pub(super) state: Mutex<RenewalState>,
@@ -653,11 +653,6 @@ impl TokenRenewal {
             state: Mutex::default(),
             ended: Condvar::new(),
         }
-    }
-
-    /// Returns whether the host supplied a callback.
-    pub fn is_possible(&self) -> bool {
-        self.renewal.is_some()
     }
 
     /// Resets the state in the child of a fork, where only a renewal on the forking thread continues. If the state is

@@ -166,7 +166,7 @@ impl<'q> Query<'q> {
                 inner.stale_answer_timeout
             },
             session: inner.reading.tokens.current().number(),
-            will_retry_with_new_token: inner.renewing.is_possible(),
+            will_retry_with_new_token: inner.renewing.renewal.is_some(),
             ..self.call_at_once()
         };
         let Some(progress) = &self.progress else {

@@ -59,10 +59,12 @@ impl StoreWriter {
         Box::new(lock_for_fork(self, |all| &all.stored_counts))
     }
 
-    /// In the child after a fork, marks all earlier counts as stored, because the parent stores them.
+    /// In the child after a fork, where only the forking thread continues, no call runs. Marks all earlier counts as
+    /// stored, because the parent stores them.
     pub fn after_fork(&self) {
         if let Ok(mut stored) = self.stored_counts.try_lock() {
-            *stored = self.counters.reset_in_child();
+            self.counters.running.store(0, Ordering::Relaxed);
+            *stored = self.counters.totals();
         }
     }
 

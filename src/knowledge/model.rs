@@ -351,15 +351,6 @@ impl Policy {
         }
     }
 
-    /// Returns the policy by which listings do not expire.
-    #[must_use]
-    pub fn without_ttl(self) -> Self {
-        Self {
-            ttl: Ttl::Forever,
-            ..self
-        }
-    }
-
     /// Returns the TTL in milliseconds. The caller chooses the result for [`Ttl::Zero`] (`zero_ms`) and
     /// [`Ttl::Forever`] (`forever_ms`).
     pub(crate) fn ttl_ms(&self, zero_ms: i64, forever_ms: i64) -> i64 {

@@ -22,7 +22,7 @@ use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{Moment, Need, Policy, StandardRules, is_stale, need};
 use crate::matching::{LibraryIndex, NormalPath};
 use crate::model::{ByteString, Item, Library, LibraryId, Sequence, ViewId};
-use crate::options::Options;
+use crate::options::{Options, Ttl};
 use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::lock::FileLock;
@@ -246,7 +246,10 @@ impl Synchronizer {
         is_stale::<StandardRules>(
             &row.knowledge,
             &row.doubts,
-            &self.policy.without_ttl(),
+            &Policy {
+                ttl: Ttl::Forever,
+                ..self.policy
+            },
             &self.moment(row, now_ms),
         )
     }
@@ -383,8 +386,8 @@ impl Synchronizer {
                 tick(false); // the final report, so that a progress bar becomes full
             }
             // Success proves that the server answers again only if the job sent a request.
-            if self.is_local() || sent_requests {
-                self.record_success();
+            if (self.is_local() || sent_requests) && lock(&self.failure).take().is_some() {
+                log::info!("answers are current again");
             }
         }
         // The last progress report may have stopped the call.

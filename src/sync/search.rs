@@ -18,7 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::{Batch, Call, RefreshReason};
 use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer};
 use crate::engine::{
-    EarlierQuestions, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked,
+    EarlierQuestions, LIBRARY_LIST, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
+    is_locked,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{
@@ -423,14 +424,15 @@ impl Synchronizer {
         let Some(view_id) = view_id.filter(|_| !call.always_asks && !self.is_local()) else {
             return Ok(true);
         };
-        let earlier = SearchRows(&self.store).library_question(view_id, selection_hash(call))?;
+        let earlier = SearchRows(&self.store).path_search(view_id, LIBRARY_LIST, selection_hash(call))?;
         Ok(may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
     }
 
     /// Records that the server has answered a request for the list of libraries for this call.
     pub fn note_library_question(&self, call: &Call<'_>) {
         if let Some(view_id) = self.reading.view_id() {
-            SearchRows(&self.store).note_library_question(view_id, selection_hash(call), self.clock.now_ms());
+            let rows = SearchRows(&self.store);
+            rows.note_search(view_id, LIBRARY_LIST, selection_hash(call), self.clock.now_ms(), false);
         }
     }
 
@@ -614,13 +616,6 @@ impl Synchronizer {
             error: error.clone(),
             failed_ms: self.clock.now_ms(),
         });
-    }
-
-    /// Ends the pause, because the server has answered.
-    pub fn record_success(&self) {
-        if lock(&self.failure).take().is_some() {
-            log::info!("answers are current again");
-        }
     }
 
     /// Forgets earlier failures, because the host has set a new token. The next call then sends a request.

@@ -8,7 +8,7 @@
 //! `/data/media`.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -565,17 +565,10 @@ impl Samples {
         for proposal in &mut proposals {
             proposal.contradicted += of_server[&normal_form(&proposal.to)] - proposal.matched;
         }
-        proposals.sort_by(compare_support);
+        // The folders break ties, so that the order is reproducible.
+        proposals.sort_by_cached_key(|of| (Reverse(of.matched), of.from.clone(), of.to.clone()));
         proposals
     }
-}
-
-/// Sorts by the number of matching paths, in descending order. The folders break ties, so that the order is
-/// reproducible.
-fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
-    b.matched
-        .cmp(&a.matched)
-        .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server

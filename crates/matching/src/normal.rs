@@ -265,7 +265,7 @@ fn length_without_separators(form: &[u8]) -> usize {
 /// drops a prefix.
 fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64, usize)> {
     let shape = PathShape::of(path);
-    if path.len() > SHORT_PATH || !shape.keeps_length() {
+    if path.len() > SHORT_PATH || shape.dropped_bytes != 0 {
         return None;
     }
     let out = &mut out[..path.len()];
@@ -552,12 +552,6 @@ impl PathShape {
             [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => windows(0, ""),
             _ => Self::POSIX,
         }
-    }
-
-    /// Returns whether an ASCII path is as long as its normal form, so that segments need not store the normal form.
-    #[must_use]
-    fn keeps_length(self) -> bool {
-        self.dropped_bytes == 0
     }
 }
 

@@ -51,7 +51,7 @@ pub fn title_in(name: &str) -> Option<String> {
     let title_words: Vec<&str> = words[title_start..]
         .iter()
         .copied()
-        .skip_while(|word| is_dash(word))
+        .skip_while(|word| matches!(*word, "-" | "–" | "—"))
         .enumerate()
         .take_while(|(index, word)| *index == 0 || !is_title_end(word))
         .map(|(_, word)| word)
@@ -60,11 +60,6 @@ pub fn title_in(name: &str) -> Option<String> {
     let title = title.trim_end_matches([' ', '-', '(', '[']).to_owned();
     // A single letter would match nearly every title.
     (title.chars().count() > 1).then_some(title)
-}
-
-/// Returns whether a word is a dash, which separates the parts of a name.
-fn is_dash(word: &str) -> bool {
-    matches!(word, "-" | "–" | "—")
 }
 
 /// Returns whether a word is a number of up to three digits, as in `01 - Intro.flac` and `01. Intro.flac`.

@@ -53,12 +53,6 @@ impl Tx<'_> {
     pub fn relist_in_feed(&self, library: LibraryId) -> rusqlite::Result<()> {
         self.add_to_feed(library, None, None)
     }
-
-    /// Removes all rows, so that all readers must list again. The feed always has a row, for the cursors of its readers.
-    pub fn restart_feed(&self) -> rusqlite::Result<()> {
-        self.run("DELETE FROM feed", [])?;
-        self.relist_in_feed(LibraryId::ALL)
-    }
 }
 
 /// Removes the oldest rows, and keeps `max_rows`. Readers that have not read these rows must list again. Returns whether

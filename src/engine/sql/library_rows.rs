@@ -308,7 +308,8 @@ pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlit
     // The feed cannot report the removed libraries' items, and must not keep them.
     let was_fetched = format!("SELECT 1 FROM libraries WHERE {column} = ?1 AND generation <> 0");
     if tx.has(&was_fetched, [&value])? {
-        tx.restart_feed()?;
+        tx.run("DELETE FROM feed", [])?;
+        tx.relist_in_feed(LibraryId::ALL)?; // the feed always has a row, for the cursors of its readers
     }
     // A negative `view_id` belongs to no view, and `-id` keeps the pair of `view_id` and `uuid` unique.
     tx.run(

@@ -55,8 +55,8 @@ const LAST_QUESTION: u64 = 0;
 const BUDGET: u64 = 1;
 /// Hash of the record of a view's last search in libraries that had not changed.
 const UNCHANGED_SEARCH: u64 = 5;
-/// Library id in the records of questions for a list of libraries.
-const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
+/// Library id in the records of requests for the list of libraries, by the hash of what a call selects.
+pub const LIBRARY_LIST: LibraryId = LibraryId(i64::MIN);
 
 /// Value of `found` for a question that has no outcome yet. [`ANSWERED`] is the value for an answered question; other
 /// values are the error status of a failed one.
@@ -201,16 +201,6 @@ impl SearchRows<'_> {
         });
     }
 
-    /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
-    pub fn library_question(&self, view_id: ViewId, hash: u64) -> Result<Option<PathSearch>> {
-        self.path_search(view_id, LIBRARY_LIST, hash)
-    }
-
-    /// Records a request for the list of libraries by a call that selects a library with this hash.
-    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
-        self.note_search(view_id, LIBRARY_LIST, hash, now_ms, false);
-    }
-
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
     /// database belongs to the server. `hash`: the hash of the precondition's text.
     pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
@@ -226,7 +216,7 @@ impl SearchRows<'_> {
 
     /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
     /// `found`: whether the server has the target.
-    fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
+    pub fn note_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
         self.record(|tx| {
             note(tx, (view_id, library, hash), now_ms, found, Sequence(0))?;
             delete_old(tx, now_ms)

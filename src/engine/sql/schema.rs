@@ -327,7 +327,7 @@ pub struct Tx<'c> {
     pub connection: &'c Connection,
     pub sequence: Sequence,
     /// Number of positions that this transaction has taken.
-    change_count: Cell<i64>,
+    pub change_count: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
@@ -362,12 +362,6 @@ impl<'c> Tx<'c> {
             clock: Cell::default(),
             is_shared: Cell::default(),
         }
-    }
-
-    /// Returns whether this transaction has added no rows with a position. If so, it must update the change sequence in the
-    /// table `meta`.
-    pub fn has_no_log_rows(&self) -> bool {
-        self.change_count.get() == 0
     }
 
     /// Returns a number, starting at 0, for the next row with a position. The number is unique within this transaction.

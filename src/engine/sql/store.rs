@@ -691,7 +691,7 @@ impl Store {
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
         let result = work(&tx).and_then(|value| {
             // A row with a position contains the change sequence. Without one, store the sequence itself.
-            if tx.has_no_log_rows() {
+            if tx.change_count.get() == 0 {
                 connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
             }
             connection.run("COMMIT", [])?;

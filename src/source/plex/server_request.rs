@@ -158,7 +158,7 @@ impl<'a> ServerRequest<'a> {
             path: format!(
                 "/library/sections/{}/refresh?path={}",
                 encode(section),
-                encode_bytes(folder)
+                percent_encode(folder, ENCODED)
             ),
             purpose: RequestPurpose::Scan(section),
             ..Self::libraries()
@@ -382,11 +382,6 @@ pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.'
 /// Encodes a string as a query argument or path segment.
 pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
-}
-
-/// Encodes bytes that need not be UTF-8, as [`encode`] does.
-pub(super) fn encode_bytes(bytes: &[u8]) -> impl fmt::Display + '_ {
-    percent_encode(bytes, ENCODED)
 }
 
 /// Scheme, host and port. plexindex sends a token to one origin only.
