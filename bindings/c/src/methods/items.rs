@@ -225,8 +225,8 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
 }
 
 /// Reads a page of the files below a folder, and returns the result of `make_page`, which receives the files, the
-/// cursor for the next page (`None` on the last page), and the number of files before `not_on_disk` excluded those on this machine. A cursor
-/// is the last path on its page, in Base64.
+/// cursor for the next page (`None` on the last page), and the number of files before `not_on_disk` excluded those on
+/// this machine. A cursor is the last path on its page, in Base64.
 fn read_page<A>(
     caller: &Caller<'_>,
     request: ItemsBelow,
