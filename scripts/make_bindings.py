@@ -133,6 +133,8 @@ def python_abi(abi: dict[str, Any]) -> str:
         if kind.endswith("_fn"):
             return name.upper()
         if not kind.startswith("plexindex_"):
+            if kind.endswith("*"):
+                return "c_void_p"
             return "c_" + kind.removesuffix("_t")
         if name in passed:
             return f"POINTER({class_of(name)})" if kind.endswith("*") else class_of(name)

@@ -32,16 +32,7 @@ pub enum RequestKind {
 
 impl RequestKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[
-        Self::Identity,
-        Self::Probe,
-        Self::Page,
-        Self::Delta,
-        Self::FindPath,
-        Self::Confirm,
-        Self::Scan,
-        Self::Events,
-    ];
+    pub const ALL: &'static [Self] = Self::NAMED;
 
     /// Number of kinds.
     #[doc(hidden)]

@@ -11,6 +11,10 @@ use std::{fmt, io};
 macro_rules! enum_names {
     ($enum_type:ident: $($variant:ident $text:literal),*) => {
         impl $enum_type {
+            /// The variants, in the order of their names below.
+            #[doc(hidden)]
+            pub const NAMED: &'static [Self] = &[$(Self::$variant),*];
+
             /// Returns the variant's name, which `Display` and JSON use too. Names never change and are never reused.
             #[must_use]
             pub fn name(self) -> &'static str {

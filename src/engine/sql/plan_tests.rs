@@ -26,6 +26,9 @@ SELECT coalesce(sum( | SCAN entries | the newest row is damaged
 (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for
 matches NOT INDEXED ORDER BY id | SCAN matches | an export of a damaged database reads all
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
+SELECT count(*) FROM entries | SEARCH entries USING COVERING INDEX entries_name (in_table=?) | they are counted
+FROM entries WHERE in_table = ?1 LIMIT ?2 | SEARCH entries USING INDEX entries_name (in_table=?) | as many as asked for
+UPDATE tables SET (size | SEARCH entries USING INDEX entries_name (in_table=?) | once, for a limit on an older table
 FROM outbox | SCAN outbox | what waited for an earlier version is read once
 SELECT 1 FROM shared | SCAN shared | a row for each user
 gone_ms = 0 ORDER BY l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
@@ -116,7 +119,7 @@ fn is_whole(store: &Store, text: &str) -> bool {
 /// The expensive steps of a statement's plan: those that read a whole table or library, or sort.
 fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
     let dear = Regex::new(
-        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (changes_item|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
+        r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (changes_item|entries_name)|PRIMARY KEY) \((library|in_table)=\?\)",
     );
     let dear = dear.expect("a pattern");
     let mut steps: Vec<String> = Vec::new();

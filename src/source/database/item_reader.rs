@@ -15,9 +15,53 @@ use super::super::plex::{item_types_with_files, push_file, push_unique};
 use super::PlexDatabase;
 use super::database_file::check_bounds;
 use crate::error::{Error, Result, Status};
-use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, Library, LibraryKind};
+use crate::model::{ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, Library, LibraryKind, SourceState};
 
 type Sql<T> = rusqlite::Result<T>;
+
+/// The tables, each with the columns that plexindex reads. Plex has not changed their names for years.
+pub const COLUMNS_READ: &[(&str, &[&str])] = &[
+    (
+        "library_sections",
+        &["id", "name", "section_type", "uuid", "scanned_at"],
+    ),
+    ("section_locations", &["id", "library_section_id", "root_path"]),
+    (
+        "metadata_items",
+        &[
+            "id",
+            "library_section_id",
+            "parent_id",
+            "metadata_type",
+            "guid",
+            "title",
+            "index",
+            "absolute_index",
+            "year",
+            "added_at",
+            "duration",
+            "deleted_at",
+            "changed_at",
+        ],
+    ),
+    (
+        "media_items",
+        &[
+            "id",
+            "metadata_item_id",
+            "duration",
+            "container",
+            "proxy_type",
+            "width",
+            "height",
+            "deleted_at",
+        ],
+    ),
+    ("media_parts", &["id", "media_item_id", "file", "size", "deleted_at"]),
+    ("tags", &["id", "tag", "tag_type"]),
+    ("taggings", &["id", "metadata_item_id", "tag_id"]),
+    ("sqlite_sequence", &["name", "seq"]),
+];
 
 /// Number of rows per query.
 const BATCH: usize = 256;
@@ -432,7 +476,7 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let scanned_at = unix_seconds(row, 4)?;
-        let mut library = Library {
+        let library = Library {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
             title: text(row, 2)?.unwrap_or_default(),
@@ -445,9 +489,11 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
                 _ => LibraryKind::Other,
             },
             locations: folders.remove(&id).unwrap_or_default(),
-            ..Library::default()
+            change: SourceState {
+                scanned_ms: scanned_at.saturating_mul(1_000),
+                ..SourceState::default()
+            },
         };
-        library.change.scanned_ms = scanned_at.saturating_mul(1_000);
         libraries.push(library);
     }
     Ok(libraries)

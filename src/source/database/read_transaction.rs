@@ -21,6 +21,7 @@ use super::super::contract::Bounds;
 use super::database_file::{
     DatabaseFile, FileFailures, FileState, ReadGuard, RunningTransaction, check_bounds, companion_path,
 };
+use super::item_reader::COLUMNS_READ;
 
 /// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
 const TARGET_DURATION: Duration = Duration::from_millis(40);
@@ -281,53 +282,9 @@ impl DatabaseFile {
     }
 }
 
-/// The tables, each with the columns that plexindex reads. Plex has not changed their names for years.
-const REQUIRED: &[(&str, &[&str])] = &[
-    (
-        "library_sections",
-        &["id", "name", "section_type", "uuid", "scanned_at"],
-    ),
-    ("section_locations", &["id", "library_section_id", "root_path"]),
-    (
-        "metadata_items",
-        &[
-            "id",
-            "library_section_id",
-            "parent_id",
-            "metadata_type",
-            "guid",
-            "title",
-            "index",
-            "absolute_index",
-            "year",
-            "added_at",
-            "duration",
-            "deleted_at",
-            "changed_at",
-        ],
-    ),
-    (
-        "media_items",
-        &[
-            "id",
-            "metadata_item_id",
-            "duration",
-            "container",
-            "proxy_type",
-            "width",
-            "height",
-            "deleted_at",
-        ],
-    ),
-    ("media_parts", &["id", "media_item_id", "file", "size", "deleted_at"]),
-    ("tags", &["id", "tag", "tag_type"]),
-    ("taggings", &["id", "metadata_item_id", "tag_id"]),
-    ("sqlite_sequence", &["name", "seq"]),
-];
-
 /// Fails if a table or column is missing. Prepares statements without running them.
 pub fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
-    for (table, columns) in REQUIRED {
+    for (table, columns) in COLUMNS_READ {
         // The names are in brackets, because SQLite would treat an unknown name in double quotes as a string. `rowid`
         // excludes views, which may be endless.
         connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
@@ -338,7 +295,7 @@ pub fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
 /// Describes the missing tables and columns; `None` if all are present.
 fn describe_missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let mut missing = Vec::new();
-    for (table, columns) in REQUIRED {
+    for (table, columns) in COLUMNS_READ {
         let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
         let names: Vec<String> = names
             .query_map([table], |row| row.get(0))?

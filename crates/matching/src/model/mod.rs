@@ -512,11 +512,11 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All kinds of match, in search order.
-    pub const ALL: &'static [Self] = &[Self::Confirmed, Self::Exact, Self::Mapped, Self::Suffix, Self::FileName];
+    pub const ALL: &'static [Self] = Self::NAMED.split_at(1).1;
 
     /// Number of kinds, including [`MatchKind::None`]; the length of arrays indexed by kind.
     #[doc(hidden)]
-    pub const COUNT: usize = Self::ALL.len() + 1;
+    pub const COUNT: usize = Self::NAMED.len();
 
     /// Returns whether the whole path is confirmed, listed or mapped; `false` if only a suffix matches.
     #[doc(hidden)]
