@@ -566,6 +566,7 @@ pub struct JobProgress {
     /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
+    interrupted: AtomicBool,
 }
 
 impl JobProgress {
@@ -582,10 +583,17 @@ impl JobProgress {
 
 /// Interrupts operations of a running job that exceed their bounds, and reports progress to the host, on the calling thread.
 /// Stops the job if the host's callback returns `false`. `is_working`: whether the job is still running, and not only
-/// reporting its end.
+/// reporting its end. A job that still works a tick later waits for the server: then closes the connections, which the
+/// requests of other calls repeat.
 fn report_progress(source: &dyn Source, call: &Call<'_>, report: &JobProgress, started_at: Instant, is_working: bool) {
     source.interrupt_overrun();
-    let Some(progress) = call.progress.filter(|_| !report.is_aborted()) else {
+    if report.is_aborted() {
+        if is_working && !report.interrupted.swap(true, Ordering::Relaxed) {
+            source.interrupt();
+        }
+        return;
+    }
+    let Some(progress) = call.progress else {
         return;
     };
     let mut library = String::new();
@@ -602,7 +610,4 @@ fn report_progress(source: &dyn Source, call: &Call<'_>, report: &JobProgress, s
         elapsed: started_at.elapsed(),
     });
     report.abort.store(!may_continue, Ordering::Relaxed);
-    if !may_continue && is_working {
-        source.interrupt();
-    }
 }

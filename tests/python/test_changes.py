@@ -196,13 +196,20 @@ def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: Ope
         watch = index.watch(index.changes().cursor)
         for number, page in enumerate(watch):
             if number == 0:
-                assert session.listens(watch)
+                assert session._listening.watches
                 until(lambda: plex._listeners)
                 plex.add("Films", NEW)
             if [change.path for change in page] == [NEW]:
                 break
         assert not session._listening.watches
-        # A loop does not end what another watch began.
+        # A loop does not end what another loop or another watch began.
+        loops = [iter(watch), iter(watch)]
+        for loop in loops:
+            next(loop)
+        loops.pop(0).close()  # type: ignore[attr-defined]
+        assert session._listening.watches
+        loops.pop().close()  # type: ignore[attr-defined]
+        assert not session._listening.watches
         with index.watch() as other:
             for page in index.watch(timeout=0):
                 list(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import ast
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -291,6 +294,47 @@ assert time.monotonic() - began < 4, "the fork waited for an import that has end
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals")
 def test_interrupted_calls_prevent_no_close_and_no_fork(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
+
+
+def test_an_interruption_at_any_line_leaves_no_half_call(index: plexindex.Index) -> None:
+    table = index.table("a")
+    table["a"] = b"1" * 100_000  # more than a first buffer
+
+    def interrupt_at(line: int, use: Callable[[], object]) -> bool:
+        """Whether the call has that many lines."""
+        left = line
+
+        def trace(frame: types.FrameType, event: str, _: object) -> Any:
+            nonlocal left
+            code = frame.f_code
+            if code is callbacks.receive.__code__ or Path(code.co_filename).parent != Path(callbacks.__file__).parent:
+                return None
+            left -= event == "line"
+            if left == 0:
+                left = -1
+                raise KeyboardInterrupt
+            return trace
+
+        callbacks._kept.calls.clear()
+        sys.settrace(trace)
+        try:
+            use()
+        except (KeyboardInterrupt, plexindex.NotFetchedError):
+            pass
+        finally:
+            sys.settrace(None)
+        for call in callbacks._kept.calls:
+            assert call.buffer.data == (ctypes.addressof(call.view) if call.data else None)
+            assert call.buffer.capacity == len(call.data)
+            assert not call.lock.locked()
+        assert table["a"] == b"1" * 100_000
+        return left < 0
+
+    for use in (lambda: index.match_paths(["/a.mkv"], offline=True), lambda: table["a"]):
+        line = 1
+        while interrupt_at(line, use):
+            line += 1
+        assert line > 10
 
 
 def test_a_thread_that_ends_leaves_nothing(index: plexindex.Index) -> None:

@@ -363,6 +363,21 @@ def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: P
             index.library("Movies").edit_items([film], {"title": "x"})
 
 
+def test_an_edit_uses_a_renewed_token(tmp_path: Path) -> None:
+    path = "/m/A (2001).mkv"
+    with (
+        FakePlex({"Movies": [path]}) as plex,
+        plexindex.open(tmp_path, plex.url, lambda: plex.token, user="ann") as index,
+    ):
+        movies = index.library("Movies")
+        key = movies.match(path).require().key
+        for title in ("B", "C"):
+            assert movies.edit_items([key], {"title": title}).done == [key]
+            plex.token = f"renewed-for-{title}"
+            movies.refresh(check=True)
+            assert movies.match(path).title == title
+
+
 def test_an_item_is_deleted_and_what_plex_does_else_fails() -> None:
     paths = ["/m/A (2001).mkv", "/m/B (2002).mkv", "/m/C (2003).mkv"]
     with FakePlex({"Movies": paths}) as plex:

@@ -2,9 +2,8 @@
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
 32 threads, and those that send no request on 4 others. Waits look at the store, and use a thread only to ask the
-server. If you cancel a task, its call ends: a fetch ends within about a tenth of a second, the index keeps the fetched
-part, and the next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the
-call's thread.
+server. If you cancel a task, its call ends: a fetch ends within about 0.2 s, the index keeps the fetched part, and the
+next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the call's thread.
 """
 
 from __future__ import annotations
@@ -404,7 +403,7 @@ class AsyncWatch(_Caller):
                         rung.cancel()  # so that its loop can end
         finally:
             ends.stop()
-            _alone(pages.end)
+            pages.end()
 
 
 class AsyncComparison(_Caller):

@@ -250,13 +250,11 @@ class Pages:
         self._told: Error | None = None
         self.is_over: bool = False
         """Whether there is no further page."""
-        self._begins = False
 
     def _begin(self) -> None:
-        self._begins = not self.offline and not self._selection.session.listens(self._watch)
         try:
-            if self._begins:
-                self._watch.start()
+            if not self.offline:
+                self._selection.session.listen(self)
         except Error as error:
             # Without a server, only other processes and Plex's database bring changes.
             if error.status_name not in ("offline", "unsupported"):
@@ -312,8 +310,7 @@ class Pages:
 
     def end(self) -> None:
         """Ends what the watch has begun."""
-        if self._begins:
-            self._watch.stop()
+        self._selection.session.end_listening(self)
 
 
 def bring_up_to_date(

@@ -72,6 +72,8 @@ def edit(
     timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
+        if ends is not None and ends.stopped:
+            raise errors.AbortedError("the task was cancelled")
         facts = selection.request("libraries.list", timeout)["libraries"]
         section = _section(session, facts[0]["section"])
         for kind, batch in _batches(selection, section, report):
@@ -117,11 +119,12 @@ def _section(session: Session, section: str) -> Any:
         raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
     theirs: Any = plexapi
     recipe, plex = session.recipe, session.plexapi or session.plex
-    if plex is None:
+    if plex is None or (plex is session.plex and session.plex_renewals != session.renewals):
         if recipe.server_url is None or recipe.options["offline"]:
             raise errors.OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = theirs.server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
+        session.plex_renewals = session.renewals
         token = session.token() if callable(session.token) else session.token
         plex = session.plex = theirs.server.PlexServer(recipe.server_url, token, connection)
     # plexapi needs only the id, so that it sends no request for the section.

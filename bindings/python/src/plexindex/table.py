@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, ItemsView, Iterator, KeysView, MutableMapping, ValuesView, convert
+from ._core import TYPE_CHECKING, ItemsView, Iterator, MutableMapping, ValuesView, convert
 from ._core import abi as c
 
 if TYPE_CHECKING:
@@ -41,13 +41,8 @@ class _Values(ValuesView[bytes]):
         return any(value == one for one in self)
 
 
-class _Entries(MutableMapping["plexindex.types.NameArg", bytes]):
+class _Entries(MutableMapping[str, bytes]):
     """The views of a table, apart from it because :class:`plexindex.aio.AsyncTable` has none."""
-
-    if TYPE_CHECKING:
-
-        def __iter__(self) -> Iterator[str]: ...
-        def keys(self) -> KeysView[str]: ...
 
     def items(self) -> ItemsView[str, bytes]:
         """Returns the names with their values.

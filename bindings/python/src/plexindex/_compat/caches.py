@@ -206,7 +206,7 @@ class MatchCache(Cache):
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Removes the key for a path. An unknown path is not an error."""
         name, path = _table_of(library_name), _name_of_path(file_path)
-        known = self._log.is_there and self._at(name, lambda table: path in table)
+        known = self._log.is_there and self._at(name, lambda table: table.get(path) is not None)
         self._at(name, lambda table: table.delete(path))
         if known:
             self._log.debug(f"Invalidated match for '{file_path}'")

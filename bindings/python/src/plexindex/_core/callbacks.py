@@ -191,12 +191,13 @@ class Call:
     def __enter__(self) -> Call:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Keeps this object for the thread's next call."""
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Keeps this object for the thread's next call; but not if something was raised, such as by Ctrl-C between two
+        assignments that belong together.
+        """
         self.session = self.listener = self.error = None
+        if kind is not None:
+            return
         if len(self.data) > _KEPT_CAPACITY:
             self._drop_buffer()
         if not self.lock.locked():  # before Python 3.11, an interruption can come before the lock is released

@@ -21,6 +21,8 @@ class Renewal:
         self._renew = renew
         # The exceptions that the callable raised, by thread.
         self._raised: dict[int, BaseException] = {}
+        self.count: int = 0
+        """How often the library has asked for a token."""
         self.user: Any = partial(len)
         """The `user` of the callback ``call``."""
         self.begin()
@@ -45,7 +47,7 @@ class Renewal:
     @error.setter
     def error(self, error: BaseException) -> None:
         self._raised[get_ident()] = error
-        if isinstance(error, KeyboardInterrupt):
+        if not isinstance(error, Exception):  # such as Ctrl-C
             for call in running():
                 if call.thread == get_ident():
                     call.error = error  # the call raises it when it returns
@@ -53,7 +55,7 @@ class Renewal:
     def goes_on(self, address: int) -> bool:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
         self._raised.pop(get_ident(), None)
-        self.thread = get_ident()
+        self.thread, self.count = get_ident(), self.count + 1
         try:
             token = self._renew()
         finally:

@@ -98,16 +98,12 @@ class Selection:
             size_flag, file_size = convert.file_size(size)
             flags |= size_flag
         timeout_ms = 0 if timeout is None else convert.timeout_ms(timeout)
-        call = take()
-        try:  # quicker than `with`
-            with call.lock:
-                session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
-                status = match_path(session.handle, call.query_ref, call.buffer_ref, call.error_ref)
-                if status >= c.FIRST_ERROR or call.error is not None:
-                    call.finish(status, match_path, session.handle, call.query_ref, call.buffer_ref)
-                block: bytes = call.view[: call.buffer.length]
-        finally:
-            call.end()
+        with take() as call, call.lock:
+            session.query(call, raw, (self.handle, flags, timeout_ms, file_size), progress)
+            status = match_path(session.handle, call.query_ref, call.buffer_ref, call.error_ref)
+            if status >= c.FIRST_ERROR or call.error is not None:
+                call.finish(status, match_path, session.handle, call.query_ref, call.buffer_ref)
+            block: bytes = call.view[: call.buffer.length]
         first, log_lines = two_numbers(block, _FIRST)
         if log_lines:
             session.drain_log()

@@ -117,7 +117,8 @@ class Session:
         self.token: TokenArg = None
         """The token, or what returns it, for plexapi."""
         self.plex: Any = None
-        """plexapi's object for the server, once an edit needed it."""
+        """plexapi's object for the server, once an edit needed it, if no token was renewed since."""
+        self.plex_renewals: int = 0
         self.plexapi: Any = None
         """The host's own plexapi object for the server."""
         self._identifier: str | None = None
@@ -370,6 +371,11 @@ class Session:
         if not self.is_open or is_ending():
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
+
+    @property
+    def renewals(self) -> int:
+        """How often the library has asked for a token."""
+        return self._renewal.count if self._renewal is not None else 0
 
     def explain(self, error: Error) -> Error:
         """Returns the exception for an error of a call: with the cause that only Python knows."""
