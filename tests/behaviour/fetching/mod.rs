@@ -137,21 +137,18 @@ fn stopping_a_call_cuts_no_page_of_another() {
         until("the second page is asked for", || {
             at.server.stats().of(Kind::Listing) == 2
         });
-        // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times. One
-        // that comes after the fetch has nothing to wait for.
-        let mut stops = 0;
+        let stopped = QueryOptions::default().progress(&|_| false);
+        // Stopped while it waits for the other one's fetch: it ends by itself, and closes no connection.
+        let error = index.refresh(&stopped, true).expect_err("stopped");
+        assert_eq!(error.status, Status::Aborted, "{error}");
+        // Stopped while it waits for the server; the page may not have begun to come at the first times.
         until("the page is cut", || {
-            let stopped = QueryOptions::default().progress(&|_| false);
-            match index.refresh(&stopped, true) {
-                Err(error) => {
-                    assert_eq!(error.status, Status::Aborted, "{error}");
-                    stops += 1;
-                }
-                Ok(done) => assert_eq!(done, Status::Ok),
-            }
+            at.server
+                .fault(Fault::new(Action::stall(None, 600_000)).on(Kind::Sections));
+            let error = index.ask_server(&stopped).expect_err("stopped");
+            assert_eq!(error.status, Status::Aborted, "{error}");
             at.server.stats().of(Kind::Listing) > 2
         });
-        assert!(stops > 0);
         assert_eq!(fetching.join().expect("no panic").expect("listed"), Status::Ok);
     });
     assert_eq!(index.counts().items, 3_000);
