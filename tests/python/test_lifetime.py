@@ -9,6 +9,7 @@ import ctypes
 import gc
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -296,45 +297,70 @@ def test_interrupted_calls_prevent_no_close_and_no_fork(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
 
 
+def interrupted_at(line: int, use: Callable[[], object]) -> bool:
+    """Interrupts a call as Ctrl-C would, at this line of the package's core. Returns whether it has so many lines."""
+    left = line
+
+    def trace(frame: types.FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        code = frame.f_code
+        if code is callbacks.receive.__code__ or Path(code.co_filename).parent != Path(callbacks.__file__).parent:
+            return None
+        left -= event == "line"
+        if left == 0:
+            left = -1
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        use()
+    except (KeyboardInterrupt, plexindex.NotFetchedError):
+        pass
+    finally:
+        sys.settrace(None)
+    return left < 0
+
+
 def test_an_interruption_at_any_line_leaves_no_half_call(index: plexindex.Index) -> None:
     table = index.table("a")
     table["a"] = b"1" * 100_000  # more than a first buffer
-
-    def interrupt_at(line: int, use: Callable[[], object]) -> bool:
-        """Whether the call has that many lines."""
-        left = line
-
-        def trace(frame: types.FrameType, event: str, _: object) -> Any:
-            nonlocal left
-            code = frame.f_code
-            if code is callbacks.receive.__code__ or Path(code.co_filename).parent != Path(callbacks.__file__).parent:
-                return None
-            left -= event == "line"
-            if left == 0:
-                left = -1
-                raise KeyboardInterrupt
-            return trace
-
-        callbacks._kept.calls.clear()
-        sys.settrace(trace)
-        try:
-            use()
-        except (KeyboardInterrupt, plexindex.NotFetchedError):
-            pass
-        finally:
-            sys.settrace(None)
-        for call in callbacks._kept.calls:
-            assert call.buffer.data == (ctypes.addressof(call.view) if call.data else None)
-            assert call.buffer.capacity == len(call.data)
-            assert not call.lock.locked()
-        assert table["a"] == b"1" * 100_000
-        return left < 0
-
     for use in (lambda: index.match_paths(["/a.mkv"], offline=True), lambda: table["a"]):
         line = 1
-        while interrupt_at(line, use):
+        while interrupted_at(line, use):
+            for call in callbacks._kept.calls:
+                assert call.buffer.data == (ctypes.addressof(call.view) if call.data else None)
+                assert call.buffer.capacity == len(call.data)
+                assert not call.lock.locked()
+            callbacks._kept.calls.clear()
+            assert table["a"] == b"1" * 100_000
+            callbacks._kept.calls.clear()
             line += 1
         assert line > 10
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_interruption_at_any_line_closes_no_index_of_an_equal_pickle(cache: Path) -> None:
+    with plexindex.open(cache) as index:
+        index.table("a")["a"] = b"1"
+        pickled = pickle.dumps(index)
+    other = pickle.loads(pickled)  # noqa: S301
+
+    def open_and_close() -> None:
+        opened.append(pickle.loads(pickled))  # noqa: S301
+        opened[-1].close()
+
+    line = 1
+    opened: list[plexindex.Index] = []
+    while interrupted_at(line, open_and_close):
+        for one in opened:
+            one.close()
+            one.close()
+        opened.clear()
+        assert other.table("a")["a"] == b"1"
+        line += 1
+    assert line > 20
+    other.close()
 
 
 def test_a_thread_that_ends_leaves_nothing(index: plexindex.Index) -> None:

@@ -542,7 +542,7 @@ class AsyncQueries(_Caller):
     @_typed_as(Queries.edit_items)
     async def edit_items(self, keys: Any, fields: Any = None, **options: Any) -> EditReport:
         """As :meth:`plexindex.Queries.edit_items`. If the task is cancelled, a running request finishes, no other is
-        sent, and the CancelledError's ``report`` lists the edited items.
+        sent, and the CancelledError's ``report``, from Python 3.11 on, lists the edited items.
         """
         ends, given = Stoppable(None), {"remove": None, "locked": True, "timeout": None, **options}
         call = partial(edit, selection_of(self._target), keys, fields, ends=ends)

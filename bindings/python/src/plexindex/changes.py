@@ -7,11 +7,12 @@ from time import monotonic, sleep
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Iterator, RLock, convert, importing
+from ._core import TYPE_CHECKING, Iterator, convert, importing
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
+from ._core.session import ForkLock
 from .errors import Error
 from .item import Item
 
@@ -102,7 +103,7 @@ class Changes:
         self.stale: bool = missed is not None
         """Whether changes may be missing."""
         self._page: dict[str, Any] = {"cursor": since, "more": True}
-        self._lock = RLock()
+        self._lock = ForkLock()
         # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
         # error here.
         self._turn_page(self._page)
@@ -115,7 +116,7 @@ class Changes:
         """Moves the cursor to the end of the page that was ``read``, and reads the next page. Returns whether there is
         one. A step that was cancelled still turns the page, and another thread may have: then this does nothing.
         """
-        with self._lock:
+        with self._lock():
             if self._page is not read:
                 return True
             self.cursor = read["cursor"]

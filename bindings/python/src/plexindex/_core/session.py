@@ -9,7 +9,7 @@ from ctypes import c_void_p
 from time import sleep
 from warnings import warn
 
-from ..errors import ClosedError, Error, InvalidArgumentError
+from ..errors import ClosedError, Error, InvalidArgumentError, StoreError
 from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
@@ -103,9 +103,9 @@ class Session:
         self.recipe: Recipe = recipe
         self.progress: ProgressArg = progress
         self._reason = reason
-        # The session whose handle this one shares, and how many open ones share its own.
+        # The session whose handle this one shares, and the ids of the open ones that share its own.
         self._first: Session | None = None
-        self._shares = 0
+        self._sharing = set[int]()
         self.timeout: float | None = None
         """The default timeout of calls in seconds."""
         self.hides_paths: bool = recipe.options["obfuscate_paths"]
@@ -140,9 +140,10 @@ class Session:
             if not self.is_open:
                 return None
             shared = Session.__new__(Session)
-            vars(shared).update(vars(self))
-            shared.handle, shared._handles, shared._first = Handle(self.handle.value), {}, self
-            self._shares += 1
+            own = {"handle": Handle(self.handle.value), "_handles": {}, "_first": self}
+            # At once: an interruption must not leave a session that owns the handle of this one.
+            vars(shared).update({**vars(self), **own})
+            self._sharing.add(id(shared))
         return shared
 
     def close(self) -> None:
@@ -159,20 +160,18 @@ class Session:
             if not self.handle:
                 return
             self.native.wake_waiting(self.handle, None)
-            while any(call.session is self for call in running()):  # of other threads
-                if sys.is_finalizing():
-                    # The interpreter has ended the threads, so the handle stays open until the process ends.
-                    self.handle.value = None
-                    return
-                sleep(_STEP)
+            if not self._wait_for_calls() or not self.handle:  # or a signal handler has closed it meanwhile
+                return
             # No fast lookup is running, because this thread has the interpreter's lock.
             first, closed = self._first, [self.handle, *self._handles.values()]
             if first is not None:
-                first._shares -= 1
-            is_last = first is None or not first._shares
+                first._sharing.discard(id(self))
+            is_last = first is None or not first._sharing
             if first is not None and is_last:
                 first.is_open = False
                 closed.append(first.handle)
+                if not first._wait_for_calls():  # of the thread that listens
+                    return
             value = self.handle.value
             for handle in closed:
                 handle.value = None
@@ -183,6 +182,17 @@ class Session:
                 call.run(self.native.close, c_void_p(value))
         self.drain_log()
 
+    def _wait_for_calls(self) -> bool:
+        """Waits for other threads' calls. Returns False if the interpreter has ended these threads, so that the handle
+        stays open until the process ends.
+        """
+        while any(call.session is self for call in running()):
+            if sys.is_finalizing():
+                self.handle.value = None
+                return False
+            sleep(_STEP)
+        return True
+
     def _is_within_call(self) -> bool:
         """Returns whether this thread is within a call of this index, or within its token callable, which a thread of
         the library can call, too.
@@ -192,7 +202,8 @@ class Session:
         return is_renewing or any(call.session is self and call.thread == this_thread for call in running())
 
     def __del__(self) -> None:
-        if not self.handle or self._first is not None:  # a worker of a pool drops what it unpickled
+        # A worker of a pool drops what it unpickled. Without a handle, the constructor was interrupted.
+        if not vars(self).get("handle") or vars(self).get("_first") is not None:
             return
         try:
             self.close()
@@ -294,7 +305,12 @@ class Session:
             self.request("watch.start")
             listening.watches.add(id(watch))
             if listening.process != os.getpid():
-                start_new_thread(self._listen, ())
+                try:
+                    start_new_thread(self._listen, ())
+                except RuntimeError as error:
+                    listening.watches.discard(id(watch))
+                    self.request("watch.stop")
+                    raise StoreError(f"cannot start a thread: {error}") from error
                 listening.process = os.getpid()
 
     def _listen(self) -> None:
