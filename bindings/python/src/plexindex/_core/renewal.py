@@ -47,7 +47,7 @@ class Renewal:
     @error.setter
     def error(self, error: BaseException) -> None:
         self._raised[get_ident()] = error
-        if not isinstance(error, Exception):  # such as Ctrl-C
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
             for call in running():
                 if call.thread == get_ident():
                     call.error = error  # the call raises it when it returns
