@@ -344,6 +344,13 @@ def test_a_webhook_knows_the_size(films: plexindex.Index, plex: FakePlex, tmp_pa
     assert films.match(path, size=False).confidence == "low"
 
 
+def test_a_batch_does_not_change_with_the_caller_s_list(films: plexindex.Index) -> None:
+    paths = [LISTED, "/nowhere.mkv"]
+    matches = films.match_paths(paths)
+    paths.reverse()
+    assert [(match.asked, bool(match)) for match in matches] == [(LISTED, True), ("/nowhere.mkv", False)]
+
+
 def test_an_answer_says_which_file_it_is(films: plexindex.Index) -> None:
     match = films.match(OTHER)
     assert match.file is not None

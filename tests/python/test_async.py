@@ -115,6 +115,16 @@ def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
         asyncio.run(index.close())
 
 
+def test_a_callback_that_raises_stopiteration_ends_its_call(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await asyncio.wait_for(index.refresh(full=True, progress=lambda _: next(iter(()))), 20)
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
 def test_answers_without_waiting_let_other_tasks_run(tmp_path: Path) -> None:
     async def ask(plex: FakePlex) -> None:
         async with aio.open(tmp_path, plex.url, plex.token) as index:

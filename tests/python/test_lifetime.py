@@ -360,7 +360,10 @@ def test_an_interruption_at_any_line_closes_no_index_of_an_equal_pickle(cache: P
         assert other.table("a")["a"] == b"1"
         line += 1
     assert line > 20
+    handle = other._session.origin.handle
+    pickle.loads(pickled)  # dropped
     other.close()
+    assert not handle
 
 
 def test_a_thread_that_ends_leaves_nothing(index: plexindex.Index) -> None:

@@ -95,7 +95,7 @@ class _Threads:
         """Begins a call. Raises StoreError if no thread can start."""
         given: list[Callable[[], Any]] = [run]
         try:
-            return (self.store if stored else self.calls).submit(copy_context().run, lambda: given.pop()())
+            return (self.store if stored else self.calls).submit(copy_context().run, lambda: _result(given.pop()))
         except RuntimeError as error:
             given[:] = [lambda: None]  # the pool may still have it
             if "start new thread" in str(error):
@@ -274,6 +274,13 @@ class _Caller:
         return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
 
 
+def _result(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except StopIteration as error:  # such as of the host's callback: asyncio would wait for ever
+        raise RuntimeError("a callback raised StopIteration") from error
+
+
 def _alone(call: Callable[[], Any]) -> Future[Any]:
     """Begins a call on a thread of its own, which it does not take from others, and which does not keep the process."""
     future: Future[Any] = Future()
@@ -281,7 +288,7 @@ def _alone(call: Callable[[], Any]) -> Future[Any]:
 
     def run() -> None:
         try:
-            future.set_result(call())
+            future.set_result(_result(call))
         except BaseException as error:
             future.set_exception(error)
 
@@ -472,7 +479,12 @@ class AsyncQueries(_Caller):
 
         async def ask(*, needs: bool) -> Match | None:
             """Asks the server, if a check is due or the answer ``needs`` it, and no other wait does so, and pauses."""
-            now, pause, answer, wanted = monotonic(), min(every, _BETWEEN_LOOKS), None, (library, path, size)
+            now, pause, answer, wanted = (
+                monotonic(),
+                min(every, _BETWEEN_LOOKS),
+                None,
+                (library, convert.path_bytes(path), size),
+            )
             checks = now >= max(begun, checked.get(library, 0)) + every
             if (checks or needs) and wanted not in asked:
                 asked.add(wanted)

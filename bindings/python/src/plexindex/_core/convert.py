@@ -112,10 +112,12 @@ def event_bytes(body: Any) -> bytes:
 
 
 def listed(name: str, values: Iterable[T]) -> Sequence[T]:
-    """Returns paths or keys as a list. Rejects a single one, because a string is also iterable."""
+    """Returns a copy of paths or keys, because the caller may change the list while answers still refer to it. Rejects
+    a single one, because a string is also iterable.
+    """
     if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
         raise TypeError(f"{name} must be a list of {name}, not {type(values).__name__}")
-    return values if isinstance(values, (list, tuple)) else list(values)
+    return tuple(values)
 
 
 def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:

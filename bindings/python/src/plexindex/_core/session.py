@@ -203,7 +203,10 @@ class Session:
 
     def __del__(self) -> None:
         # A worker of a pool drops what it unpickled. Without a handle, the constructor was interrupted.
-        if not vars(self).get("handle") or vars(self).get("_first") is not None:
+        first = vars(self).get("_first")
+        if first is not None:
+            first._sharing.discard(id(self))
+        if first is not None or not vars(self).get("handle"):
             return
         try:
             self.close()
