@@ -361,7 +361,7 @@ def test_an_interruption_at_any_line_closes_no_index_of_an_equal_pickle(cache: P
         line += 1
     assert line > 20
     handle = other._session.origin.handle
-    pickle.loads(pickled)  # dropped
+    pickle.loads(pickled)  # noqa: S301
     other.close()
     assert not handle
 

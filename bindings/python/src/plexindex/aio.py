@@ -479,12 +479,8 @@ class AsyncQueries(_Caller):
 
         async def ask(*, needs: bool) -> Match | None:
             """Asks the server, if a check is due or the answer ``needs`` it, and no other wait does so, and pauses."""
-            now, pause, answer, wanted = (
-                monotonic(),
-                min(every, _BETWEEN_LOOKS),
-                None,
-                (library, convert.path_bytes(path), size),
-            )
+            now, pause, answer = monotonic(), min(every, _BETWEEN_LOOKS), None
+            wanted = library, convert.path_bytes(path), size
             checks = now >= max(begun, checked.get(library, 0)) + every
             if (checks or needs) and wanted not in asked:
                 asked.add(wanted)
@@ -568,7 +564,8 @@ class AsyncQueries(_Caller):
         if cancelled is None:
             return task.result()  # type: ignore[no-any-return]
         found: Any = task.exception() or task.result()
-        cancelled.report = getattr(found, "report", found)  # type: ignore[attr-defined]
+        found = getattr(found, "report", None) if isinstance(found, BaseException) else found
+        cancelled.report = found  # type: ignore[attr-defined]
         raise cancelled
 
     watch = _made(AsyncWatch, Queries.watch)

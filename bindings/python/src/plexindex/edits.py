@@ -74,7 +74,7 @@ def edit(
     try:
         if ends is not None and ends.stopped:
             raise errors.AbortedError("the task was cancelled")
-        facts = selection.request("libraries.list", timeout)["libraries"]
+        facts = selection.request("libraries.list", timeout, ends)["libraries"]
         section = _section(session, facts[0]["section"])
         for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:

@@ -18,6 +18,8 @@ from ._content import LEVELS, NUMBERS, Item, Library, Row, tag_id
 TAGS = ("genre", "label", "collection", "director", "writer", "actor", "country", "mood", "style")
 
 _NUMBERS = ("year", "index", "addedAt", "updatedAt", "lastViewedAt", "viewCount", "userRating", "duration")
+# The fields that filter. Others are ignored, as by Plex.
+_FIELDS = {*TAGS, *_NUMBERS, "title", "file", "guid", "id", "unwatched", "duplicate"}
 
 #: A filter can have a type before its field, and a part of the operator after its field: `show.title!`, `year>>`.
 _FILTER = re.compile(r"^(?:(\w+)\.)?(\w+?)(!=|[!=<>]|>>|<<)?$")
@@ -43,7 +45,7 @@ def matching(items: Iterable[Item], arguments: Iterable[tuple[str, str]]) -> lis
     """Returns the items that satisfy all filters in a request's arguments. Like Plex, ignores other arguments."""
     matches = list(items)
     for name, value in arguments:
-        if filter_name := _FILTER.match(name):
+        if (filter_name := _FILTER.match(name)) and filter_name[2] in _FIELDS:
             kind, field, sign = filter_name.groups()
             matches = [item for item in matches if _satisfies(item, kind, field, sign or "", value)]
     return matches
@@ -69,7 +71,7 @@ def _satisfies(item: Item, kind: str | None, field: str, sign: str, value: str) 
         has_tag = any(str(tag_id(tag)) in values or tag.lower() in values for tag in subject.tags.get(field, ()))
         return has_tag != sign.startswith("!")
     numbers = [int(text) for text in value.split(",") if re.fullmatch(r"-?\d+", text)]
-    if field not in _NUMBERS or not numbers:
+    if not numbers:
         return True
     number: Any = subject.fields.get(field)
     if sign in _NUMBER_OPERATORS:
