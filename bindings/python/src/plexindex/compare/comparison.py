@@ -193,6 +193,7 @@ class Comparison:
 
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty
+        cursor = self._index.changes(offline=True).cursor  # first: another process can learn of a rename meanwhile
         listed = list(self._missing())
         self._know_missing(listed)
         new: list[Difference] = []
@@ -201,7 +202,7 @@ class Comparison:
                 new.append(one)
             else:
                 yield one
-        if may_ask and self._ask_about(one for one in listed if one.path not in self._paired):
+        if may_ask and self._ask_about((one for one in listed if one.path not in self._paired), cursor):
             listed, again = list(self._missing()), {*self._paired.values(), *(os.fsencode(one.path) for one in new)}
             self._paired.clear()
             self._know_missing(listed)
@@ -318,9 +319,10 @@ class Comparison:
 
     # Renames
 
-    def _ask_about(self, differences: Iterable[Difference]) -> bool:
-        """Requests items whose files are missing. Returns whether anything has changed, so that plexindex must look for
-        the listed files again. If an item now has another item's file, the index also requests that other item.
+    def _ask_about(self, differences: Iterable[Difference], cursor: str | None) -> bool:
+        """Requests items whose files are missing. Returns whether anything has changed since the cursor, so that
+        plexindex must look for the listed files again. If an item now has another item's file, the index also requests
+        that other item.
         """
         by_section = {library.section: library for one in self._scope.compared for library in one.compared}
         missing = {one.item.rating_key: one.item for one in differences if one.reason == "gone" and one.item}
@@ -328,7 +330,6 @@ class Comparison:
         self._counts["unasked"] = len(missing) - len(items)
         if not items:
             return False
-        cursor = self._index.changes(offline=True).cursor
         for item in items:
             by_section[item.section or ""].invalidate_path(item.path or "")
         try:
