@@ -21,11 +21,10 @@ from itertools import islice
 from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from weakref import WeakSet
 
 from . import index as sync
 from ._core import abi as c
-from ._core import convert, in_child
+from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
 from .changes import Pages, Watch
@@ -76,7 +75,7 @@ class _Threads:
     def __init__(self, session: Session) -> None:
         self.session: Session = session
         self.begin()
-        _all_threads.add(self)
+        begin_in_child(self)
 
     def begin(self) -> None:
         """Has no thread, and no call."""
@@ -105,15 +104,6 @@ class _Threads:
     def shutdown(self) -> None:
         self.store.shutdown(wait=False)
         self.calls.shutdown(wait=False)
-
-
-_all_threads: WeakSet[_Threads] = WeakSet()
-
-
-@in_child
-def _begin_again() -> None:
-    for threads in list(_all_threads):
-        threads.begin()
 
 
 class _Bell:
@@ -194,8 +184,11 @@ class _Caller:
     ) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
-        If no thread is free before the timeout, raises TimeoutError. Cancelling the task stops ``ends``.
+        If no thread is free before the timeout, raises TimeoutError. Cancelling the task stops ``ends``. An offline
+        call sends no request, so it does not wait for those that do.
         """
+        if options.get("offline") is True:
+            return await self._stored(call, *arguments, **options)
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
 
@@ -347,8 +340,6 @@ def _coroutine_of(
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         given = method, self._target, *arguments
-        if options.get("offline") is True:
-            return await self._stored(*given, **options)
         if ends:
             return await self._cancellable(*given, **options)
         return await (self._run(None, *given, **options) if asks else self._stored(*given, **options))
@@ -454,8 +445,7 @@ class AsyncQueries(_Caller):
             if found.status != "not_yet":
                 await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return found
-        run = self._stored if offline else self._cancellable
-        return await run(  # type: ignore[no-any-return]
+        return await self._cancellable(  # type: ignore[no-any-return]
             self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
         )
 
@@ -662,8 +652,7 @@ class AsyncIndex(AsyncQueries):
     @_typed_as(sync.Index.libraries, list[AsyncLibrary])
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
         """As :meth:`plexindex.Index.libraries`."""
-        run = self._stored if options.get("offline") else self._cancellable
-        found = await run(self._target.libraries, **options)
+        found = await self._cancellable(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
     library = _made(AsyncLibrary, sync.Index.library)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable
+from ._core import TYPE_CHECKING, Callable, Iterable
 from .media import media_of
 
 if TYPE_CHECKING:
@@ -34,17 +34,18 @@ class _Known:
         return getattr(self._full(), name)
 
 
+def _with_id(theirs: Iterable[Any], own: int | None) -> Any:
+    return next(one for one in theirs if one.id == own)
+
+
 def _medium(item: LightItem, one: Media) -> _Known:
     """Returns a version of an item. ``plexapi`` knows versions and parts by their ids."""
 
     def full() -> Any:
-        return next(theirs for theirs in item.full().media if theirs.id == one.media_id)
+        return _with_id(item.full().media, one.media_id)
 
     def known(part: MediaPart) -> _Known:
-        def theirs() -> Any:
-            return next(theirs for theirs in full().parts if theirs.id == part.part_id)
-
-        return _Known(theirs, id=part.part_id, file=part.path, size=part.size)
+        return _Known(lambda: _with_id(full().parts, part.part_id), id=part.part_id, file=part.path, size=part.size)
 
     duration = None if one.duration is None else round(one.duration * 1000)
     given = {"id": one.media_id, "videoResolution": one.resolution, "container": one.container, "duration": duration}

@@ -29,6 +29,8 @@ from _weakref import ref as ref
 # The name that type checkers treat as true. Importing the module ``typing``, which also has this name, takes longer
 # than opening an index.
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How long a fork waits for imports, in seconds.
 _FORK_WAITS = 5.0
@@ -61,10 +63,15 @@ def _before_fork() -> None:
 
 
 def _in_child() -> None:
-    for lock, thread in list(_imports.items()):
-        if thread != get_ident():
-            del _imports[lock]
+    keep_this_thread(_imports)
     _forking.release()
+
+
+def keep_this_thread(owned: dict[Any, int]) -> None:
+    """Forgets what other threads have, in a forked child, which does not have these threads."""
+    for one, thread in list(owned.items()):
+        if thread != get_ident():
+            del owned[one]
 
 
 if hasattr(os, "register_at_fork"):
@@ -75,3 +82,18 @@ def in_child(function: Callable[[], None]) -> None:
     """Calls a function in each forked child, which has only one thread."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=function)
+
+
+_beginning: dict[ref[Any], None] = {}
+
+
+def begin_in_child(one: Any) -> None:
+    """Calls an object's ``begin`` in each forked child, as long as the object lives."""
+    _beginning[ref(one, _beginning.pop)] = None
+
+
+@in_child
+def _begin() -> None:
+    for known in list(_beginning):
+        if (one := known()) is not None:
+            one.begin()

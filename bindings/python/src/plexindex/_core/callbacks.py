@@ -23,7 +23,7 @@ from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import TYPE_CHECKING, Generator, _local, allocate_lock, get_ident, in_child, log, ref
+from . import TYPE_CHECKING, Generator, _local, allocate_lock, get_ident, in_child, keep_this_thread, log, ref
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -260,6 +260,4 @@ atexit.register(_end)
 @in_child
 def _keep_this_thread() -> None:
     # A forked child must not wait for the calls of other threads.
-    for call, thread in list(_known.items()):
-        if thread != get_ident():
-            del _known[call]
+    keep_this_thread(_known)

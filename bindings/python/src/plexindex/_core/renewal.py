@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from functools import partial
-from weakref import WeakSet
 
-from . import TYPE_CHECKING, Callable, convert, get_ident, in_child
+from . import TYPE_CHECKING, Callable, begin_in_child, convert, get_ident
 from . import abi as c
 from .callbacks import receive, running
 
@@ -26,7 +25,8 @@ class Renewal:
         self.user: Any = partial(len)
         """The `user` of the callback ``call``."""
         self.begin()
-        _renewals.add(self)
+        # In a forked child, a generator that is inside the host's callable on another thread would never end.
+        begin_in_child(self)
 
     call: Any = c.RENEW_TOKEN_FN(partial.__call__)
     """The plexindex_renew_token_fn."""
@@ -67,13 +67,3 @@ class Renewal:
         ctypes.memmove(buffer.data, raw, len(raw))
         buffer.length = len(raw)
         return True
-
-
-_renewals: WeakSet[Renewal] = WeakSet()
-
-
-@in_child
-def _begin_again() -> None:
-    # In a forked child, a generator that is inside the host's callable on another thread would never end.
-    for renewal in list(_renewals):
-        renewal.begin()

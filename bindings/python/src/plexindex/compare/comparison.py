@@ -193,7 +193,8 @@ class Comparison:
 
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty
-        cursor = self._index.changes(offline=True).cursor  # first: another process can learn of a rename meanwhile
+        # Before the first look, because another process can learn of a rename meanwhile.
+        cursor = self._index.changes(offline=True).cursor if may_ask else None
         listed = list(self._missing())
         self._know_missing(listed)
         new: list[Difference] = []
