@@ -1,7 +1,8 @@
 //! The snapshot that lookups read, and the code that keeps the snapshot current.
 //!
-//! A snapshot has the libraries in one view, with their segments and memtables; a [`Selection`] finds one by name. One thread at a time adds newer commits
-//! to it, or replaces it after other changes. Segments that could not be opened are rebuilt.
+//! A snapshot has the libraries in one view, with their segments and memtables; a [`Selection`] finds one by name. One
+//! thread at a time adds newer commits to it, or replaces it after other changes. Segments that could not be opened are
+//! rebuilt.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};

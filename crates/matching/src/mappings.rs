@@ -8,7 +8,6 @@
 //! `/data/media`.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -566,7 +565,7 @@ impl Samples {
             proposal.contradicted += of_server[&normal_form(&proposal.to)] - proposal.matched;
         }
         // The folders break ties, so that the order is reproducible.
-        proposals.sort_by_cached_key(|of| (Reverse(of.matched), of.from.clone(), of.to.clone()));
+        proposals.sort_by(|a, b| (b.matched, &a.from, &a.to).cmp(&(a.matched, &b.from, &b.to)));
         proposals
     }
 }

@@ -133,19 +133,17 @@ pub enum LibraryKind {
 enum_names! { LibraryKind: Movie "movie", Show "show", Artist "artist", Photo "photo", Other "other" }
 
 impl LibraryKind {
-    const KNOWN: [Self; 4] = [Self::Movie, Self::Show, Self::Artist, Self::Photo];
-
     /// Decodes Plex's name for a library kind; [`LibraryKind::Other`] for unknown names.
     #[doc(hidden)]
     pub fn from_name(name: &str) -> Self {
-        let mut kinds = Self::KNOWN.into_iter();
+        let mut kinds = Self::NAMED.iter().copied();
         kinds.find(|kind| kind.name() == name).unwrap_or_default()
     }
 
     /// Decodes the number of a library kind; [`LibraryKind::Other`] for unknown numbers.
     #[doc(hidden)]
     pub fn from_number(number: i64) -> Self {
-        let mut kinds = Self::KNOWN.into_iter();
+        let mut kinds = Self::NAMED.iter().copied();
         kinds.find(|kind| *kind as i64 == number).unwrap_or_default()
     }
 }
