@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from plexindex.cli import COMMANDS, GROUPS, find, help, options
+from plexindex._cli import COMMANDS, GROUPS, find, help, options
 
 HEADER = """\
 .\\" Licence: MIT OR Apache-2.0. Generated from the command by scripts/make_man.py.

@@ -86,7 +86,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         sys.path[:0] = [str(Path(self.root) / "src"), str(rust / "scripts")]
         import make_man
 
-        from plexindex.cli import help
+        from plexindex._cli import help
 
         made = Path(tempfile.mkdtemp(prefix="plexindex-shared-"))
         atexit.register(shutil.rmtree, made, ignore_errors=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from plexindex import cli as command_line
+from plexindex import _cli as command_line
 
 if TYPE_CHECKING:
     from conftest import Server

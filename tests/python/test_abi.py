@@ -16,9 +16,9 @@ import plexindex
 import pytest
 from conftest import REPOSITORY, run
 from plexindex import types
+from plexindex._cli import doctor
 from plexindex._core import abi as c
 from plexindex._core import methods
-from plexindex.cli import doctor
 from plexindex.errors import error_for
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))

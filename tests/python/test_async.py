@@ -322,6 +322,28 @@ def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
         asyncio.run(ask(plex))
 
 
+def test_a_cancelled_task_records_nothing_in_an_unknown_library(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            films = index.library("Films")
+            plex.pause()
+            task = asyncio.create_task(films.record_match("/host/a.mkv", "101"))
+            while not plex.requests:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # Closing waits for the call, which ends at once.
+        assert time.monotonic() - began < 5
+        plex.resume()
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+        with plexindex.open(tmp_path, plex.url, plex.token) as index:
+            assert not index.library("Films").match("/host/a.mkv")
+
+
 def test_a_task_that_is_cancelled_twice_has_its_report(tmp_path: Path) -> None:
     async def ask(plex: FakePlex) -> None:
         async with aio.open(tmp_path, plex.url, plex.token) as index:

@@ -18,9 +18,9 @@ import pytest
 from cli import Cli
 from conftest import Server, ServerFactory, run, until
 from disk import make
+from plexindex._cli import find, options
+from plexindex._cli.help import PLACES
 from plexindex._core.config import parse_mapping
-from plexindex.cli import find, options
-from plexindex.cli.help import PLACES
 
 COMMANDS = ("doctor", "match", "folder", "diff", "changes", "scan", "refresh-item", "refresh", "libraries", "stats",
             "clear", "matches", "shared", "config", "completion", "help")  # fmt: skip
@@ -591,7 +591,9 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["plexindex.cli", "plexindex.errors", "plexindex.index", "plexindex.cli.libraries"])
+@pytest.mark.parametrize(
+    "module", ["plexindex._cli", "plexindex.errors", "plexindex.index", "plexindex._cli.libraries"]
+)
 def test_ctrl_c_during_an_import(tmp_path: Path, module: str) -> None:
     code, _, errors = process([sys.executable, "-c", INTERRUPTED_IMPORT, module], Cli(tmp_path))
     assert code == 130

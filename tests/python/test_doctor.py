@@ -15,7 +15,7 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 from disk import make, set_size
-from plexindex.cli import doctor
+from plexindex._cli import doctor
 from plexindex.testing import FakePlex
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 import socket
 import struct
 import sys
@@ -376,6 +377,19 @@ def test_an_edit_uses_a_renewed_token(tmp_path: Path) -> None:
             plex.token = f"renewed-for-{title}"
             movies.refresh(check=True)
             assert movies.match(path).title == title
+
+
+def test_an_edit_by_an_equal_pickle_uses_the_other_s_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
+        monkeypatch.setenv("PLEXINDEX_SERVER_URL", plex.url)
+        monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
+        with plexindex.open(tmp_path, plex.url, plex.token, user="ann") as index:
+            first, second = pickle.loads(pickle.dumps([index])) + pickle.loads(pickle.dumps([index]))  # noqa: S301
+        with first, second:
+            plex.token = "renewed"
+            first.set_token(plex.token)
+            second.library("Movies").refresh()
+            assert second.library("Movies").edit_items(["101"], {"title": "B"}).done == ["101"]
 
 
 def test_an_item_is_deleted_and_what_plex_does_else_fails() -> None:

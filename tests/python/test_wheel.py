@@ -62,7 +62,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
         assert archive.read(packed) == library.read_bytes()
         metadata = archive.read(f"plexindex-{version}.dist-info/METADATA").decode()
         commands = archive.read(f"plexindex-{version}.dist-info/entry_points.txt").decode()
-    assert {"plexindex/__init__.py", "plexindex/py.typed", "plexindex/cli/doctor.py"} <= set(names)
+    assert {"plexindex/__init__.py", "plexindex/py.typed", "plexindex/_cli/doctor.py"} <= set(names)
     assert [name for name in names if name.endswith((".so", ".dylib", ".dll"))] == [packed]
     shared = {name.partition(".data/data/")[2] for name in names if ".data/data/" in name}
     assert shared == {

@@ -9,9 +9,9 @@ import sys
 def main() -> int:
     """Runs the command with the process's arguments, and returns the exit code."""
     try:
-        from . import cli
+        from . import _cli
 
-        return cli.main()
+        return _cli.main()
     except KeyboardInterrupt:
         return 130
 

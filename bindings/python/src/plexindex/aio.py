@@ -530,16 +530,32 @@ class AsyncQueries(_Caller):
     item_facts = _coroutine(Queries.item_facts)
     shows = _coroutine(Queries.shows)
     seasons = _coroutine(Queries.seasons)
-    record_match = _coroutine(Queries.record_match)
-    record_matches = _coroutine(Queries.record_matches)
     invalidate_path = _coroutine(Queries.invalidate_path)
     invalidate_item = _coroutine(Queries.invalidate_item)
     invalidate = _coroutine(Queries.invalidate)
     refresh_items = _coroutine(Queries.refresh_items)
 
-    @_typed_as(Queries.edit_items)
+    watch = _made(AsyncWatch, Queries.watch)
+    compare = _made(AsyncComparison, Queries.compare)
+
+
+class AsyncLibrary(Facts, AsyncQueries):
+    """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
+
+    __slots__ = ()
+    _target: Library
+
+    @property
+    def library(self) -> Library:
+        """The library, with its fast lookups, which need no thread."""
+        return self._target
+
+    record_match = _coroutine(Library.record_match)
+    record_matches = _coroutine(Library.record_matches)
+
+    @_typed_as(Library.edit_items)
     async def edit_items(self, keys: Any, fields: Any = None, **options: Any) -> EditReport:
-        """As :meth:`plexindex.Queries.edit_items`. If the task is cancelled, a running request finishes, no other is
+        """As :meth:`plexindex.Library.edit_items`. If the task is cancelled, a running request finishes, no other is
         sent, and the CancelledError's ``report``, from Python 3.11 on, lists the edited items.
         """
         ends, given = Stoppable(None), {"remove": None, "locked": True, "timeout": None, **options}
@@ -557,21 +573,6 @@ class AsyncQueries(_Caller):
         found = getattr(found, "report", None) if isinstance(found, BaseException) else found
         cancelled.report = found  # type: ignore[attr-defined]
         raise cancelled
-
-    watch = _made(AsyncWatch, Queries.watch)
-    compare = _made(AsyncComparison, Queries.compare)
-
-
-class AsyncLibrary(Facts, AsyncQueries):
-    """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
-
-    __slots__ = ()
-    _target: Library
-
-    @property
-    def library(self) -> Library:
-        """The library, with its fast lookups, which need no thread."""
-        return self._target
 
     def _fact(self, name: str, absent: T) -> T:
         return self._target._fact(name, absent)

@@ -61,10 +61,8 @@ def edit(
     timeout: float | None,
     ends: Stoppable | None = None,
 ) -> EditReport:
-    """Edits items of one library: see :meth:`plexindex.Queries.edit_items`. ``ends`` can end the call."""
+    """Edits items of a library: see :meth:`plexindex.Library.edit_items`. ``ends`` can end the call."""
     session = selection.session
-    if selection.handle.named is None:
-        raise errors.InvalidArgumentError("a call edits items in only one library: call index.library(…).edit_items(…)")
     report, arguments = EditReport(key_list(keys, session)), edit_arguments(fields, remove, locked)
     if not report.left:
         raise errors.InvalidArgumentError("the list of items is empty: specify at least one item")
@@ -98,7 +96,7 @@ def edit(
         failed: Any = _failure(error, report, session.recipe.server_url) if is_theirs else error
         failed.report = report
         if isinstance(failed, errors.UnauthorizedError):
-            session.plex = None  # the next edit asks for a token
+            session.plexapi.made = None  # the next edit asks for a token
         if is_theirs:
             raise failed from error
         raise
@@ -118,15 +116,16 @@ def _section(session: Session, section: str) -> Any:
     except ImportError as error:
         raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
     theirs: Any = plexapi
-    recipe, plex = session.recipe, session.plexapi or session.plex
-    if plex is None or (plex is session.plex and session.plex_renewals != session.renewals):
+    recipe, known = session.recipe, session.plexapi
+    plex = known.given or (known.made if known.renewals == session.renewals else None)
+    if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
             raise errors.OfflineError("cannot edit items: the index is offline, or has no server_url")
         connection = theirs.server.requests.Session()
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
-        session.plex_renewals = session.renewals
-        token = session.token() if callable(session.token) else session.token
-        plex = session.plex = theirs.server.PlexServer(recipe.server_url, token, connection)
+        known.renewals = session.renewals
+        token = known.token() if callable(known.token) else known.token
+        plex = known.made = theirs.server.PlexServer(recipe.server_url, token, connection)
     # plexapi needs only the id, so that it sends no request for the section.
     return theirs.library.LibrarySection(plex, Element("Directory", key=section))
 
@@ -170,20 +169,21 @@ def _without(keys: list[str], others: list[str]) -> list[str]:
 
 def _failure(error: BaseException, report: EditReport, server_url: str | None) -> Error:
     """Returns the package's exception for an error of plexapi or of its connection."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    text = str(error).partition(";")[0]
-    if type(error).__module__.startswith("requests"):
-        # The original text names objects of Python, and can be long.
-        text = f"{server_url} does not answer ({type(error).__name__}): check that the server runs, and retry later"
+    theirs, connection = sys.modules["plexapi.exceptions"], sys.modules["requests.exceptions"]
+    text, name = str(error).partition(";")[0], type(error).__name__
     kind: type[Error] = errors.ServerUnavailableError
-    if "Unauthorized" in names or text.startswith("(403)"):
-        kind = errors.UnauthorizedError
-    elif "NotFound" in names:
+    if isinstance(error, connection.SSLError):
+        kind, text = errors.NotPlexError, f"the certificate of {server_url} is invalid ({name}): set ca_file"
+    elif isinstance(error, connection.RequestException):
+        # The original text names objects of Python, and can be long.
+        kind = errors.TimeoutError if isinstance(error, connection.Timeout) else kind
+        text = f"{server_url} does not answer ({name}): check that the server runs, and retry later"
+    elif isinstance(error, theirs.NotFound):
         kind = errors.NotOnServerError
-    elif "Timeout" in names:
-        kind = errors.TimeoutError
+    elif isinstance(error, theirs.Unauthorized) or text.startswith("(403)"):
+        kind = errors.UnauthorizedError
     done, count = len(report.done), len(report.done) + len(report.failed) + len(report.left)
-    return kind(f"edited {done} of {count} items, then stopped: {text or type(error).__name__}")
+    return kind(f"edited {done} of {count} items, then stopped: {text or name}")
 
 
 def edit_arguments(
@@ -226,9 +226,11 @@ def _value(name: str, value: object) -> str:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise errors.InvalidArgumentError(f"{name} does not contain tags: pass a string or a number, not {value!r}")
     try:
-        float(value if name in NUMBERS else 0)
+        is_finite = name not in NUMBERS or abs(float(value)) < float("inf")
     except ValueError:
-        raise errors.InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+        is_finite = False
+    if not is_finite:
+        raise errors.InvalidArgumentError(f"{name} must be a number, not {value!r}")
     return _convert.only_text("value", str(value)).decode()
 
 

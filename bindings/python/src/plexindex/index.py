@@ -133,7 +133,7 @@ class Index(Queries):
         """
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
-        self._session.token, self._session.plex = token, None
+        self._session.plexapi.token, self._session.plexapi.made = token, None
         self._session.recipe.has_token = token is not None  # for a pickle from now on
 
     def table(self, name: str | bytes, *, limit: int | None = None) -> Table:

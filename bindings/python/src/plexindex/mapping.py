@@ -32,7 +32,7 @@ def _part(text: PathArg) -> bytes:
     return raw
 
 
-class Mapping:
+class Mapping(Record):
     r"""A rule that maps paths between the host and the server, for ``plexindex.open(mappings=[…])``.
 
     The first rule that matches a path applies. A pair of folders, ``(host, server)``, is a shorthand for
@@ -40,14 +40,14 @@ class Mapping:
     ``\1``, ``\g<1>`` or ``\g<name>``. If a rule is invalid, ``open`` raises an error that contains the rule.
     """
 
-    __slots__ = ("find", "kind", "replace")
+    kind: int
+    find: bytes
+    replace: bytes
 
     def __init__(self, kind: int, find: plexindex.types.PathArg, replace: plexindex.types.PathArg) -> None:
         if kind not in _NAMES:
             raise InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
-        self.kind: int = kind
-        self.find: bytes = _part(find)
-        self.replace: bytes = _part(replace)
+        super().__init__(kind, _part(find), _part(replace))
 
     @classmethod
     def host_prefix(cls, host: plexindex.types.PathArg, server: plexindex.types.PathArg) -> Mapping:
@@ -84,12 +84,6 @@ class Mapping:
         b'/mnt/\\1'
         """
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
-
-    def __eq__(self, other: object) -> bool:
-        return repr(self) == repr(other) if isinstance(other, Mapping) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.kind, self.find, self.replace))
 
     def __repr__(self) -> str:
         find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))

@@ -151,12 +151,12 @@ class ServerIndex(Index):
 
     def __init__(self, session: Session, server: Any) -> None:
         super().__init__(session)
-        session.plexapi = server
+        session.plexapi.given = server
 
     @property
     def plex(self) -> plexindex.types.Untyped:
         """The plexapi server."""
-        return self._session.plexapi
+        return self._session.plexapi.given
 
     def section(self, section: plexindex.types.Untyped) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own

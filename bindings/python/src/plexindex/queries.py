@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, convert, importing
-from ._core import abi as c
+from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert, importing
 from ._core.record import record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
 from .changes import Changes, Watch, bring_up_to_date, expired
-from .edits import EditReport, edit
 from .errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from .item import Item
 from .match import FolderMatch, Match, Matches
@@ -367,65 +365,6 @@ class Queries:
 
         return Comparison(self, folders, without, timeout, offline, progress)
 
-    def record_match(
-        self,
-        path: plexindex.types.PathArg,
-        key: plexindex.types.KeyArg,
-        *,
-        timeout: float | None = None,
-        through: bool = False,
-    ) -> None:
-        """Records that a path belongs to the item with ``key``: a key, a rating key, or a plexindex or plexapi item.
-        From then on, lookups in every process return the item; an unlisted one, once the server has confirmed it. The
-        match never expires. Only for one library.
-
-        Raises TimeoutError if the ``timeout`` passes first, and records nothing. Asks the server only about an unknown
-        library, or raises OfflineError if the call must not ask. With ``through``, returns once the match is in the
-        shared database, like :meth:`Shared.deliver`. After a TimeoutError, the match may be stored here, and is
-        delivered later. After an InvalidArgumentError, nothing is recorded: the index does not share, or the path is
-        neither in one of the library's folders nor under a mapping.
-
-        >>> movies.record_match("/downloads/sintel.mkv", item)
-        >>> movies.match("/downloads/sintel.mkv").match_kind
-        'confirmed'
-        """
-        if convert.flag("through", through):
-            self.record_matches([(path, key)], timeout=timeout, through=through)
-            return
-        raw, text = convert.path_bytes(path, self._session.hides_paths), key_bytes(key, self._session)
-        given = raw, len(raw), text, len(text), convert.timeout_ms(timeout)
-        self._session.ask(self._session.native.record_match, *given, target=self._handle)
-
-    def record_matches(
-        self,
-        pairs: Iterable[tuple[plexindex.types.PathArg, plexindex.types.KeyArg]],
-        *,
-        timeout: float | None = None,
-        through: bool = False,
-    ) -> None:
-        """Records pairs of a path and a key, like :meth:`record_match`, all in one transaction.
-
-        >>> movies.record_matches([("/downloads/a.mkv", "101"), ("/downloads/b.mkv", item)])
-        >>> movies.match_paths(["/downloads/a.mkv", "/downloads/b.mkv"]).counts()
-        {'found': 2}
-        """
-        timeout_ms = convert.timeout_ms(timeout)
-        convert.flag("through", through)
-        try:
-            pairs = list(pairs)
-            if any(issubclass(kind, (str, bytes)) for kind in set(map(type, pairs))):
-                raise ValueError("a string is not a pair")
-            pairs = [(path, key) for path, key in pairs]
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"each of the pairs must be a path and a key: {error}") from error
-        given = [path for path, _ in pairs]
-        paths = convert.join_paths(given, self._session.hides_paths)
-        if paths.count(b"\0") != len(given):
-            convert.check_paths(given, self._session.hides_paths)
-        keys = b"".join([key_bytes(key, self._session) + b"\0" for _, key in pairs])
-        texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
-        self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
-
     def invalidate_path(self, path: plexindex.types.PathArg) -> None:
         """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup requests the item
         once. An unknown path is not an error.
@@ -579,30 +518,3 @@ class Queries:
         """
         names = key_list(keys, self._session)
         self._session.request("items.refresh", timeout, progress, keys=names, analyze=convert.flag("analyze", analyze))
-
-    def edit_items(
-        self,
-        keys: Iterable[plexindex.types.KeyArg],
-        fields: Mapping[str, plexindex.types.FieldArg] | None = None,
-        *,
-        remove: Mapping[str, str | Iterable[str]] | None = None,
-        locked: bool | None = True,
-        timeout: float | None = None,
-    ) -> EditReport:
-        """Sets the same values for items in one library, with one request for each hundred items of a type.
-
-        ``fields`` maps Plex's field names to values: a string or a number replaces the value, a list adds tags
-        (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` contains tags to remove.
-        ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks. If an item does not
-        exist, sends no edit and raises NotOnServerError. After a failed request, sends no more, and the error's
-        ``report`` lists the edited items. The first lookup of an edited item requests the item once. Shows, seasons,
-        artists and albums can be edited, too, and items show their new titles after a full refresh.
-
-        plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
-        plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
-        :func:`plexindex.from_server` first sends one request more.
-
-        >>> movies.edit_items([item], {"label": ["seen"]}).done
-        ['101']
-        """
-        return edit(self._selection, keys, fields, remove, locked, timeout)

@@ -55,7 +55,7 @@ def open_session(options: dict[str, Any]) -> Session:
     recipe = Recipe(os.fsdecode(os.path.abspath(folder)), server_url, text is not None, options)
     session = Session(os.fsdecode(folder), recipe, progress)
     session.open(c_struct, renewal)
-    session.token = renew or text
+    session.plexapi.token = renew or text
     return session
 
 

@@ -168,7 +168,7 @@ class Selection:
 
     def light_of(self, item: Item) -> LightItem | None:
         """Returns an item with plexapi's attributes, if the index is for a plexapi server."""
-        plex = self.session.plexapi
+        plex = self.session.plexapi.given
         return None if plex is None else LightItem(plex, self._of(item), item)
 
     def host_path_of(self, path: str) -> str | None:

@@ -43,6 +43,8 @@ class Handle(c_void_p):
         super().__init__(value)
         self.named = named
         """A library's value in a JSON request, where None means all libraries."""
+        self.is_known: bool = False
+        """Whether the store is known to contain the library."""
 
 
 # Whether this interpreter has a global lock, which prevents lookups while a thread closes the index. An interpreter
@@ -86,6 +88,20 @@ class Recipe:
         self.options: dict[str, Any] = options
 
 
+class PlexApi:
+    """What edits by plexapi need, which the indexes of equal pickles share."""
+
+    def __init__(self) -> None:
+        self.token: TokenArg = None
+        """The token, or what returns it."""
+        self.given: Any = None
+        """The host's own object for the server."""
+        self.made: Any = None
+        """Another one, once an edit needed it, if no token was renewed since."""
+        self.renewals: int = 0
+        """How often the library had asked for a token by then."""
+
+
 class Session:
     """An open handle and its running calls.
 
@@ -114,13 +130,7 @@ class Session:
         self._closing = ForkLock()
         self._listening = Listening()
         self._renewal: Renewal | None = None
-        self.token: TokenArg = None
-        """The token, or what returns it, for plexapi."""
-        self.plex: Any = None
-        """plexapi's object for the server, once an edit needed it, if no token was renewed since."""
-        self.plex_renewals: int = 0
-        self.plexapi: Any = None
-        """The host's own plexapi object for the server."""
+        self.plexapi: PlexApi = PlexApi()
         self._identifier: str | None = None
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
@@ -296,7 +306,7 @@ class Session:
         another one costs a request, once.
         """
         theirs = getattr(plex, "machineIdentifier", None)
-        if not theirs or plex in (self.plex, self.plexapi) or plex._baseurl == self.recipe.server_url:
+        if not theirs or plex in (self.plexapi.made, self.plexapi.given) or plex._baseurl == self.recipe.server_url:
             return True
         self._identifier = self._identifier or self.request("server.check", self.timeout)["machine_identifier"]
         return bool(theirs == self._identifier)
