@@ -27,9 +27,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # manifests of all members of the workspace, and looks for their main source files, even if it does not build these
 # members.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
-    "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
-    "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
+    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src/**/*.rs", "src/**/*.sql",
+    "crates/*/Cargo.toml", "crates/**/*.rs", "crates/**/*.sql", "include/*.h", "include/*.json",
+    "bindings/c/Cargo.toml", "bindings/c/library/*", "bindings/c/src/**/*.rs", "bindings/c/src/*.h",
+    "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src/*.rs", "README.md",
     "scripts/make_man.py", "CHANGELOG.md", "pytest.ini", "tests/python/*.py",
 )  # fmt: skip
 # They test the repository: its documents, installs and packages.
@@ -44,6 +45,7 @@ NO_CARGO = """\
 plexindex is written in Rust, and no Rust toolchain was found: PATH has no `cargo`.
 Install Rust 1.89 or newer (https://rustup.rs, or your system's package), and try again.
 """
+NO_SOURCES = "the Rust sources of plexindex are missing: build from a checkout or from a source distribution"
 ELSEWHERE = "Or set PLEXINDEX_PREBUILT to the path of a compiled libplexindex."
 
 
@@ -55,8 +57,10 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         here = Path(self.root)
         rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
         if self.target_name == "sdist":
-            found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
-            found = [path for path in found if path.name not in OTHER_TESTS]
+            by_pattern = [sorted(rust.glob(pattern)) for pattern in RUST_SOURCES]
+            if not all(by_pattern):
+                self.stop(NO_SOURCES)
+            found = [path for paths in by_pattern for path in paths if path.name not in OTHER_TESTS]
             # The licences here are links to those of the repository.
             included = {os.path.realpath(path): name for path, name in build_data["force_include"].items()}
             included.update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
@@ -108,7 +112,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
     def build(self, rust: Path) -> Path:
         """Compiles the library with cargo, and returns it."""
         if not (rust / "Cargo.toml").is_file():
-            self.stop("the Rust sources of plexindex are missing: build from a checkout or from a source distribution")
+            self.stop(NO_SOURCES)
         cargo = os.environ.get("CARGO") or shutil.which("cargo")
         cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
         if cargo is None:

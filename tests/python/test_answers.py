@@ -412,3 +412,18 @@ def test_the_server_for_tests_lists_sizes(tmp_path: Path) -> None:
             index.refresh()
             index.call("server.scan", {"paths": [str(file)]})
             assert size(file) == 3
+
+
+def test_a_subclass_of_a_value_has_its_fields() -> None:
+    class Plain(plexindex.Show):
+        pass
+
+    class Mine(plexindex.Show):
+        colour: str
+        """Its own."""
+
+    given: dict[str, Any] = {"rating_key": "1", "title": "x", "guid": None, "items": 2}
+    assert Plain(**given).items == 2
+    assert Mine(**{**given, "colour": "red"}) == Mine(**given, colour="red") != Plain(**given)
+    with pytest.raises(TypeError, match="Mine has the fields rating_key, title, guid, items, colour"):
+        Mine(**given)

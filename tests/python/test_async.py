@@ -198,6 +198,32 @@ def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monke
         asyncio.run(ask(plex))
 
 
+def test_a_wait_asks_once_until_something_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, submit = [], aio._Threads.submit
+
+    def counted(threads: aio._Threads, run: Any, *, stored: bool) -> Any:
+        calls.append(stored)
+        return submit(threads, run, stored=stored)
+
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            await index.refresh()
+            calls.clear()
+            waits = [asyncio.create_task(index.wait_for(f"/m/New {at}.mkv", timeout=30, every=20)) for at in range(9)]
+            await asyncio.sleep(1.5)
+            assert len(calls) == 9
+            plex.add("Films", "/m/New 3.mkv")
+            await index.refresh(check=True)
+            assert (await waits[3]).title == "New 3"
+            assert len(calls) < 30
+            for wait in waits:
+                wait.cancel()
+
+    monkeypatch.setattr(aio._Threads, "submit", counted)
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
 def test_a_hung_request_holds_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask(plex: FakePlex, name: str, ttl: float) -> None:
         async with aio.open(tmp_path / name, plex.url, plex.token, library_ttl=ttl) as index:

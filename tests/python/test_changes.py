@@ -70,7 +70,9 @@ def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: p
             except StopAsyncIteration:
                 return seen
 
-    monkeypatch.setattr(found, "_selection", SimpleNamespace(request=slow, handle=selection.handle))
+    monkeypatch.setattr(
+        found, "_selection", SimpleNamespace(request=slow, handle=selection.handle, session=selection.session)
+    )
     found._page = {"cursor": None, "more": True}
     found._entries = iter([])
     seen = asyncio.run(read())

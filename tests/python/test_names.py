@@ -147,7 +147,7 @@ def test_a_library_is_a_recipe_for_another_process(
         closer.start()
     for closer in closers:
         closer.join()
-    assert not any(session.is_open for session in index_module._reopened.values())
+    assert not any(session.is_open for session, _ in index_module._reopened.values())
     assert pickle.loads(pickled).match(path)  # noqa: S301
 
 

@@ -379,17 +379,42 @@ def test_an_edit_uses_a_renewed_token(tmp_path: Path) -> None:
             assert movies.match(path).title == title
 
 
-def test_an_edit_by_an_equal_pickle_uses_the_other_s_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_equal_pickle_uses_the_newest_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
-        monkeypatch.setenv("PLEXINDEX_SERVER_URL", plex.url)
-        monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
+
+        def use(library: plexindex.Library, token: str) -> None:
+            plex.token = token
+            assert library.refresh(check=True)
+            assert library.edit_items(["101"], {"label": [token]}).done == ["101"]
+
         with plexindex.open(tmp_path, plex.url, plex.token, user="ann") as index:
-            first, second = pickle.loads(pickle.dumps([index])) + pickle.loads(pickle.dumps([index]))  # noqa: S301
-        with first, second:
-            plex.token = "renewed"
-            first.set_token(plex.token)
-            second.library("Movies").refresh()
-            assert second.library("Movies").edit_items(["101"], {"title": "B"}).done == ["101"]
+            pickled = pickle.dumps(index.library("Movies"))
+        monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
+        first = pickle.loads(pickled)  # noqa: S301
+        use(first, plex.token)
+        monkeypatch.setenv("PLEXINDEX_TOKEN", "rotated")  # as for the next task of a worker
+        second = pickle.loads(pickled)  # noqa: S301
+        use(second, "rotated")
+        first.index.set_token("given")
+        use(second, "given")
+        use(pickle.loads(pickled), "given")  # noqa: S301
+        monkeypatch.delenv("PLEXINDEX_TOKEN")
+        use(pickle.loads(pickled), "given")  # noqa: S301
+        first.index.close()
+        second.index.close()
+
+
+def test_an_edit_whose_answer_is_no_xml_fails(tmp_path: Path) -> None:
+    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
+        movies = index.library("Movies")
+        movies.refresh()
+        session = selection_of(index).session
+        session.plexapi.given = PlexServer(plex.url, plex.token)
+        proxy = requests.Response()
+        proxy.status_code, proxy._content = 200, b"<html><p>Sign in<br></html>"
+        session.plexapi.given._session.get = lambda *_, **__: proxy
+        with pytest.raises(plexindex.ServerUnavailableError, match="edited 0 of 1"):
+            movies.edit_items(["999"], {"label": ["x"]})
 
 
 def test_an_item_is_deleted_and_what_plex_does_else_fails() -> None:

@@ -27,8 +27,8 @@ from ._core import abi as c
 from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Pages, Watch
-from .compare import Comparison
+from .changes import Changes, Pages, Watch
+from .compare import Comparison, Difference
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
 from .item import Item
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from ._core.session import Session
-    from .changes import Changes
-    from .compare import Difference
     from .edits import EditReport
     from .types import PathArg, ProgressArg, SizeArg
 
@@ -65,8 +63,9 @@ _UNTIL_BEGUN = 0.2
 _AT_ONCE = 1000
 # The time at which the call of a thread ends, for the token that it needs.
 _ends_at = threading.local()
-# Seconds between two looks of a wait for a file, and between two tries of an index that cannot tell what changes.
-_BETWEEN_LOOKS = 0.2
+# Seconds between two looks of a wait for a file, if nothing is listed meanwhile, and between two tries of an index that
+# cannot tell what changes.
+_BETWEEN_LOOKS = 0.5
 
 
 class _Threads:
@@ -82,13 +81,14 @@ class _Threads:
         self.bell: _Bell = _Bell(self.session)
         # A hung request does not delay what needs only the store.
         self.store: ThreadPoolExecutor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
+        self.session.executor = self.store
         self.calls: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
         self.tokens: set[Future[Any]] = set()
         """The host's coroutines that return a token now."""
         self.checked: dict[int, float] = {}
         """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
-        self.asked: set[object] = set()
-        """The library, file and size of each wait that asks the server now."""
+        self.asked: dict[object, asyncio.Task[Match | None]] = {}
+        """What asks the server now for a wait, by the library, file and size. Equal waits share it."""
 
     def submit(self, run: Callable[[], Any], *, stored: bool) -> Future[Any]:
         """Begins a call. Raises StoreError if no thread can start."""
@@ -102,6 +102,7 @@ class _Threads:
             raise self.session.closed_error() from None
 
     def shutdown(self) -> None:
+        self.session.executor = None
         self.store.shutdown(wait=False)
         self.calls.shutdown(wait=False)
 
@@ -461,59 +462,68 @@ class AsyncQueries(_Caller):
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
         """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
-        selection, ends = selection_of(self._target), self._ends(progress)
+        selection, ends, bell = selection_of(self._target), self._ends(progress), self._threads.bell
         checked, asked = self._threads.checked, self._threads.asked
         convert.milliseconds("every", every, none=None, zero=None)
         begun, limit, library = monotonic(), convert.timeout_ms(timeout) / 1000, id(selection.handle)
         until = inf if timeout is None or limit < 0 else begun + limit
+        wanted = library, convert.path_bytes(path), size
 
-        async def ask(*, needs: bool) -> Match | None:
-            """Asks the server, if a check is due or the answer ``needs`` it, and no other wait does so, and pauses."""
-            now, pause, answer = monotonic(), min(every, _BETWEEN_LOOKS), None
-            wanted = library, convert.path_bytes(path), size
-            checks = now >= max(begun, checked.get(library, 0)) + every
-            if (checks or needs) and wanted not in asked:
-                asked.add(wanted)
+        async def ask(*, checks: bool) -> Match | None:
+            now = monotonic()
+            if checks:
+                checked[library] = inf
+            given = path, size, query_flags(check=checks)
+            try:
+                return await self._run(  # type: ignore[no-any-return]
+                    ends, selection.match, *given, timeout=max(0, until - now), progress=ends
+                )
+            except TimeoutError:  # also if no thread was free
+                return None
+            except ServerUnavailableError as error:
+                # The store is empty, and the server is unreachable, but the server may return in time.
+                if error.status != c.CONNECT or until - now <= every:
+                    raise
+                return None
+            finally:
                 if checks:
-                    checked[library] = inf
-                given = path, size, query_flags(check=checks)
-                try:
-                    left = max(0, until - now)
-                    answer = await self._run(ends, selection.match, *given, timeout=left, progress=ends)
-                except ServerUnavailableError as error:
-                    # The store is empty, and the server is unreachable, but the server may return in time.
-                    if error.status != c.CONNECT or until - now <= every:
-                        raise
-                    pause = every
-                except TimeoutError:  # no thread was free
-                    pass
-                finally:
-                    asked.discard(wanted)
-                    if checks:
-                        checked[library] = now
-            if not answer:
-                await asyncio.sleep(max(0, min(pause, until - monotonic())))
-            return answer
+                    checked[library] = now
 
+        heard: Future[bool] | None = None
         asking: asyncio.Task[Match | None] | None = None
+        own, has_news = asking, True
         try:
             while True:
-                found = selection.match(path, size, c.QUERY_AT_ONCE)
+                if heard is None or heard.done():
+                    heard = bell.next(asks=True)  # first, so that it tells of a change after the look
+                    rung = asyncio.wrap_future(heard)
+                found, now = selection.match(path, size, c.QUERY_AT_ONCE), monotonic()
                 if found:
                     return found
-                asking = asking or asyncio.ensure_future(ask(needs=found.status == "not_yet"))
-                left = until - monotonic()
-                await asyncio.wait([asking], timeout=min(left, _BETWEEN_LOOKS) if left > 0 else _UNTIL_BEGUN)
-                if asking.done():
-                    answer, asking = asking.result(), None
+                checks = now >= max(begun, checked.get(library, 0)) + every
+                if asking is None and (checks or (has_news and found.status == "not_yet")):
+                    asking, has_news = asked.get(wanted), False
+                    if asking is None:
+                        own = asking = asked[wanted] = asyncio.ensure_future(ask(checks=checks))
+                        asking.add_done_callback(lambda _: asked.pop(wanted))
+                left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN
+                waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                has_news = has_news or (rung.done() and rung.result())
+                if asking is not None and asking.done():
+                    has_news = has_news or asking.cancelled()  # with another wait
+                    answer, asking = None if asking.cancelled() else asking.result(), None
                     if answer or (answer is not None and monotonic() >= until):
                         return answer
-                if left <= 0:
+                if now >= until:
                     break
         finally:
-            if asking is not None:
+            if heard is not None:
+                bell.drop(heard)
+                rung.cancel()  # so that its loop can end
+            if own is not None:
                 ends.stop()
-                asking.cancel()
+                own.cancel()
         try:
             return await self._stored(selection.match, path, size, c.QUERY_OFFLINE)  # type: ignore[no-any-return]
         except NotFetchedError:

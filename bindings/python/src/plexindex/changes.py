@@ -156,13 +156,13 @@ class Changes:
 
     async def __anext__(self) -> Change:
         with importing():
-            from asyncio import to_thread
+            from asyncio import get_running_loop
 
         while True:
             page = self._page
             if (change := self._next_change()) is not None:
                 return change
-            if not await to_thread(self._turn_page, page):
+            if not await get_running_loop().run_in_executor(self._selection.session.executor, self._turn_page, page):
                 raise StopAsyncIteration
 
     def __repr__(self) -> str:

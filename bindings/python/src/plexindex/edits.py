@@ -92,7 +92,7 @@ def edit(
             finally:
                 session.note_items(str(section.key), batch)
     except BaseException as error:
-        is_theirs = type(error).__module__.partition(".")[0] in ("plexapi", "requests")
+        is_theirs = type(error).__module__.partition(".")[0] in ("plexapi", "requests", "xml")
         failed: Any = _failure(error, report, session.recipe.server_url) if is_theirs else error
         failed.report = report
         if isinstance(failed, errors.UnauthorizedError):

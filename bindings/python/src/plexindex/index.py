@@ -28,6 +28,9 @@ class Index(Queries):
     """An open index, which finds the Plex items for files. Its queries are about all libraries; :meth:`library` returns
     one. Any number of threads can use an index at once. Close it with :meth:`close` or ``with``; after that, every
     method raises :class:`ClosedError`. For ``asyncio``, see :mod:`plexindex.aio`.
+
+    You can pickle an index like a :class:`Library`. An unpickled index stays open until you close it, or until the
+    process exits.
     """
 
     __slots__ = ("__weakref__",)
@@ -343,27 +346,35 @@ def open(
     return Index(open_session(dict(locals())))
 
 
-_reopened: dict[str, Session] = {}
+# The sessions of pickles, each with the configured token that it has.
+_reopened: dict[str, tuple[Session, plexindex.types.TokenArg]] = {}
 _reopening = ForkLock()
 
 
 def _open_again(recipe: Recipe) -> Index:
     """Opens a pickled index. Equal pickles share a handle, which stays open until each of their indexes was closed, or
-    until the process exits. Each call of an index that cannot be opened raises the reason.
+    until the process exits, and which gets the configured token, if that has changed. Each call of an index that cannot
+    be opened raises the reason.
     """
-    name = repr((os.getpid(), vars(recipe)))
+    name, url = repr((os.getpid(), vars(recipe))), recipe.server_url
     with _reopening():
-        shared = _reopened[name].share() if name in _reopened else None
-        if shared is None:
-            place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": recipe.server_url, "progress": None}
-            try:
-                url = recipe.server_url
-                place["token"] = configured_token(url, recipe) if recipe.has_token and url is not None else None
-                _reopened[name] = open_session({**recipe.options, **place})
-            except Error as error:
+        session, had = _reopened.get(name, (None, None))
+        shared = session and session.share()
+        try:
+            token = configured_token(url, recipe) if recipe.has_token and url is not None else None
+            if shared is None:
+                place: dict[str, Any] = {"cache_dir": recipe.folder, "server_url": url, "progress": None}
+                session, had = open_session({**recipe.options, **place, "token": token}), token
+                shared = session.share()
+            elif isinstance(token, str) and token != had:
+                Index(shared).set_token(token)
+        except Error as error:
+            token = had
+            if shared is None:
                 # An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait
                 # forever.
                 return Index(Session(recipe.folder, recipe, reason=error))
-            shared = _reopened[name].share()
-    assert shared is not None, "nobody else has the session"
+        assert session is not None, "it was found or opened"
+        assert shared is not None, "nobody else has the session"
+        _reopened[name] = session, token
     return Index(shared)

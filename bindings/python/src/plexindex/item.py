@@ -7,6 +7,7 @@ import plexindex
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_of
+from ._core.record import Field
 from .errors import Error
 from .media import Media, media_of
 
@@ -49,8 +50,8 @@ class Item:
         self._source = source
         self._light: plexindex.LightItem | None = None
 
-    key: str = _known("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
-    rating_key: str = _known("rating_key", "Plex's rating key: an opaque string.")
+    key: Field[str] = _known("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
+    rating_key: Field[str] = _known("rating_key", "Plex's rating key: an opaque string.")
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -58,7 +59,7 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    title: str | None = _known("title", "Title; for an episode, the episode title.")
+    title: Field[str | None] = _known("title", "Title; for an episode, the episode title.")
 
     @property
     def kind(self) -> plexindex.types.Kind:
@@ -68,20 +69,20 @@ class Item:
         kind = self._facts.get("kind")
         return "unknown" if kind in (None, "other") else kind
 
-    year: int | None = _known("year", "Year.")
-    guid: str | None = _known("guid", "Scalar GUID, such as ``plex://movie/…``.")
-    show_title: str | None = _known("show_title", "Title of the show or, for a track or album, the artist.")
-    show_rating_key: str | None = _known("show_rating_key", "Rating key of the show or artist.")
-    show_guid: str | None = _known("show_guid", "Scalar GUID of the show or artist.")
-    season: int | None = _known(
+    year: Field[int | None] = _known("year", "Year.")
+    guid: Field[str | None] = _known("guid", "Scalar GUID, such as ``plex://movie/…``.")
+    show_title: Field[str | None] = _known("show_title", "Title of the show or, for a track or album, the artist.")
+    show_rating_key: Field[str | None] = _known("show_rating_key", "Rating key of the show or artist.")
+    show_guid: Field[str | None] = _known("show_guid", "Scalar GUID of the show or artist.")
+    season: Field[int | None] = _known(
         "season",
         """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
     episodes below the folder, if the server does not report the season's key.
     """,
     )
-    episode: int | None = _known("episode", "Number of the episode or track.")
-    library_title: str | None = _known("library", "Title of the item's library.")
-    section: str | None = _known("section", "Section id of the item's library.")
+    episode: Field[int | None] = _known("episode", "Number of the episode or track.")
+    library_title: Field[str | None] = _known("library", "Title of the item's library.")
+    section: Field[str | None] = _known("section", "Section id of the item's library.")
 
     @property
     def trashed(self) -> bool:
@@ -127,11 +128,11 @@ class Item:
         """External IDs, such as ``imdb://tt1254207``."""
         return tuple(self._listed().get("guids") or ())
 
-    season_key: str | None = _listed("season_rating_key", "Rating key of the season or album.")
-    season_title: str | None = _listed("season_title", "Title of the season or album.")
-    season_guid: str | None = _listed("season_guid", "GUID of the season or album.")
-    edition: str | None = _listed("edition", "Title of the edition.")
-    added_at: int | None = _listed("added_at", "When Plex added the item, in Unix seconds.")
+    season_key: Field[str | None] = _listed("season_rating_key", "Rating key of the season or album.")
+    season_title: Field[str | None] = _listed("season_title", "Title of the season or album.")
+    season_guid: Field[str | None] = _listed("season_guid", "GUID of the season or album.")
+    edition: Field[str | None] = _listed("edition", "Title of the edition.")
+    added_at: Field[int | None] = _listed("added_at", "When Plex added the item, in Unix seconds.")
 
     @property
     def duration(self) -> float | None:

@@ -13,6 +13,7 @@ import plexindex
 from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from ._core.record import Field
 from .errors import Error, NoMatchError, error_for
 from .item import Item
 from .media import MatchedFile, file_of, matched_file
@@ -55,9 +56,9 @@ _CANDIDATES, _MESSAGE = c.ANSWER["candidates"], c.ANSWER["message"]
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item, with high confidence.
 
-    :attr:`sure` is this item, and ``key``, ``title`` and the other fields of an :class:`Item` are its own; otherwise
-    they are None. :attr:`likely` is a single item with low confidence. Without a single item, :attr:`reason` and
-    :attr:`message` say why, and :attr:`candidates` lists the items that match equally well, best first.
+    :attr:`sure` is this item, and ``key``, ``rating_key``, ``title``, ``kind``, ``path`` and ``light`` are its own;
+    otherwise they are None. :attr:`likely` is a single item with low confidence. Without a single item, :attr:`reason`
+    and :attr:`message` say why, and :attr:`candidates` lists the items that match equally well, best first.
 
     Two matches are equal if all fields except the asked path, the file and the age are equal. Matches can be pickled,
     and can be keys of a dict.
@@ -91,7 +92,7 @@ class Match:
             facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
         return facts["candidates"]  # type: ignore[no-any-return]
 
-    status: plexindex.types.Status = _fact(
+    status: Field[plexindex.types.Status] = _fact(
         "status",
         """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
     (the server sent nothing before the timeout). In a batch, also the name of an error.
@@ -101,17 +102,17 @@ class Match:
     a timeout then raises TimeoutError.
     """,
     )
-    match_kind: plexindex.types.MatchKind | None = _fact(
+    match_kind: Field[plexindex.types.MatchKind | None] = _fact(
         "match_kind",
         """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches.""",
     )
-    confidence: plexindex.types.Confidence | None = _fact(
+    confidence: Field[plexindex.types.Confidence | None] = _fact(
         "confidence",
         """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
     should verify the item, or choose among the candidates. None means that there is no item.
     """,
     )
-    reason: plexindex.types.Reason | None = _fact(
+    reason: Field[plexindex.types.Reason | None] = _fact(
         "reason",
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
@@ -132,7 +133,7 @@ class Match:
         """:attr:`reason` as a sentence for people, or an empty string."""
         return self._read().get("message") or ""
 
-    stale: bool = _fact(
+    stale: Field[bool] = _fact(
         "stale", "Whether the listing had expired, and plexindex did not ask the server or got no response."
     )
 
@@ -201,7 +202,7 @@ class Match:
         """
         return [Item(facts, self._source) for facts in self._items()]
 
-    candidates_total: int = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
+    candidates_total: Field[int] = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
 
     @property
     def error(self) -> Error | None:
@@ -211,18 +212,20 @@ class Match:
             return None
         return error_for(status, self.message)
 
-    key: str | None = _of_item("key", "The item's key, ``/library/metadata/<rating key>``.")
-    rating_key: str | None = _of_item("rating_key", "The item's rating key: an opaque string.")
-    ratingKey: int | str | None = _of_item(  # noqa: N815 - plexapi's name
+    key: Field[str | None] = _of_item("key", "The item's key, ``/library/metadata/<rating key>``.")
+    rating_key: Field[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
+    ratingKey: Field[int | str | None] = _of_item(  # noqa: N815 - plexapi's name
         "ratingKey", "The item's rating key as in plexapi: an int if the key is a number."
     )
-    title: str | None = _of_item("title", "The item's title; for an episode, the episode title.")
-    kind: plexindex.types.Kind | None = _of_item(
+    title: Field[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
+    kind: Field[plexindex.types.Kind | None] = _of_item(
         "kind",
         """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``.""",
     )
-    path: str | None = _of_item("path", "The listed path that matched, in the server's spelling.")
-    light: plexindex.LightItem | None = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
+    path: Field[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
+    light: Field[plexindex.LightItem | None] = _of_item(
+        "light", "The item with plexapi's attributes, see :attr:`Item.light`."
+    )
 
     @property
     def file(self) -> MatchedFile | None:
@@ -298,13 +301,13 @@ class FolderMatch(Match):
 
     __slots__ = ()
 
-    items: int = _fact(
+    items: Field[int] = _fact(
         "items",
         """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
     plexindex has searched a never-fetched library for only one file.
     """,
     )
-    files: int = _fact("files", "Number of listed files below the folder; 0 in the same cases as :attr:`items`.")
+    files: Field[int] = _fact("files", "Number of listed files below the folder; 0 in the same cases as :attr:`items`.")
 
     def _value(self) -> dict[str, object]:
         value = super()._value()
@@ -384,7 +387,7 @@ class Matches(Sequence["Match"]):
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Matches) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: None = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[object, ...]:
         return Matches, (self._block, None, self._paths)

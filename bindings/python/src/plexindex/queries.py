@@ -348,7 +348,7 @@ class Queries:
     ) -> plexindex.Comparison:
         """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
-        The result yields each :class:`Difference` during the walk; ``async for`` walks on a background thread. Unless
+        The result yields each :class:`Difference` during the walk. Unless
         ``offline``, plexindex first asks the server for changes, with one request, and requests items of missing
         files, which may have been renamed: 100 per request, at most 256. For one library, other libraries' folders are
         skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports files

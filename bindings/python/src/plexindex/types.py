@@ -59,7 +59,7 @@ NoSizeArg = Optional[Literal[False]]
 KeyArg = Union[str, int, HasRatingKey, Show, Season]
 """An item's key or rating key, or a plexindex or plexapi item, a show or a season."""
 FieldArg = Union[str, int, float, Iterable[str], None]
-"""A field's new value: :meth:`plexindex.Queries.edit_items`."""
+"""A field's new value: :meth:`plexindex.Library.edit_items`."""
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
 Status = Union[MatchStatus, ErrorKind, Literal["null_pointer", "buffer_too_small", "panic", "unknown"]]

@@ -98,7 +98,7 @@ def _report(error: Exception) -> int:
             return codes.PIPE_CLOSED
         text = f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}"
     elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "rich":
-        text = "the command needs the package rich: pip install rich"
+        text = "the command needs the package rich, as in plexindex[cli]: pip install rich"
     elif not isinstance(error, ImportError):
         import traceback
 

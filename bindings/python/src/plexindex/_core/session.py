@@ -132,6 +132,8 @@ class Session:
         self._renewal: Renewal | None = None
         self.plexapi: PlexApi = PlexApi()
         self._identifier: str | None = None
+        self.executor: Any = None
+        """The threads of an index for ``asyncio`` that read the store."""
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
