@@ -23,7 +23,7 @@ class Renewal:
         self.count: int = 0
         """How often the library has asked for a token."""
         self.user: Any = partial(len)
-        """The `user` of the callback ``call``."""
+        """The `user` of the callback ``call``. C keeps this object, so a new generator is put into it."""
         self.begin()
         # In a forked child, a generator that is inside the host's callable on another thread would never end.
         begin_in_child(self)

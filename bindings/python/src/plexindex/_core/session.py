@@ -175,19 +175,13 @@ class Session:
             if not self._wait_for_calls() or not self.handle:  # or a signal handler has closed it meanwhile
                 return
             # No fast lookup is running, because this thread has the interpreter's lock.
-            first, closed = self._first, [self.handle, *self._handles.values()]
+            value, first = self.handle.value, self._first
+            for handle in (self.handle, *self._handles.values()):
+                handle.value = None
             if first is not None:
                 first._sharing.discard(id(self))
-            is_last = first is None or not first._sharing
-            if first is not None and is_last:
-                first.is_open = False
-                closed.append(first.handle)
-                if not first._wait_for_calls():  # of the thread that listens
-                    return
-            value = self.handle.value
-            for handle in closed:
-                handle.value = None
-            if not is_last:
+                if not first._sharing:
+                    first.close()
                 return
             with take() as call, call.lock:
                 call.session = self
