@@ -53,6 +53,8 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
 def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the step turns the page all the same."""
     found = index.changes(full=True)
+    threads = plexindex.aio._Threads(found._selection.session)
+    steps = plexindex.aio.AsyncChanges(found, threads)
     selection, pages = found._selection, []
 
     def slow(*arguments: Any, **options: Any) -> Any:
@@ -64,15 +66,13 @@ def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: p
         seen = []
         while True:
             try:
-                seen.append((await asyncio.wait_for(found.__anext__(), 0.01)).path)
+                seen.append((await asyncio.wait_for(steps.__anext__(), 0.01)).path)
             except asyncio.TimeoutError:
                 continue
             except StopAsyncIteration:
                 return seen
 
-    monkeypatch.setattr(
-        found, "_selection", SimpleNamespace(request=slow, handle=selection.handle, session=selection.session)
-    )
+    monkeypatch.setattr(found, "_selection", SimpleNamespace(request=slow, handle=selection.handle))
     found._page = {"cursor": None, "more": True}
     found._entries = iter([])
     seen = asyncio.run(read())
@@ -162,19 +162,19 @@ def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
         added = iter([NEW, "/media/films/Newer (2003).mkv"])
         read: list[list[list[str | None]]] = []
 
-        def handle(page: plexindex.Changes) -> None:
-            read[-1].append([change.path for change in page])
+        def handle(paths: list[str | None]) -> None:
+            read[-1].append(paths)
             if len(read[-1]) == 1:
                 until(lambda: plex._listeners)
                 plex.add("Films", next(added))
 
         async def watch() -> None:
             async for page in plexindex.aio.AsyncIndex(index).watch(timeout=8):
-                handle(page)
+                handle([change.path async for change in page])
 
         read.append([])
         for page in index.watch(timeout=8):
-            handle(page)
+            handle([change.path for change in page])
         read.append([])
         asyncio.run(watch())
         # The first, the change and the last: seconds pass between them.

@@ -8,9 +8,11 @@ import pickle
 import socket
 import struct
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ import requests
 from plexapi.exceptions import NotFound
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
+from plexindex._core import abi as c
 from plexindex._core.selection import selection_of
+from plexindex.library import Library
 from plexindex.testing import FakePlex
 from real_client import *  # noqa: F403
 from real_client import RealClientServer
@@ -402,6 +406,37 @@ def test_an_equal_pickle_uses_the_newest_token(tmp_path: Path, monkeypatch: pyte
         use(pickle.loads(pickled), "given")  # noqa: S301
         first.index.close()
         second.index.close()
+
+
+def test_an_edit_sends_the_token_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["X-Plex-Token"])
+            self.send_response(302)
+            self.send_header("Location", f"{url}/elsewhere")
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other, FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
+        url = f"http://127.0.0.1:{other.server_port}"
+        threading.Thread(target=other.serve_forever).start()
+        try:
+            monkeypatch.setenv("http_proxy", url)
+            with plexindex.open(tmp_path, plex.url, plex.token) as index:
+                index.refresh()
+                assert index.library("Movies").edit_items(["101"], {"title": "B"}).done == ["101"]
+            assert not seen
+            with plexindex.open(tmp_path, url, plex.token, user="ann") as index:
+                movies = Library(index, selection_of(index).select(c.SELECT_SECTION, "1"))
+                monkeypatch.setattr(
+                    type(movies._selection), "request", lambda *_, **__: {"libraries": [{"section": "1"}]}
+                )
+                with pytest.raises(plexindex.NotPlexError, match="redirects"):
+                    movies.edit_items(["101"], {"title": "B"})
+            assert len(seen) == 1
+        finally:
+            other.shutdown()
 
 
 def test_an_edit_whose_answer_is_no_xml_fails(tmp_path: Path) -> None:

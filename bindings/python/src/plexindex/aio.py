@@ -1,7 +1,7 @@
 """The same index for ``asyncio``.
 
 :func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
-32 threads, and those that send no request on 4 others. Waits look at the store, and use a thread only to ask the
+32 threads, and those that send no request on 32 others. Waits look at the store, and use a thread only to ask the
 server. If you cancel a task, its call ends: a fetch ends within about 0.2 s, the index keeps the fetched part, and the
 next call resumes it. A call that only writes to the store runs to its end. ``progress`` runs on the call's thread.
 """
@@ -27,7 +27,7 @@ from ._core import abi as c
 from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Changes, Pages, Watch
+from .changes import Change, Changes, Pages, Watch
 from .compare import Comparison, Difference
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = [
-    "AsyncComparison", "AsyncIndex", "AsyncLibrary", "AsyncQueries", "AsyncShared", "AsyncTable", "AsyncWatch",
-    "Opening", "open",
+    "AsyncChanges", "AsyncComparison", "AsyncIndex", "AsyncLibrary", "AsyncQueries", "AsyncShared", "AsyncTable",
+    "AsyncWatch", "Opening", "open",
 ]  # fmt: skip
 
 # Maximum number of threads of an index, and of those for calls that send no request.
-_THREADS, _STORE_THREADS = 32, 4
+_THREADS = 32
 # Minimum number of seconds in which a free thread begins a call.
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
@@ -80,8 +80,7 @@ class _Threads:
         """Has no thread, and no call."""
         self.bell: _Bell = _Bell(self.session)
         # A hung request does not delay what needs only the store.
-        self.store: ThreadPoolExecutor = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="plexindex-store")
-        self.session.executor = self.store
+        self.store: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex-store")
         self.calls: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
         self.tokens: set[Future[Any]] = set()
         """The host's coroutines that return a token now."""
@@ -102,7 +101,6 @@ class _Threads:
             raise self.session.closed_error() from None
 
     def shutdown(self) -> None:
-        self.session.executor = None
         self.store.shutdown(wait=False)
         self.calls.shutdown(wait=False)
 
@@ -111,14 +109,13 @@ class _Bell:
     """The thread that tells an index's watches of changes. It sends no request, so nothing delays it."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[bool], bool]()
+        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[None], bool]()
         self._sleep, self._is_running = Stoppable(None), False
+        self._cursor: str | None = None
 
-    def next(self, *, asks: bool) -> Future[bool]:
-        """Returns what gets a result when something has changed: whether the watch is to ask the server. ``asks``: also
-        when a listing has expired or an event has arrived.
-        """
-        future: Future[bool] = Future()
+    def next(self, *, asks: bool) -> Future[None]:
+        """Returns what gets a result when something has changed and, if it ``asks``, when the server must be asked."""
+        future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
         with self._lock:
             if not self._is_running:
@@ -129,7 +126,7 @@ class _Bell:
             self._wake()
         return future
 
-    def drop(self, future: Future[bool]) -> None:
+    def drop(self, future: Future[None]) -> None:
         """Forgets a watch. Without any, the thread ends."""
         with self._lock:
             is_last = self._waits.pop(future, None) is not None and not self._waits
@@ -142,30 +139,30 @@ class _Bell:
             self._session.ask(self._session.native.wake_waiting)
 
     def _run(self) -> None:
-        request, cursor = self._session.request, None
+        request = self._session.request
         while True:
             with self._lock:
                 self._sleep.stopped = False
                 self._is_running = bool(self._waits)
                 if not self._waits:
                     return
-                given = {"cursor": cursor, "offline": not any(self._waits.values())}
+                given = {"cursor": self._cursor, "offline": not any(self._waits.values())}
             try:
-                if cursor and not request("changes.wait", inf, self._sleep, **given)["ready"]:
+                if self._cursor and not request("changes.wait", inf, self._sleep, **given)["ready"]:
                     continue
                 # The cursor is from before the turns that follow. What changed before the first one is unknown.
-                is_due, cursor = cursor is not None, request("changes.list", limit=1)["cursor"]
+                self._cursor = request("changes.list", limit=1)["cursor"]
             except AbortedError:
                 continue
             except BaseException as error:
-                is_due, cursor = True, None
+                self._cursor = None
                 if not isinstance(error, Error) or isinstance(error, (ClosedError, StoreError)):
                     self._tell(Future.set_exception, error)
                     continue
                 sleep(_BETWEEN_LOOKS)  # such as a feed that begins anew
-            self._tell(Future.set_result, is_due)
+            self._tell(Future.set_result, None)
 
-    def _tell(self, tell: Callable[[Future[bool], Any], None], what: object) -> None:
+    def _tell(self, tell: Callable[[Future[None], Any], None], what: object) -> None:
         with self._lock:
             waits, self._waits = self._waits, {}
         for wait in waits:
@@ -362,6 +359,45 @@ def _made(
     return give(lambda self, *given, **options: kind(method(self._target, *given, **options), self._threads))
 
 
+class AsyncChanges(_Caller):
+    """As :class:`plexindex.Changes`, for ``async for``."""
+
+    __slots__ = ()
+    _target: Changes
+
+    @property
+    def cursor(self) -> str | None:
+        """As :attr:`plexindex.Changes.cursor`."""
+        return self._target.cursor
+
+    @property
+    def error(self) -> Error | None:
+        """As :attr:`plexindex.Changes.error`."""
+        return self._target.error
+
+    @property
+    def stale(self) -> bool:
+        """As :attr:`plexindex.Changes.stale`."""
+        return self._target.stale
+
+    @property
+    def age(self) -> float | None:
+        """As :attr:`plexindex.Changes.age`."""
+        return self._target.age
+
+    def __aiter__(self) -> AsyncChanges:
+        return self
+
+    async def __anext__(self) -> Change:
+        changes = self._target
+        while True:
+            page = changes._page
+            if (change := changes._next_change()) is not None:
+                return change
+            if not await self._stored(changes._turn_page, page):
+                raise StopAsyncIteration
+
+
 class AsyncWatch(_Caller):
     """As :class:`plexindex.Watch`, for ``async for`` and ``async with``."""
 
@@ -378,24 +414,24 @@ class AsyncWatch(_Caller):
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def __aiter__(self) -> AsyncIterator[Changes]:
+    async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
         ends, bell = self._ends(self._target._progress), self._threads.bell
         pages, is_due = Pages(self._target, ends), True
         try:
             while not pages.is_over:
                 heard = bell.next(asks=not pages.offline)  # first, so that it tells of a change after the turn
-                rung: asyncio.Future[bool] | None = None
+                rung: asyncio.Future[None] | None = None
                 try:
                     if is_due and pages.may_ask:
                         await self._run(ends, pages.ask, timeout=pages.left)
                     page = await self._stored(pages.turn)
                     if page is not None:
-                        yield page
+                        yield AsyncChanges(page, self._threads)
                         await asyncio.sleep(pages.pause)
                     left = 0.0 if pages.is_over else max(0.0, pages.at - monotonic())
                     rung = asyncio.wrap_future(heard)
                     await asyncio.wait([rung], timeout=None if left > threading.TIMEOUT_MAX else left)
-                    is_due = rung.done() and rung.result()
+                    is_due = rung.done() and rung.result() is None
                 finally:
                     bell.drop(heard)
                     if rung is not None:
@@ -489,7 +525,7 @@ class AsyncQueries(_Caller):
                 if checks:
                     checked[library] = now
 
-        heard: Future[bool] | None = None
+        heard: Future[None] | None = None
         asking: asyncio.Task[Match | None] | None = None
         own, has_news = asking, True
         try:
@@ -509,7 +545,7 @@ class AsyncQueries(_Caller):
                 left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN
                 waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                has_news = has_news or (rung.done() and rung.result())
+                has_news = has_news or (rung.done() and rung.result() is None)
                 if asking is not None and asking.done():
                     has_news = has_news or asking.cancelled()  # with another wait
                     answer, asking = None if asking.cancelled() else asking.result(), None
@@ -534,7 +570,13 @@ class AsyncQueries(_Caller):
     match_guid = _coroutine(Queries.match_guid)
     search_title = _coroutine(Queries.search_title)
     refresh = _coroutine(Queries.refresh)
-    changes = _coroutine(Queries.changes)
+
+    @_typed_as(Queries.changes, AsyncChanges)
+    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
+        """As :meth:`plexindex.Queries.changes`."""
+        found = await self._cancellable(self._target.changes, *arguments, **options)
+        return AsyncChanges(found, self._threads)
+
     items = _items(Queries.items)
     items_below = _items(Queries.items_below)
     item_facts = _coroutine(Queries.item_facts)

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Iterator, convert, importing
+from ._core import TYPE_CHECKING, Iterator, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
@@ -81,10 +81,10 @@ class Change(Record):
 
 
 class Changes:
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first, also for ``async for``.
-    :meth:`Queries.changes` returns this object.
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
+    object.
 
-    plexindex reads a page at a time while you iterate, with ``async for`` on a thread. Store :attr:`cursor` after you
+    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you
     have handled the changes: a reader that resumes there misses no change, and sees at most the last page again.
     """
 
@@ -151,20 +151,6 @@ class Changes:
             if not self._turn_page(page):
                 raise StopIteration
 
-    def __aiter__(self) -> Changes:
-        return self
-
-    async def __anext__(self) -> Change:
-        with importing():
-            from asyncio import get_running_loop
-
-        while True:
-            page = self._page
-            if (change := self._next_change()) is not None:
-                return change
-            if not await get_running_loop().run_in_executor(self._selection.session.executor, self._turn_page, page):
-                raise StopAsyncIteration
-
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
 
@@ -208,12 +194,6 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def __del__(self) -> None:
-        try:
-            self.stop()
-        except Exception:  # its arguments were wrong, or the process ends
-            pass
 
     def __repr__(self) -> str:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"

@@ -121,11 +121,14 @@ def _section(session: Session, section: str) -> Any:
     if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
             raise errors.OfflineError("cannot edit items: the index is offline, or has no server_url")
+        # plexindex sends the token only to the server: by no proxy, and to where no redirect leads.
         connection = theirs.server.requests.Session()
+        connection.trust_env, connection.max_redirects = False, 0
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
         known.renewals = session.renewals
         token = known.token() if callable(known.token) else known.token
-        plex = known.made = theirs.server.PlexServer(recipe.server_url, token, connection)
+        limits = recipe.options["connect_timeout"], recipe.options["read_timeout"]
+        plex = known.made = theirs.server.PlexServer(recipe.server_url, token, connection, limits)
     # plexapi needs only the id, so that it sends no request for the section.
     return theirs.library.LibrarySection(plex, Element("Directory", key=section))
 
@@ -174,6 +177,8 @@ def _failure(error: BaseException, report: EditReport, server_url: str | None) -
     kind: type[Error] = errors.ServerUnavailableError
     if isinstance(error, connection.SSLError):
         kind, text = errors.NotPlexError, f"the certificate of {server_url} is invalid ({name}): set ca_file"
+    elif isinstance(error, connection.TooManyRedirects):
+        kind, text = errors.NotPlexError, f"{server_url} redirects the request, which plexindex does not follow"
     elif isinstance(error, connection.RequestException):
         # The original text names objects of Python, and can be long.
         kind = errors.TimeoutError if isinstance(error, connection.Timeout) else kind

@@ -144,6 +144,7 @@ class Index(Queries):
 
         ``limit``: the table's maximum size in bytes; an entry has its name, its value and 64 bytes. Beyond it, each
         change through this object removes the table's oldest entries, but none that the change stored. None: no limit.
+        An open index can use 10,000 names.
 
         >>> index.table("notes")["a"] = b"1"
         >>> index.table("notes")["a"]

@@ -78,7 +78,7 @@ class Facts:
 
 class Library(Facts, Queries):
     """One library in an index. :meth:`Index.library` and :meth:`Index.libraries` return this object, which any thread
-    can use. Libraries are equal if the index, or its pickle, and what selects the library are equal.
+    can use. Libraries are equal if what selects them, and their open index, are equal; equal pickles share an index.
 
     The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
     the library opens the same folder with the same options. The pickle contains no token, so the process reads the
@@ -195,9 +195,9 @@ class Library(Facts, Queries):
         ``report`` lists the edited items. The first lookup of an edited item requests the item once. Shows, seasons,
         artists and albums can be edited, too, and items show their new titles after a full refresh.
 
-        plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. Each waits as long as
-        plexapi's timeout, and ``timeout`` is checked between them. An index that does not come from
-        :func:`plexindex.from_server` first sends one request more.
+        plexapi sends the requests, by its batch edits; without plexapi, raises ImportError. ``timeout`` is checked
+        between them; each has the index's own time limits or, after :func:`plexindex.from_server`, plexapi's. An index
+        from :func:`plexindex.open` first sends one request more.
 
         >>> movies.edit_items([item], {"label": ["seen"]}).done
         ['101']

@@ -138,29 +138,31 @@ def find(
     def first(name: str) -> Setting:
         return next((one[name] for one in sources if one.get(name, NOTHING).value is not None), NOTHING)
 
-    server = NOTHING, NOTHING, given.get("user", NOTHING)
+    url, token, user = NOTHING, NOTHING, given.get("user", NOTHING)
     if use_server:
         sources = [{**one, "token": _token_of(one)} for one in sources]
-        server = _choose_server(sources)
+        url, token, user = _choose_server(sources)
     folder = first("cache_dir")
     if not folder.value:
         folder = Setting(default_folder(), "the default")
     in_variable = environment["mappings"]
     return Configuration(
-        *server,
-        _parse(os.path.expanduser, folder),
-        _parse(parse_size, first("size_limit")),
-        _parse(os.path.expanduser, first("database")),
-        first("shared") if use_server else NOTHING,
-        _parse(_parse_switch, first("shared_durable")),
-        [
+        server_url=url,
+        token=token,
+        user=user,
+        cache_dir=_parse(os.path.expanduser, folder),
+        size_limit=_parse(parse_size, first("size_limit")),
+        database=_parse(os.path.expanduser, first("database")),
+        shared=first("shared") if use_server else NOTHING,
+        shared_durable=_parse(_parse_switch, first("shared_durable")),
+        mappings=[
             *mappings,
             *_parse_mappings(own.get("mappings", {}), f"mappings of server {server_name} in {path}"),
             *_parse_mappings((in_variable.value or "").replace(";", "\n").splitlines(), in_variable.source),
             *_parse_mappings(file.get("mappings", {}), f"mappings in {path}"),
         ],
-        path,
-        server_name,
+        file=path,
+        server=server_name,
     )
 
 

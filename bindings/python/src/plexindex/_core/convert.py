@@ -219,7 +219,7 @@ def file_size(size: SizeArg) -> tuple[int, int]:
     if size is True or not isinstance(size, int):
         raise TypeError(f"size must be a number of bytes, None or False, not {size!r}")
     if not 0 <= size < 1 << 64:
-        raise invalid("size", f"invalid size ({size}): must be 0 bytes or more")
+        raise invalid("size", f"invalid size ({size}): must be from 0 to {(1 << 64) - 1} bytes")
     return (0, size) if size else (c.QUERY_NO_SIZE, 0)
 
 

@@ -10,7 +10,7 @@ from time import sleep
 from warnings import warn
 
 from ..errors import ClosedError, Error, InvalidArgumentError, StoreError
-from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, start_new_thread
+from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, ref, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
 from .native import load
@@ -72,8 +72,8 @@ class Listening(ForkLock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.watches = set[int]()
-        """Their ids. A watch that is dropped ends itself."""
+        self.watches: dict[ref[Any], None] = {}
+        """References to them, because a watch that is dropped ends."""
         self.process = 0
         """The process whose thread passes on what they log; 0 without a thread."""
 
@@ -132,8 +132,6 @@ class Session:
         self._renewal: Renewal | None = None
         self.plexapi: PlexApi = PlexApi()
         self._identifier: str | None = None
-        self.executor: Any = None
-        """The threads of an index for ``asyncio`` that read the store."""
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
@@ -312,12 +310,12 @@ class Session:
         listening = self._listening
         with listening():
             self.request("watch.start")
-            listening.watches.add(id(watch))
+            listening.watches[ref(watch, listening.watches.pop)] = None
             if listening.process != os.getpid():
                 try:
                     start_new_thread(self._listen, ())
                 except RuntimeError as error:
-                    listening.watches.discard(id(watch))
+                    self.end_listening(watch)
                     self.request("watch.stop")
                     raise StoreError(f"cannot start a thread: {error}") from error
                 listening.process = os.getpid()
@@ -326,7 +324,10 @@ class Session:
         """Passes what the watches log to ``logging`` while the host makes no calls. Without one, stops listening."""
         listening = self._listening
         while self.origin.is_open and not is_ending():
-            self.drain_log()
+            try:
+                self.drain_log()
+            except Exception:  # of a filter or a handler: the host's next call meets it, too
+                pass
             sleep(_BETWEEN_DRAINS)
             with listening():
                 if not listening.watches:
@@ -338,8 +339,8 @@ class Session:
                     return
 
     def end_listening(self, watch: object) -> None:
-        """Ends a watch. Does nothing if it does not listen. Takes no lock, because a finalizer calls this."""
-        self._listening.watches.discard(id(watch))
+        """Ends a watch. Does nothing if it does not listen."""
+        self._listening.watches.pop(ref(watch), None)
 
     @property
     def origin(self) -> Session:
@@ -348,7 +349,7 @@ class Session:
 
     def listens(self, watch: object) -> bool:
         """Returns whether a watch listens."""
-        return id(watch) in self._listening.watches
+        return ref(watch) in self._listening.watches
 
     def stats(self) -> dict[str, Any]:
         """Returns the counts, and the times in seconds."""
