@@ -129,7 +129,9 @@ def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
     except (TypeError, UnicodeEncodeError):
-        return b"".join([raw + b"\0" for raw in check_paths(paths, hidden)])
+        if {*map(type, paths)} != {bytes}:
+            return b"".join([raw + b"\0" for raw in check_paths(paths, hidden)])
+        block = b"\0".join([*paths, b""])  # type: ignore[list-item]
     if not all(paths):
         check_paths(paths, hidden)
     return block
