@@ -380,9 +380,12 @@ def test_files_that_differ_only_in_case(index: plexindex.Index, tree: Tree) -> N
         pytest.skip("this disk does not tell such files apart")
     # A listed file in another spelling is in Plex, unless both spellings exist.
     gamma.parent.rename(gamma.parent.with_name(gamma.parent.name.upper()))
-    beside = make(tree.films / "BETA (2002)" / "Beta (2002).mkv")
-    assert lines_of(index, tree.films) == sorted([not_in_plex(twin), not_in_plex(beside)])
-    beside.unlink()
+    beside = [make(tree.films / "BETA (2002)" / "Beta (2002).mkv")]
+    for folder in (beside[0].parent, tree.listed[1].parent):  # so many files that they are looked up in two batches
+        beside += [make(folder / f"{number}.mkv") for number in range(1024)]
+    assert lines_of(index, tree.films) == sorted(map(not_in_plex, (twin, *beside)))
+    for path in beside:
+        path.unlink()
     tree.add(film(twin))
     assert lines_of(index, tree.films) == []
     twin.unlink()

@@ -284,6 +284,16 @@ def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
     assert "other/here/a.mkv" in Seen(tmp_path, films, tmp_path / "other").media
 
 
+def test_names_that_are_one_to_the_index(tmp_path: Path) -> None:
+    twins = [make(tmp_path / name) for name in ("A/x/y.mkv", "a/z.mkv", "b/\u00e9.mkv", "b/e\u0301.mkv")]
+    if len(os.listdir(tmp_path)) < 3:
+        pytest.skip("this disk does not tell such names apart")
+    make(tmp_path / "b" / "x.mkv")
+    for scope in (scope_of(tmp_path), scope_of(*(tmp_path / name for name in "Aab"))):
+        found = [one for one in walk(scope, os.fsencode(tmp_path)) if isinstance(one, Place)]
+        assert sorted(os.fsdecode(one.path) for one in found if one.is_twin) == sorted(map(str, twins))
+
+
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     path = make(tmp_path / "x.mkv")
     seen = Seen(path, tmp_path)

@@ -113,11 +113,12 @@ class Comparison:
         self._offline, self._timeout, self._until = offline, timeout, float("inf")
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
-        # The empty locations; the folders and links that could not be read; the items of missing files by the forms and
-        # by the paths; the missing files that exist under another name, with this file; and the listed paths of the
-        # items that a new file may be.
+        # The empty locations; the folders and links that could not be read; the keys of missing files' items, and the
+        # items by the forms and by the paths; the missing files that exist under another name, with this file; and the
+        # listed paths of the items that a new file may be.
         self._empty: list[Difference] = []
         self._unreadable: set[bytes] = set()
+        self._gone_keys: set[str] = set()
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
         self._candidates: dict[str, set[str | None]] = {}
@@ -208,16 +209,18 @@ class Comparison:
             self._paired.clear()
             self._know_missing(listed)
             self._counts["files"] -= len(again)
-            new = list(self._looked_up([Place(path, self._scope.innermost(path)) for path in sorted(again)]))
+            places = [Place(path, self._scope.innermost(path), is_twin=True) for path in sorted(again)]
+            new = list(self._looked_up(places))
         listed = [one for one in listed if one.reason != "gone" or one.path not in self._paired]
         yield from self._renamed(new, [one for one in listed if one.reason == "gone"])
         yield from listed
 
     def _know_missing(self, listed: Iterable[Difference]) -> None:
-        """Keeps the items of missing files by the forms of their paths."""
-        self._gone = {}
+        """Keeps the items of missing files."""
+        self._gone, self._gone_keys = {}, set()
         for one in listed:
             if one.reason == "gone" and one.item:
+                self._gone_keys.add(one.item.key)
                 self._gone.setdefault(without_replaced(os.fsencode(one.path)), {})[one.path] = one.item
 
     # The folders and the listings
@@ -371,28 +374,20 @@ class Comparison:
         for one in walk(self._scope, folder):
             if self._stop.stopped:
                 raise AbortedError("the comparison was stopped")
-            if not isinstance(one, Place):
-                if one.reason == "unreadable" or not is_outside:
-                    yield one
-                continue
-            # Names that are one to the index are in one folder, whose files stay together.
-            is_enough = len(files) >= _FILES_AT_ONCE and not is_outside
-            if is_enough and os.path.dirname(one.path) != os.path.dirname(files[-1].path):
+            if isinstance(one, Place):
+                files.append(one)
+            elif one.reason == "unreadable" or not is_outside:
+                yield one
+            if len(files) >= _FILES_AT_ONCE and not is_outside:
                 yield from self._looked_up(files)
                 files = []
-            files.append(one)
         yield from self._nothing_fits(folder, files) if is_outside else self._looked_up(files)
 
     def _looked_up(self, files: list[Place]) -> Iterator[Difference]:
         """Yields the differences for files on the disk that are not listed as a single item. Counts the files."""
         keys = self._library.lookup_keys([file.path for file in files])
-        # Two names in a folder can be one to the index, so that one of them is the item's. A missing file can be on the
-        # disk in another spelling: of case, or as a Mac's disk composes characters.
-        counts, gone = Counter(keys), self._gone
-        unsure = [
-            file for file, key in zip(files, keys)
-            if key is None or counts[key] > 1 or (gone and without_replaced(file.path) in gone)
-        ]  # fmt: skip
+        # A missing file can be on the disk in another spelling: of case, or as a Mac's disk composes characters.
+        unsure = [file for file, key in zip(files, keys) if key is None or file.is_twin or key in self._gone_keys]
         self._counts["files"] += len(files)
         unlisted: list[tuple[Place, Match]] = []
         for file, answer in zip(unsure, self._library.match_paths([file.path for file in unsure], offline=True)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 # Errors that prove that a file is missing, unlike, for example, a missing permission or a dead mount.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -80,6 +81,14 @@ def are_two_files(one: bytes, other: bytes) -> bool:
         return not os.path.samestat(os.lstat(native(one)), os.lstat(native(other)))
     except (OSError, ValueError):
         return False
+
+
+def twins(names: Collection[bytes]) -> Collection[bytes]:
+    """Returns those of a folder's names that the index treats as one."""
+    if b"".join(names).isascii() and len({*map(bytes.lower, names)}) == len(names):
+        return ()  # in nearly all folders, without the forms
+    forms = Counter(map(form_of, names))
+    return {name for name in names if forms[form_of(name)] > 1}
 
 
 def form_of(name: bytes) -> bytes:

@@ -71,13 +71,13 @@ class Scope:
         around = (one for one in self.compared if disk.is_in(folder, one.folder) or disk.is_in(one.folder, folder))
         return sorted(around, key=lambda one: one.folder)
 
-    def ruling_for_folder(self, path: bytes, location: Location, ignored: list[Ignored]) -> Ruling | None:
+    def ruling_for_folder(self, above: bytes, name: bytes, location: Location, ignored: list[Ignored]) -> Ruling | None:
         """Returns the rule that ignores a folder; None if no rule does.
 
         ``location``: the innermost location that contains the folder above. ``ignored``: the `.plexignore` files there.
         """
-        above, name = os.path.split(path)
         rule = rule_for_folder(name, location.rules, self.at(above) is location)
+        path = os.path.join(above, name) if ignored else b""
         return (rule, "") if rule else _first(one.line_for(path, is_folder=True) for one in ignored)
 
     def ruling_for_file(self, path: bytes, location: Location) -> Ruling | None:
@@ -92,12 +92,12 @@ class Scope:
         location, folder = self.innermost(path), os.path.dirname(path)
         if location is self.outside or self.at(path) is location:
             return None
-        above: list[bytes] = []
+        above: list[tuple[bytes, bytes]] = []
         while self.at(folder) is not location:
-            above.insert(0, folder)
-            folder = os.path.dirname(folder)
-        for one in above:
-            if ruling := self.ruling_for_folder(one, location, self.ignored_in(os.path.dirname(one), location)):
+            folder, name = os.path.split(folder)
+            above.insert(0, (folder, name))
+        for one, name in above:
+            if ruling := self.ruling_for_folder(one, name, location, self.ignored_in(one, location)):
                 return ruling
         is_extension = "extension" in location.rules and not is_media(path, location.extensions)
         return ("extension", "") if is_extension else self.ruling_for_file(path, location)
@@ -120,6 +120,8 @@ class Place(NamedTuple):
     path: bytes
     location: Location
     """The innermost location that contains the file."""
+    is_twin: bool = False
+    """Whether another name in a folder on the way is the same name to the index, which may list the other one."""
 
 
 def walk(scope: Scope, top: bytes) -> Iterator[Place | Difference]:
@@ -128,7 +130,8 @@ def walk(scope: Scope, top: bytes) -> Iterator[Place | Difference]:
     # The folders to read, with the next folder last. Locations below the top are read by themselves, so that what is
     # above them may be ignored, or another library's.
     below = [one for one in scope.around(top) if one is not own and disk.is_in(one.folder, top)]
-    pending = [Place(one.folder, one) for one in below[::-1]]
+    twins = disk.twins([one.folder for one in below])
+    pending = [Place(one.folder, one, one.folder in twins) for one in below[::-1]]
     pending += [Place(top, own)] if own.compared or not own.others else []
     links: list[Place] = []
     before_links: list[Place] = []
@@ -151,7 +154,7 @@ def walk(scope: Scope, top: bytes) -> Iterator[Place | Difference]:
 
 def _contents(scope: Scope, folder: Place, pending: list[Place], links: list[Place]) -> Iterator[Place | Difference]:
     """Yields a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
-    location, above = folder.location, os.path.join(folder.path, b"")
+    location, above = folder.location, folder.path.rstrip(disk.SEPARATOR) + disk.SEPARATOR
     try:
         with os.scandir(disk.native(folder.path)) as entries:
             listed = {os.fsencode(entry.name): entry for entry in entries}
@@ -161,25 +164,28 @@ def _contents(scope: Scope, folder: Place, pending: list[Place], links: list[Pla
         return
     every = "extension" not in location.rules
     ignored = scope.ignored_in(folder.path if b".plexignore" in listed else location.folder, location)
+    twins = disk.twins(listed)
     below: list[Place] = []
-    for name in sorted(listed, key=disk.form_of):  # names that the index treats as one follow each other
-        one, is_link = Place(above + name, location), _is_link(listed[name])
-        is_folder = not is_link and listed[name].is_dir(follow_symlinks=False)
-        if is_link:
+    for name in sorted(listed):
+        entry = listed[name]
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if entry.is_symlink():
             try:
-                is_folder = stat.S_ISDIR(os.stat(disk.native(one.path)).st_mode)
+                is_folder = stat.S_ISDIR(os.stat(entry.path).st_mode)
             except OSError as error:  # a dangling or circular link is a file
                 if not disk.is_gone(error):
-                    yield _remark(one, "unreadable", error.strerror)
+                    yield _remark(Place(above + name, location), "unreadable", error.strerror)
                     continue
+        if not (is_folder or every or name[name.rfind(b".") :].lower() in location.extensions):
+            continue
+        one = Place(above + name, location, folder.is_twin or name in twins)
         if not is_folder:
-            if every or name[name.rfind(b".") :].lower() in location.extensions:
-                yield one
+            yield one
         elif scope.at(one.path):
             pass  # the walk reads it by itself
-        elif ruling := scope.ruling_for_folder(one.path, location, ignored):
+        elif ruling := scope.ruling_for_folder(folder.path, name, location, ignored):
             yield _remark(one, *ruling)
-        elif not is_link:
+        elif not _is_link(entry):
             below.append(one)
         elif _leads_up(one.path):
             yield _remark(one, "loop")
