@@ -114,14 +114,12 @@ class Comparison:
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
         # The empty locations; the folders and links that could not be read; the keys of missing files' items, and the
-        # items by the forms and by the paths; the missing files that exist under another name, with this file; and the
-        # listed paths of the items that a new file may be.
+        # items by the forms and by the paths; and the missing files that exist under another name, with this file.
         self._empty: list[Difference] = []
         self._unreadable: set[bytes] = set()
         self._gone_keys: set[str] = set()
         self._gone: dict[str, dict[str, Item]] = {}
         self._paired: dict[str, bytes] = {}
-        self._candidates: dict[str, set[str | None]] = {}
         # The counts by their names in the summary, and by reason.
         self._counts: Counter[str] = Counter()
         self.error: Error | None = None
@@ -346,7 +344,7 @@ class Comparison:
 
     def _renamed(self, new: list[Difference], gone: list[Difference]) -> Iterator[Difference]:
         """Yields the new files. One that has the size of a missing file is probably that file, if no other file has the
-        size, or if the library names the missing file for it.
+        size, or if the missing file has its name.
         """
         missing: dict[int, list[Difference]] = {}
         for one in gone:
@@ -357,7 +355,7 @@ class Comparison:
         for one, size in zip(new, sizes):
             old = missing.get(size, []) if size and one.reason == "not_scanned" else []
             if size < _MIN_RENAMED or counts[size] > 1 or len(old) > 1:
-                old = [other for other in old if other.item and other.item.path in self._candidates.get(one.path, ())]
+                old = [other for other in old if _name_of(other) == _name_of(one)]
             if len(old) == 1:
                 text = f"it is probably '{old[0].path}', which is gone and had the same size, under a new name"
                 one = Difference(**{**vars(one), "item": old[0].item, "reason": "renamed", "message": text})
@@ -422,9 +420,7 @@ class Comparison:
         if ruling is not None:
             return difference("left_out", file.path, *ruling, owners=file.location.compared, files=1)
         found = of_unlisted(file, answer, self._gone.get(without_replaced(file.path), {}).values())
-        if found.reason == "not_scanned":
-            self._candidates[found.path] = {item.path for item in answer.candidates}
-        elif found.reason in ("not_utf8", "replaced_characters") and found.item:
+        if found.reason in ("not_utf8", "replaced_characters") and found.item:
             self._paired[found.item.host_path or ""] = file.path
         return found
 
@@ -445,6 +441,11 @@ class Comparison:
                 f"were the server's {best.server}: give that mapping ({has})"
             )
         yield difference("not_in_plex", folder, reason, files=len(paths), is_folder=True, text=text)
+
+
+def _name_of(one: Difference) -> bytes:
+    """Returns the name of a file, as the index compares it."""
+    return disk.form_of(os.fsencode(os.path.basename(one.path)))
 
 
 def _is_listed(path: bytes, answer: Match) -> bool:

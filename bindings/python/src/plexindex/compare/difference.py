@@ -100,19 +100,15 @@ def of_unlisted(file: Place, answer: Match, lookalikes: Collection[Item]) -> Dif
     """Returns the difference for a media file that no compared library lists, and that Plex does not ignore.
     ``lookalikes``: the items of missing files whose paths differ only in characters that other systems replace.
     """
-    path, owners, item = file.path, file.location.compared, answer.sure or answer.likely
-    differs_in_root = item is not None and answer.reason in ("same_file", "only_root_differs")
-    reason, detail = "no_library", ""
-    if len(lookalikes) == 1 and not differs_in_root:
+    path, owners = file.path, file.location.compared
+    item = (answer.sure or answer.likely) if answer.reason in ("same_file", "only_root_differs") else None
+    reason = "mapping_missing" if item else "no_library"
+    if len(lookalikes) == 1 and not item:
         (item,) = lookalikes
-        detail = item.path or ""
         reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
     elif owners:
-        item, reason, detail = None, "not_scanned", "' or '".join(owner.title for owner in owners)
-    elif item is not None and differs_in_root:
-        reason, detail = "mapping_missing", item.path or ""
-    else:
-        item = None
+        item, reason = None, "not_scanned"
+    detail = (item.path or "") if item else "' or '".join(owner.title for owner in owners)
     return difference("not_in_plex", path, reason, detail, item, owners, files=1)
 
 
