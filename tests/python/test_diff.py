@@ -466,6 +466,15 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.films / "a", tree.films / "z", new.parent) == []
 
 
+def test_a_match_that_was_recorded_for_a_missing_file_stays(index: plexindex.Index, tree: Tree) -> None:
+    index.refresh()
+    gone, other = tree.listed[:2]
+    index.library("Films").record_match(gone, index.match(other).require())
+    gone.unlink()
+    assert lines_of(index, tree.films) == [not_on_disk(gone)]
+    assert index.match(gone).match_kind == "confirmed"
+
+
 def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
     old, gone = tree.listed[:2]

@@ -326,18 +326,17 @@ class Comparison:
         plexindex must look for the listed files again. If an item now has another item's file, the index also requests
         that other item.
         """
-        by_section = {library.section: library for one in self._scope.compared for library in one.compared}
         missing = {one.item.rating_key: one.item for one in differences if one.reason == "gone" and one.item}
         items = list(missing.values())[:_ASKED]
         self._counts["unasked"] = len(missing) - len(items)
         if not items:
             return False
-        for item in items:
-            by_section[item.section or ""].invalidate_path(item.path or "")
+        # As if the server had said that they are gone. Invalidating their paths would remove recorded matches.
+        entries = [{"sectionID": one.section, "itemID": one.rating_key, "metadataState": "deleted"} for one in items]
+        self._index.notify({"TimelineEntry": entries})
+        left = None if self._timeout is None else max(self._until - time.monotonic(), 0)
         try:
-            for section in dict.fromkeys(item.section or "" for item in items):
-                left = None if self._timeout is None else max(self._until - time.monotonic(), 0)
-                self.renames_unknown |= not by_section[section].refresh(timeout=left, progress=self._stop)
+            self.renames_unknown |= not self._library.refresh(timeout=left, progress=self._stop)
         except REFRESH_ERRORS:
             self.renames_unknown = True
         return any(True for _ in self._index.changes(cursor, offline=True))
