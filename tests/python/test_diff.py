@@ -466,13 +466,15 @@ def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.films / "a", tree.films / "z", new.parent) == []
 
 
-def test_a_match_that_was_recorded_for_a_missing_file_stays(index: plexindex.Index, tree: Tree) -> None:
+def test_a_match_that_was_recorded_stays_and_is_no_rename(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
-    gone, other = tree.listed[:2]
-    index.library("Films").record_match(gone, index.match(other).require())
+    films, (gone, other) = index.library("Films"), tree.listed[:2]
+    new = make(tree.films / "New.mkv")
+    films.record_match(new, films.match(gone).require())
+    films.record_match(gone, films.match(other).require())
     gone.unlink()
-    assert lines_of(index, tree.films) == [not_on_disk(gone)]
-    assert index.match(gone).match_kind == "confirmed"
+    assert lines_of(index, tree.films) == [not_on_disk(gone)], "a recorded file counts as in Plex"
+    assert films.match(gone).match_kind == films.match(new).match_kind == "confirmed"
 
 
 def test_a_file_that_plex_has_not_scanned_is_paired_by_its_size(index: plexindex.Index, tree: Tree) -> None:

@@ -110,7 +110,7 @@ class Comparison:
             convert.path_bytes(folder, self._selection.session.hides_paths, "folder")
         self._folders = disk.outermost(full_path(os.fsencode(folder)) for folder in folders)
         self._rules = [rule for rule in RULES if rule not in without]
-        self._offline, self._timeout, self._until = offline, timeout, float("inf")
+        self._offline, self._timeout = offline, timeout
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
         # The empty locations; the folders and links that could not be read; the keys of missing files' items, and the
@@ -175,8 +175,8 @@ class Comparison:
     def __iter__(self) -> Iterator[Difference]:
         if self._begun:
             raise InvalidArgumentError("a comparison yields its differences only once: call compare() again")
-        self._begun = begun = time.monotonic()
-        may_ask = self._prepare(begun)
+        self._begun = time.monotonic()
+        may_ask = self._prepare()
         # Check all folders before the first difference, because scripts expect a summary after the differences.
         for folder in self._folders:
             self._check_folder(folder)
@@ -188,7 +188,7 @@ class Comparison:
                 self._unreadable.add(path)
             self._counts.update({one.what: 1, one.reason: 1, f"files_{one.what}": one.files})
             yield one
-        self._seconds = time.monotonic() - begun
+        self._seconds = time.monotonic() - self._begun
 
     def _differences(self, *, may_ask: bool) -> Iterator[Difference]:
         yield from self._empty
@@ -223,10 +223,8 @@ class Comparison:
 
     # The folders and the listings
 
-    def _prepare(self, begun: float) -> bool:
+    def _prepare(self) -> bool:
         """Brings the listings up to date. Returns whether the server may be asked about renamed files."""
-        if self._timeout is not None:
-            self._until = begun + self._timeout
         if not self._offline:
             self.error = bring_up_to_date(self._selection, (self._timeout, self._stop), always=True)
         else:
@@ -334,7 +332,7 @@ class Comparison:
         # As if the server had said that they are gone. Invalidating their paths would remove recorded matches.
         entries = [{"sectionID": one.section, "itemID": one.rating_key, "metadataState": "deleted"} for one in items]
         self._index.notify({"TimelineEntry": entries})
-        left = None if self._timeout is None else max(self._until - time.monotonic(), 0)
+        left = None if self._timeout is None else max(self._begun + self._timeout - time.monotonic(), 0)
         try:
             self.renames_unknown |= not self._library.refresh(timeout=left, progress=self._stop)
         except REFRESH_ERRORS:
