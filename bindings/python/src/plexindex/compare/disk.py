@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
+from typing import Any
 
 # Errors that prove that a file is missing, unlike, for example, a missing permission or a dead mount.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -29,6 +30,13 @@ def native(path: bytes) -> bytes | str:
     if len(text) < _LONG or text.startswith("\\\\?\\"):
         return text
     return f"\\\\?\\UNC{text[1:]}" if text.startswith("\\\\") else f"\\\\?\\{text}"
+
+
+def entries(folder: bytes) -> dict[bytes, os.DirEntry[Any]]:
+    """Returns what a folder contains, by name."""
+    found: Any = os.scandir(native(folder))
+    with found:
+        return {os.fsencode(one.name): one for one in found} if os.name == "nt" else {one.name: one for one in found}
 
 
 def is_in(path: bytes, folder: bytes) -> bool:

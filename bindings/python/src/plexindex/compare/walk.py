@@ -56,6 +56,7 @@ class Scope:
         self.outside = Location(b"", rules)
         """What is outside of all libraries' folders."""
         self._ignored = lru_cache(_KEPT)(Ignored.read)
+        self.ignored_in = lru_cache(_KEPT)(self._ignored_in)
 
     def at(self, folder: bytes) -> Location | None:
         """Returns the location that is exactly this folder."""
@@ -77,8 +78,9 @@ class Scope:
         ``location``: the innermost location that contains the folder above. ``ignored``: the `.plexignore` files there.
         """
         rule = rule_for_folder(name, location.rules, self.at(above) is location)
-        path = os.path.join(above, name) if ignored else b""
-        return (rule, "") if rule else _first(one.line_for(path, is_folder=True) for one in ignored)
+        if rule or not ignored:
+            return (rule, "") if rule else None
+        return _first(one.line_for(os.path.join(above, name), is_folder=True) for one in ignored)
 
     def ruling_for_file(self, path: bytes, location: Location) -> Ruling | None:
         """Returns the rule that ignores a media file; None if no rule does. Reads the file's facts, which is slow."""
@@ -102,7 +104,7 @@ class Scope:
         is_extension = "extension" in location.rules and not is_media(path, location.extensions)
         return ("extension", "") if is_extension else self.ruling_for_file(path, location)
 
-    def ignored_in(self, folder: bytes, location: Location) -> list[Ignored]:
+    def _ignored_in(self, folder: bytes, location: Location) -> list[Ignored]:
         """Returns the `.plexignore` files that apply in a folder: the location's, and the folder's own."""
         if "plexignore" not in location.rules:
             return []
@@ -156,8 +158,7 @@ def _contents(scope: Scope, folder: Place, pending: list[Place], links: list[Pla
     """Yields a folder's media files and remarks. Adds the folders below it that the walk must read, in order."""
     location, above = folder.location, folder.path.rstrip(disk.SEPARATOR) + disk.SEPARATOR
     try:
-        with os.scandir(disk.native(folder.path)) as entries:
-            listed = {os.fsencode(entry.name): entry for entry in entries}
+        listed = disk.entries(folder.path)
     except OSError as error:
         if not (error.errno == errno.ENOENT and disk.is_gone(error)):  # otherwise it disappeared
             yield _remark(folder, "unreadable", error.strerror)
@@ -178,7 +179,8 @@ def _contents(scope: Scope, folder: Place, pending: list[Place], links: list[Pla
                     continue
         if not (is_folder or every or name[name.rfind(b".") :].lower() in location.extensions):
             continue
-        one = Place(above + name, location, folder.is_twin or name in twins)
+        # In half the time of `Place(…)`.
+        one = tuple.__new__(Place, (above + name, location, folder.is_twin or name in twins))
         if not is_folder:
             yield one
         elif scope.at(one.path):
