@@ -28,7 +28,7 @@ from ..mapping import as_mapping
 from ..match import LISTED
 from ..media import file_of
 from . import disk
-from .difference import Difference, difference, of_unlisted, without_replaced
+from .difference import Difference, difference, without_replaced
 from .rules import RULES
 from .walk import Location, Place, Scope, walk
 
@@ -254,10 +254,9 @@ class Comparison:
         if location.others and not location.compared:
             text = f"{os.fsdecode(folder)} belongs to library '{location.others[0].title}'"
             raise InvalidArgumentError(f"{text}: compare that library, or all")
-        if disk.is_missing(folder) or os.path.isfile(folder):
-            why = "does not exist" if disk.is_missing(folder) else "is a file"
-        else:
-            why = "" if around or _has_media(self._scope, folder) else "contains no media files"
+        why = "does not exist" if disk.is_missing(folder) else "is a file" if os.path.isfile(folder) else ""
+        if not (why or around or _has_media(self._scope, folder)):
+            why = "contains no media files"
         if why and not any(_listed_below(folder, library) for one in around for library in one.compared):
             there = "', '".join(os.fsdecode(one.folder) for one in self._scope.compared[:6])
             raise InvalidArgumentError(
@@ -275,15 +274,14 @@ class Comparison:
         """Looks for the listed files on the disk, and yields the differences."""
         for name in ("listed", "listed_location_empty", "listed_unknown"):
             self._counts[name] = 0
-        roots: dict[str, tuple[Library, list[bytes]]] = {}
+        roots: dict[Library, list[bytes]] = {}
         for folder in self._folders:
             for location in self._scope.around(folder):
                 for library in location.compared:
-                    _, known = roots.setdefault(library.uuid, (library, []))
-                    known.append(max(folder, location.folder, key=len))
+                    roots.setdefault(library, []).append(max(folder, location.folder, key=len))
         # The keys of the items on the disk, whose further files are additional files.
         seen: set[str] = set()
-        for library, known in roots.values():
+        for library, known in roots.items():
             for root in disk.outermost(known):
                 is_empty = self._is_in_empty(root)
                 if is_empty or not self._knows_host_paths:
@@ -416,10 +414,17 @@ class Comparison:
         ruling = self._scope.ruling_for_file(file.path, file.location)
         if ruling is not None:
             return difference("left_out", file.path, *ruling, owners=file.location.compared, files=1)
-        found = of_unlisted(file, answer, self._gone.get(without_replaced(file.path), {}).values())
-        if found.reason in ("not_utf8", "replaced_characters") and found.item:
-            self._paired[found.item.host_path or ""] = file.path
-        return found
+        path, owners = file.path, file.location.compared
+        item = (answer.sure or answer.likely) if answer.reason in ("same_file", "only_root_differs") else None
+        reason, alike = "mapping_missing" if item else "no_library", self._gone.get(without_replaced(path), {})
+        if len(alike) == 1 and not item:
+            ((listed, item),) = alike.items()
+            reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
+            self._paired[listed] = path
+        elif owners:
+            item, reason = None, "not_scanned"
+        detail = (item.path or "") if item else "' or '".join(owner.title for owner in owners)
+        return difference("not_in_plex", path, reason, detail, item, owners, files=1)
 
     def _nothing_fits(self, folder: bytes, files: list[Place]) -> Iterator[Difference]:
         """Yields the difference for a folder outside of all libraries, with a proposed mapping if there is one."""

@@ -7,7 +7,7 @@ import re
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Collection, Sequence
+from .._core import TYPE_CHECKING, Sequence
 from .._core.record import Record
 from ..item import Item
 from . import disk
@@ -15,9 +15,7 @@ from .rules import RULES
 
 if TYPE_CHECKING:
     from ..library import Library
-    from ..match import Match
     from ..types import DifferenceKind
-    from .walk import Place
 
 # The reasons' texts, unless the reason is a rule or the text is made of what was found.
 _TEXTS = {
@@ -94,22 +92,6 @@ def difference(
     )
     text = text or _TEXTS.get(reason, "{}").format(detail) or RULES[reason][0]
     return Difference(what, os.fsdecode(path), is_folder, files, item, reason, text, library or None, section or None)
-
-
-def of_unlisted(file: Place, answer: Match, lookalikes: Collection[Item]) -> Difference:
-    """Returns the difference for a media file that no compared library lists, and that Plex does not ignore.
-    ``lookalikes``: the items of missing files whose paths differ only in characters that other systems replace.
-    """
-    path, owners = file.path, file.location.compared
-    item = (answer.sure or answer.likely) if answer.reason in ("same_file", "only_root_differs") else None
-    reason = "mapping_missing" if item else "no_library"
-    if len(lookalikes) == 1 and not item:
-        (item,) = lookalikes
-        reason = "replaced_characters" if path.decode("utf-8", "ignore").encode() == path else "not_utf8"
-    elif owners:
-        item, reason = None, "not_scanned"
-    detail = (item.path or "") if item else "' or '".join(owner.title for owner in owners)
-    return difference("not_in_plex", path, reason, detail, item, owners, files=1)
 
 
 def without_replaced(path: bytes) -> str:
