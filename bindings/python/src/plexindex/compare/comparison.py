@@ -350,7 +350,8 @@ class Comparison:
         for one, size in zip(new, sizes):
             old = missing.get(size, []) if size and one.reason == "not_scanned" else []
             if size < _MIN_RENAMED or counts[size] > 1 or len(old) > 1:
-                old = [other for other in old if _name_of(other) == _name_of(one)]
+                name = os.path.basename(one.path).lower()
+                old = [other for other in old if os.path.basename(other.path).lower() == name]
             if len(old) == 1:
                 text = f"it is probably '{old[0].path}', which is gone and had the same size, under a new name"
                 one = Difference(**{**vars(one), "item": old[0].item, "reason": "renamed", "message": text})
@@ -443,11 +444,6 @@ class Comparison:
                 f"were the server's {best.server}: give that mapping ({has})"
             )
         yield difference("not_in_plex", folder, reason, files=len(paths), is_folder=True, text=text)
-
-
-def _name_of(one: Difference) -> bytes:
-    """Returns the name of a file, as the index compares it."""
-    return disk.form_of(os.fsencode(os.path.basename(one.path)))
 
 
 def _is_listed(path: bytes, answer: Match) -> bool:
