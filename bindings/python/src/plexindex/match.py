@@ -314,8 +314,6 @@ class FolderMatch(Match):
         kind = self._read().get("kind")
         return {**value, "kind": None if kind == "other" else kind, "items": self.items, "files": self.files}
 
-    __hash__ = Match.__hash__
-
     def __repr__(self) -> str:
         shown = super().__repr__()
         return f"<plexindex.FolderMatch{shown[len('<plexindex.Match') : -1]}, {self.items} items>"

@@ -13,7 +13,7 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
-from .._core import TYPE_CHECKING, Collection, Iterable, Iterator, Sequence
+from .._core import TYPE_CHECKING, Callable, Collection, Iterable, Iterator, Sequence
 from . import disk
 from .difference import Difference, difference
 from .rules import Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
@@ -39,9 +39,12 @@ class Location:
         self, folder: bytes, rules: Collection[str], compared: Sequence[Library] = (), others: Sequence[Library] = ()
     ) -> None:
         """``compared`` and ``others``: the libraries with this folder."""
-        self.folder, self.compared, self.others = folder, compared, others
+        self.folder: bytes = folder
+        self.compared: Sequence[Library] = compared
+        self.others: Sequence[Library] = others
         kinds = {library.kind for library in compared}
-        self.extensions, self.rules = extensions_of(kinds), rules_of(kinds, rules)
+        self.extensions: Collection[bytes] = extensions_of(kinds)
+        self.rules: frozenset[str] = rules_of(kinds, rules)
 
 
 class Scope:
@@ -51,12 +54,12 @@ class Scope:
         """``rules``: the names of the rules that apply."""
         # On Windows by path in lower case.
         self._by_path = {os.path.normcase(location.folder): location for location in locations}
-        self.compared = [location for location in self._by_path.values() if location.compared]
+        self.compared: list[Location] = [location for location in self._by_path.values() if location.compared]
         """The compared libraries' folders."""
-        self.outside = Location(b"", rules)
+        self.outside: Location = Location(b"", rules)
         """What is outside of all libraries' folders."""
         self._ignored = lru_cache(_KEPT)(Ignored.read)
-        self.ignored_in = lru_cache(_KEPT)(self._ignored_in)
+        self.ignored_in: Callable[[bytes, Location], list[Ignored]] = lru_cache(_KEPT)(self._ignored_in)
 
     def at(self, folder: bytes) -> Location | None:
         """Returns the location that is exactly this folder."""
