@@ -299,7 +299,8 @@ def open(
             their user (``thumbprint``, ``username``) need no name.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: Age at which plexindex fetches a full listing even if the server reports no change. None: never.
-        timeout: Default timeout for calls. None: no limit; 0: hardly any time.
+        timeout: Default timeout for calls. None: no limit; 0: hardly any time. Writes to tables and invalidations wait
+            at most ten seconds for other processes.
         connect_timeout: Maximum time for connecting.
         read_timeout: Maximum time for which the server may send nothing during a response. For a lookup without a
             listing, at most 15 s.
