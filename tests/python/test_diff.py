@@ -517,6 +517,9 @@ def test_a_moved_file_of_any_size_is_paired_by_its_name(tmp_path: Path) -> None:
         assert ("not_in_plex", str(new[0]), "renamed") in lines_of(index, films)
         large[1].unlink()
         assert not_in_plex(new[0]) in lines_of(index, films)
+        # Nor are two new files with the name and the size.
+        make(films / "Newer" / small.name, b"a")
+        assert not_in_plex(moved) in lines_of(index, films)
 
 
 def test_a_file_that_was_moved_out_of_the_compared_folder_is_not_missing(index: plexindex.Index, tree: Tree) -> None:

@@ -339,19 +339,20 @@ class Comparison:
 
     def _renamed(self, new: list[Difference], gone: list[Difference]) -> Iterator[Difference]:
         """Yields the new files. One that has the size of a missing file is probably that file, if no other file has the
-        size, or if the missing file has its name.
+        size, or if the missing file has its name, and no other new file has both.
         """
         missing: dict[int, list[Difference]] = {}
         for one in gone:
             file = file_of(one.item.media, one.item.path) if one.item else None
             missing.setdefault((file and file.size) or 0, []).append(one)
         sizes = [disk.size_of(os.fsencode(one.path)) for one in new]
-        counts = Counter(sizes)
-        for one, size in zip(new, sizes):
+        names = [os.path.basename(one.path).lower() for one in new]
+        counts, named = Counter(sizes), Counter(zip(sizes, names))
+        for one, size, name in zip(new, sizes, names):
             old = missing.get(size, []) if size and one.reason == "not_scanned" else []
             if size < _MIN_RENAMED or counts[size] > 1 or len(old) > 1:
-                name = os.path.basename(one.path).lower()
                 old = [other for other in old if os.path.basename(other.path).lower() == name]
+                old = old if named[size, name] == 1 else []
             if len(old) == 1:
                 text = f"it is probably '{old[0].path}', which is gone and had the same size, under a new name"
                 one = Difference(**{**vars(one), "item": old[0].item, "reason": "renamed", "message": text})
