@@ -35,7 +35,8 @@ class Record:
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self.__match_args__
         given = {**dict(zip(fields, values)), **named} if named else dict(zip(fields, values))
-        if given.keys() != set(fields) or len(given) != len(values) + len(named):
+        is_whole = len(given) == len(fields) == len(values) + len(named)
+        if not is_whole or (named and given.keys() != set(fields)):
             raise TypeError(f"{type(self).__name__} has the fields {', '.join(fields)}")
         self.__dict__.update(given)
 
