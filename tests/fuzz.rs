@@ -9,45 +9,31 @@ use std::path::Path;
 
 use plexindex::testing::{engine, matching};
 use plexindex::{model, options};
+use plexindex_tests::number;
+use plexindex_tests::worker::Dice;
 
 #[path = "../fuzz/targets/mod.rs"]
 mod targets;
 
-/// Numbers that look like chance and are the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap_or(0) % end.max(1)
-    }
-}
-
 /// Changes an input here and there.
-fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
-    let mut bytes = corpus.get(chance.below(corpus.len())).cloned().unwrap_or_default();
-    for _ in 0..=chance.below(4) {
-        let at = chance.below(bytes.len() + 1);
-        match chance.below(7) {
+fn mutated(corpus: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
+    let byte = |dice: &mut Dice| dice.roll(256).to_le_bytes()[0];
+    let mut bytes = dice.any(corpus).clone();
+    for _ in 0..=dice.roll(4) {
+        let at = dice.place(bytes.len() + 1);
+        match dice.roll(7) {
             0 => bytes.truncate(at),
-            1 => bytes.insert(at, chance.next().to_le_bytes()[0]),
+            1 => bytes.insert(at, byte(dice)),
             2 if at < bytes.len() => drop(bytes.remove(at)),
-            3 if at < bytes.len() => bytes[at] ^= 1 << chance.below(8),
+            3 if at < bytes.len() => bytes[at] ^= 1 << dice.roll(8),
             4 => {
-                let other = corpus.get(chance.below(corpus.len())).map_or(&[][..], Vec::as_slice);
-                let from = chance.below(other.len() + 1);
-                let length = chance.below(other.len() - from + 1);
+                let other = dice.any(corpus);
+                let from = dice.place(other.len() + 1);
+                let length = dice.place(other.len() - from + 1);
                 bytes.splice(at..at, other[from..from + length].iter().copied());
             }
-            5 => bytes.extend((0..chance.below(16)).map(|_| chance.next().to_le_bytes()[0])),
-            _ if at < bytes.len() => bytes[at] = [0, 0x7F, 0x80, 0xFF, b'"', b'{', b'/', b'\\'][chance.below(8)],
+            5 => bytes.extend((0..dice.roll(16)).map(|_| byte(dice)).collect::<Vec<u8>>()),
+            _ if at < bytes.len() => bytes[at] = *dice.any(&[0, 0x7F, 0x80, 0xFF, b'"', b'{', b'/', b'\\']),
             _ => {}
         }
     }
@@ -93,13 +79,12 @@ fn holds(name: &str) {
     }
     let kept: Vec<Vec<u8>> = kept.into_iter().map(|(_, bytes)| bytes).collect();
     // Without a sanitizer this is ten times faster than the fuzzer: `make fuzz` runs it too.
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let mut chance = Chance(number("PLEXINDEX_FUZZ_SEED").unwrap_or(1));
+    let mut dice = Dice::new(number("PLEXINDEX_FUZZ_SEED").unwrap_or(1));
     for number in 0..number("PLEXINDEX_FUZZ_TRIES").unwrap_or(u64::from(target.tries)) {
         survives(
             name,
             target.run,
-            &mutated(&kept, &mut chance),
+            &mutated(&kept, &mut dice),
             &format!("mutation {number}"),
         );
     }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, requests, store_of};
+use crate::support::{Scene, requests, store_of, store_options};
 use plexindex::Mapping;
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Reason, Token};
-use plexindex::options::Ttl;
+use plexindex::model::{Confidence, Reason};
+use plexindex::options::{Options, Ttl};
 use plexindex_standin::{ItemSpec, LibraryKind, LibrarySpec, Standin};
 
 /// Returns about so many MiB: no round size, and none that has a step in common with others.
@@ -310,14 +310,12 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
 #[test]
 fn the_listing_of_the_format_before_has_no_sizes() {
     let folder = store_of(12);
-    let at = films([]);
-    let index = at.open_with(|options| {
-        options.cache_dir = folder.path().to_owned();
-        options.offline = true;
-        options.server_url = Some("http://127.0.0.1:32499".to_owned());
-        options.token = Token::new("a-token-of-stores");
-        options.library_ttl = Ttl::Forever;
-    });
+    let index = Index::open(Options {
+        offline: true,
+        library_ttl: Ttl::Forever,
+        ..store_options(folder.path())
+    })
+    .expect("the index opens");
     let found = index.ask(&QueryOptions::default().size(mib(700)), "/mnt/later.mkv");
     assert_eq!(
         (found.status, found.confidence),

@@ -8,18 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::support::index::{Index, Library, QueryOptions};
-use crate::support::{KEEP, add, copy_of, repository, segments, store_of, warnings};
+use crate::support::{
+    KEEP, STORE_PORT, STORE_TOKEN, add, copy_of, repository, segments, store_of, store_options, warnings,
+};
 use plexindex::ChangeKind;
 use plexindex::error::Status;
-use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_sharing::SharedIndex;
 use plexindex_standin::{LibrarySpec, Standin};
 use rusqlite::Connection;
 
-/// The port of the server with which the stores were made. Nothing listens there while a test reads a store.
-const PORT: u16 = 32_499;
-const TOKEN: &str = "a-token-of-stores";
 const ITEMS: u32 = 20;
 /// Formats before 11 had so many in two segments.
 const MATCHES: usize = 700;
@@ -27,12 +25,9 @@ const ENTRIES: usize = 500;
 
 fn open(folder: &Path, change: impl FnOnce(&mut Options)) -> Index {
     let mut options = Options {
-        cache_dir: folder.to_owned(),
-        server_url: Some(format!("http://127.0.0.1:{PORT}")),
-        token: Token::new(TOKEN),
         // However old the stores are, a delta is enough: the items of today's stand-in have other sizes.
         max_age: Duration::from_secs(100 * 365 * 86_400),
-        ..Options::default()
+        ..store_options(folder)
     };
     change(&mut options);
     Index::open(options).expect("the index opens")
@@ -63,12 +58,12 @@ fn serve(port: u16) -> Standin {
     let builder = Standin::builder()
         .library(LibrarySpec::movies(ITEMS).plain())
         .port(port);
-    builder.token(TOKEN).serve()
+    builder.token(STORE_TOKEN).serve()
 }
 
 /// Writes everything that a host can record into a new store in `folder`.
 fn fill(folder: &Path) {
-    let server = serve(PORT);
+    let server = serve(STORE_PORT);
     let index = open(folder, |_| {});
     index.list();
     let cursor = index.cursor(&QueryOptions::default());

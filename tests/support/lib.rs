@@ -291,6 +291,19 @@ pub fn store_of(format: i64) -> tempfile::TempDir {
     folder
 }
 
+/// The port of the server with which the stores were made. Nothing listens there while a test reads a store.
+pub const STORE_PORT: u16 = 32_499;
+pub const STORE_TOKEN: &str = "a-token-of-stores";
+
+/// The options with which the stores were made.
+pub fn store_options(folder: &Path) -> Options {
+    Options {
+        server_url: Some(format!("http://127.0.0.1:{STORE_PORT}")),
+        token: Token::new(STORE_TOKEN),
+        ..Options::new(folder)
+    }
+}
+
 /// What is in a folder, by name.
 pub fn files_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder");

@@ -11,9 +11,8 @@ use crate::support::index::Index;
 use crate::support::index::QueryOptions;
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, is_deep, say};
-use crate::support::{copy_of, files_in, movies, store_of};
+use crate::support::{copy_of, files_in, movies, store_of, store_options};
 use plexindex::error::Status;
-use plexindex::model::Token;
 use plexindex::options::Options;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
@@ -90,13 +89,10 @@ pub fn where_nothing_can_be_written(words: &[&str]) {
     say("done");
 }
 
-/// The options with which the store was made: see `tests/behaviour/upgrade.rs`.
 fn options(folder: &Path) -> Options {
     Options {
-        server_url: Some("http://127.0.0.1:32499".to_owned()),
-        token: Token::new("a-token-of-stores"),
         offline: true,
-        ..Options::new(folder)
+        ..store_options(folder)
     }
 }
 

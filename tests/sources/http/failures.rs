@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, Source};
-use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
+use plexindex_standin::{Action, Fault, Standin};
 use std::io::Write;
 use std::time::Duration;
 
@@ -117,23 +117,6 @@ fn a_wrong_token_and_none_are_told_apart() {
         assert_eq!(server.log().pop().unwrap().token_in_header, token.is_some());
     }
     assert_eq!(server.stats().total, 2);
-}
-
-#[test]
-fn a_library_that_is_not_shared() {
-    let server = Standin::builder()
-        .tokens([Token::owner("owner"), Token::shared(TOKEN, [2])])
-        .library(LibrarySpec::movies(2))
-        .library(LibrarySpec::movies(2))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    let error = client.page(Rows::All, 0, 10).unwrap_err();
-    assert_eq!(error.status, Status::Forbidden);
-    // A proxy may refuse an argument so: it is asked once more, without those that it may leave out, and never again.
-    assert_eq!(client.count(), 2);
-    client.page(Rows::All, 0, 10).unwrap_err();
-    assert_eq!(client.count(), 3);
 }
 
 #[test]
