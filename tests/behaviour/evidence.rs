@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::support::Scene;
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
@@ -42,7 +42,7 @@ fn collection() -> Standin {
 fn an_answer_says_why_and_forgets_what_was_asked() {
     let at = Scene::of(collection());
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    index.query().refreshed(false).expect("fetched");
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let low = |reason| (Confidence::Low, reason);
     let [unmapped, unsure, unlisted] = ["it may be another work", "check that", "does not list it"];
@@ -99,7 +99,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             .to_string_lossy()
             .replace("/data/movies", "/nas");
         let size = item.media.as_ref().expect("media")[0].parts[0].size.expect("a size");
-        let found = index.ask(&QueryOptions::default().size(size), &path);
+        let found = index.query().size(size).answer(&path);
         assert_eq!(
             (found.confidence, found.reason),
             (Confidence::High, Reason::SameFile),
@@ -144,7 +144,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         .serve();
     let at = Scene::of(server);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    index.query().refreshed(false).expect("fetched");
     let shows = index.library("Shows").expect("a handle");
     let high = (Confidence::High, Reason::SeveralEpisodes);
     let low = |reason| (Confidence::Low, reason);
@@ -181,7 +181,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         let fast = shows.fast(&path);
         assert_eq!(fast, None, "{path}: a key could name one of them only");
     }
-    let replaced = index.ask(&shows.query().size(9), FILE);
+    let replaced = shows.query().size(9).answer(FILE);
     assert_eq!((replaced.reason, replaced.total), (Reason::SizeDiffers, 2));
     assert!(replaced.message.contains("2 episodes"), "{}", replaced.message);
 }

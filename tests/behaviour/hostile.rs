@@ -1,6 +1,7 @@
 //! A server that means harm, or is out of its mind: each call ends in bounded time and memory, with an answer or an error
 //! that says what is wrong, and the store is none the worse.
 
+use crate::support::index::Ask as _;
 use crate::support::{self, Scene};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -194,9 +195,9 @@ fn ask(words: &[&str]) {
     let before = peak();
     let begun = Instant::now();
     let wait = words[2].parse().expect("a number");
-    let in_time = library.query().within(Duration::from_millis(wait));
+    let in_time = library.query().timeout(Duration::from_millis(wait));
     let mut said = String::new();
-    match index.match_path(&in_time, GOOD.as_bytes()) {
+    match in_time.matched(GOOD) {
         Ok(found) => {
             let key = found.key();
             let _ = write!(said, "{:?} {key:?}", found.status);
@@ -212,7 +213,7 @@ fn ask(words: &[&str]) {
     let (took, memory) = (begun.elapsed().as_millis(), (peak() - before) / 1024);
     say(&format!("{took} {memory} {said}"));
     told();
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     let found = library.ask(GOOD);
     assert_eq!(found.item.expect("an item").item.rating_key, "7");
     index.close().expect("closes");
@@ -255,9 +256,7 @@ fn a_proxy_that_repeats_the_first_page_is_called_one() {
     for way in [first_page, page_without_position] {
         let at = Scene::of(serve(Arc::new(Mutex::new(way as Way))));
         let index = at.open();
-        let error = index
-            .refresh(&index.movies().query(), true)
-            .expect_err("the first page only");
+        let error = index.movies().query().refreshed(true).expect_err("the first page only");
         assert_eq!(error.status, plexindex::error::Status::BadAnswer);
         for word in ["proxy", "row 1000"] {
             assert!(error.message.contains(word), "no '{word}' in: {error}");

@@ -1,6 +1,6 @@
 //! Spellings of one path: as Plex lists it, and as a host asks for it.
 
-use crate::support::index::{Index, Library, Match};
+use crate::support::index::{Ask as _, Index, Library, Match};
 use crate::support::{Scene, requests};
 use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex::options::Mapping;
@@ -23,9 +23,9 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
         let at = Scene::movies(20);
         at.server
             .alter(|state| state.add_items(1, vec![ItemSpec::file("Unrelated", listed)], true));
-        let (index, library) = at.opened();
-        let query = library.query().within(std::time::Duration::from_secs(30));
-        let answer = index.ask(&query, asked);
+        let (_index, library) = at.opened();
+        let query = library.query().timeout(std::time::Duration::from_secs(30));
+        let answer = query.answer(asked);
         assert_eq!(answer.match_kind, MatchKind::Exact, "{asked}: {}", answer.message);
         let seen = requests(&at.server);
         assert_eq!(seen[2], 0, "a search, no listing: {seen:?}");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
+use crate::support::index::Ask as _;
 use crate::support::index::path as host_path;
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, add, path_of, requests};
@@ -33,7 +34,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 7);
-    library.match_path(path.as_bytes()).expect("listed");
+    library.ask(&path);
     at.clock.advance_ms(HOUR_MS);
     let other = hold(at.folder());
     at.server.reset();
@@ -61,16 +62,16 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
 #[test]
 fn a_timeout_ends_every_wait_for_the_write_lock() {
     let at = Scene::movies(300);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 7);
-    let hurried = || library.query().within(Duration::from_millis(300));
+    let hurried = || library.query().timeout(Duration::from_millis(300));
     let timed = |what: &str, call: &dyn Fn() -> Result<Status, Error>| {
         let begun = Instant::now();
         let outcome = call().map_err(|error| error.status);
         assert!(begun.elapsed() < IN_TIME, "{what}: {:?}", begun.elapsed());
         outcome
     };
-    let ask = |path: &str| index.match_path(&hurried(), path.as_bytes()).map(|found| found.status);
+    let ask = |path: &str| hurried().matched(path).map(|found| found.status);
     let record = || {
         let query = plexindex::Library::query(&library).timeout(Duration::from_millis(300));
         query.record_match(host_path(b"/host/a.mkv"), &key).map(|()| Status::Ok)
@@ -78,15 +79,12 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
     // Nothing is known yet.
     let other = hold(at.folder());
     assert_eq!(timed("match", &|| ask(&path)), Ok(Status::NotYet));
-    assert_eq!(
-        timed("refresh", &|| index.refresh(&hurried(), false)),
-        Err(Status::Timeout)
-    );
-    let libraries = || index.libraries(&hurried()).map(|_| Status::Ok);
+    assert_eq!(timed("refresh", &|| hurried().refreshed(false)), Err(Status::Timeout));
+    let libraries = || hurried().libraries().map(|_| Status::Ok);
     assert_eq!(timed("libraries", &libraries), Err(Status::Timeout));
     assert_eq!(timed("record", &record), Err(Status::Timeout));
     drop(other);
-    library.match_path(path.as_bytes()).expect("listed");
+    library.ask(&path);
     // An item that was invalidated, a path that is new, an expired listing.
     let (_, invalid) = path_of(&at.server, 1, 9);
     library.invalidate_item(&invalid).expect("invalidated");
@@ -96,26 +94,20 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
     assert_eq!(timed("match", &|| ask(&path)), Ok(Status::Ok));
     assert_eq!(timed("new", &|| ask("/data/movies/new.mkv")), Ok(Status::NotYet));
     for full in [false, true] {
-        assert_eq!(
-            timed("refresh", &|| index.refresh(&hurried(), full)),
-            Ok(Status::NotYet)
-        );
+        assert_eq!(timed("refresh", &|| hurried().refreshed(full)), Ok(Status::NotYet));
     }
-    assert_eq!(timed("check", &|| index.check(&hurried())), Ok(Status::NotYet));
-    let server = || index.ask_server(&hurried()).map(|_| Status::Ok);
+    assert_eq!(timed("check", &|| hurried().checked()), Ok(Status::NotYet));
+    let server = || hurried().server().map(|_| Status::Ok);
     assert_eq!(timed("server", &server), Err(Status::Timeout));
     assert_eq!(timed("record", &record), Err(Status::Timeout));
-    let cursor = index.cursor(&library.query());
-    let wait = || index.wait_for_changes(&hurried(), &cursor);
+    let cursor = library.query().cursor();
+    let wait = || hurried().wait_for_changes(&cursor).map(|_| Status::Ok);
     timed("wait", &wait).expect("an outcome");
     // A thread that waits for that lock without a timeout does not hold up one that has a timeout.
     std::thread::scope(|scope| {
-        let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
+        let patient = scope.spawn(|| library.record_match("/host/a.mkv", key.as_str()));
         std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(
-            timed("refresh", &|| index.refresh(&hurried(), true)),
-            Ok(Status::NotYet)
-        );
+        assert_eq!(timed("refresh", &|| hurried().refreshed(true)), Ok(Status::NotYet));
         drop(other);
         patient.join().expect("no panic").expect("recorded, in time");
     });
@@ -124,7 +116,7 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
 #[test]
 fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (path, key) = path_of(&at.server, 1, 7);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -136,10 +128,10 @@ fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
                 }
             });
         }
-        let at_once = library.query().within(Duration::ZERO);
+        let at_once = library.query().timeout(Duration::ZERO);
         let query = plexindex::Library::query(&library).timeout(Duration::ZERO);
         let record = || query.record_match(host_path(b"/host/at once.mkv"), &key);
-        let ask = || index.match_path(&at_once, path.as_bytes()).map(|found| found.status);
+        let ask = || at_once.matched(&path).map(|found| found.status);
         let mut late = 0;
         for _ in 0..1_000 {
             for call in [&|| record().map(|()| Status::Ok), &ask as &dyn Fn() -> _] {
@@ -161,14 +153,14 @@ fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
 #[test]
 fn a_local_lock_is_no_failure_of_the_server() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 7);
     at.clock.advance_ms(HOUR_MS);
     let other = hold(at.folder());
-    let hurried = library.query().always_ask().within(Duration::from_millis(200));
-    let old = index.ask(&hurried, &path);
+    let hurried = library.query().always_ask().timeout(Duration::from_millis(200));
+    let old = hurried.answer(&path);
     assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
-    let missing = index.ask(&hurried, "/data/movies/none.mkv");
+    let missing = hurried.answer("/data/movies/none.mkv");
     assert_eq!(
         (missing.status, missing.stale),
         (Status::NotYet, true),
@@ -178,7 +170,7 @@ fn a_local_lock_is_no_failure_of_the_server() {
     assert_eq!(missing.reason, Reason::NotListed, "{}", missing.message);
     // No reply could be stored, so the server is not asked.
     at.server.reset();
-    assert!(index.ask(&hurried, &path).stale);
+    assert!(hurried.answer(&path).stale);
     assert_eq!(requests(&at.server), [0; 6]);
     // As soon as the lock is free, the next calls ask the server again.
     drop(other);
@@ -199,7 +191,7 @@ fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     let at = Scene::movies(300);
     let index = at.open();
     index.list();
-    index.watch_start().expect("watches");
+    index.watch_start(<_>::default()).expect("watches");
     until("it listens", || at.server.listeners() == 1);
     let other = hold(at.folder());
     add(&at.server, &["/data/movies/new.mkv"]);

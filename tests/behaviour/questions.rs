@@ -1,7 +1,7 @@
 //! Items by GUIDs and titles, end to end over real HTTP.
 
 use crate::support::Scene;
-use crate::support::index::QueryOptions;
+use crate::support::index::{Ask as _, Query};
 use crate::support::requests;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
@@ -44,7 +44,7 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         .serve();
     let at = Scene::of(server);
     let index = at.open();
-    let ask = |guid: &str| index.match_guid(&QueryOptions::default(), guid).expect("an answer");
+    let ask = |guid: &str| index.query().guid(guid);
     for spelling in ["tt0073195", "IMDB://TT0073195", "tmdb://movie/578"] {
         let found = ask(spelling);
         assert_eq!(found.status, Status::Ok, "{spelling}: {}", found.message);
@@ -83,13 +83,12 @@ fn a_bare_number_is_certain_only_among_films() {
     let at = Scene::of(server.items(1, [jaws()]).serve());
     let index = at.open();
     let films = index.library("Films").expect("a handle");
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    let all = QueryOptions::default();
-    let confidence = |query, guid| index.match_guid(&query, guid).expect("an answer").confidence;
-    assert_eq!(confidence(all, "tmdb://578"), Confidence::Low);
+    index.query().refreshed(false).expect("listed");
+    let confidence = |query: Query<'_>, guid| query.guid(guid).confidence;
+    assert_eq!(confidence(index.query(), "tmdb://578"), Confidence::Low);
     assert_eq!(confidence(films.query(), "tmdb://578"), Confidence::High);
-    assert_eq!(confidence(all, "tmdb://movie/578"), Confidence::High);
-    assert_eq!(confidence(all, "imdb://tt0073195"), Confidence::High);
+    assert_eq!(confidence(index.query(), "tmdb://movie/578"), Confidence::High);
+    assert_eq!(confidence(index.query(), "imdb://tt0073195"), Confidence::High);
 
     // A folder of an earlier version has no shows, and the next probe fetches them.
     let database = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("connects");
@@ -97,7 +96,7 @@ fn a_bare_number_is_certain_only_among_films() {
     drop(database);
     at.server.reset();
     at.clock.advance_ms(crate::support::HOUR_MS);
-    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    index.query().refreshed(false).expect("refreshed");
     assert_eq!(requests(&at.server), [0, 1, 1, 0, 0, 2], "a probe and a page");
 }
 
@@ -111,18 +110,13 @@ fn a_guid_or_title_is_certain_only_if_each_library_in_scope_is_fetched() {
     let at = Scene::of(server.items(1, [jaws()]).serve());
     let index = at.open();
     let films = index.library("Films").expect("a handle");
-    index.refresh(&films.query(), false).expect("listed");
-    let all = QueryOptions::default();
+    films.query().refreshed(false).expect("listed");
     for (query, confidence, reason) in [
         (films.query().offline(), Confidence::High, Reason::None),
-        (all.offline(), Confidence::Low, Reason::NotFetched),
-        (all, Confidence::High, Reason::None),
+        (index.query().offline(), Confidence::Low, Reason::NotFetched),
+        (index.query(), Confidence::High, Reason::None),
     ] {
-        for found in [
-            index.match_guid(&query, "tt0073195"),
-            index.search_title(&query, "Jaws"),
-        ] {
-            let found = found.expect("an answer");
+        for found in [query.guid("tt0073195"), query.title("Jaws")] {
             assert_eq!(found.status, Status::Ok);
             assert_eq!(found.confidence, confidence);
             assert_eq!(found.reason, reason);
@@ -153,7 +147,7 @@ fn a_title_that_only_has_the_words_is_low() {
         ("Blade Runner 2049 (2017)", title),
         ("the day of the survivor", title),
     ] {
-        let found = index.search_title(&QueryOptions::default(), asked).expect("an answer");
+        let found = index.query().title(asked);
         assert_eq!(
             (found.status, found.total),
             (Status::Ok, 1),
@@ -179,7 +173,7 @@ fn a_year_after_a_title_counts() {
         .serve();
     let at = Scene::of(server);
     let index = at.open();
-    let ask = |title: &str| index.search_title(&QueryOptions::default(), title).expect("an answer");
+    let ask = |title: &str| index.query().title(title);
     assert_eq!(ask("The Thing").status, Status::Ambiguous);
     let asked = [
         ("The Thing (1982)", 1982),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::index::Index;
+use crate::support::index::{Ask as _, Index};
 use crate::support::{Scene, add, path_of, remove, store_of};
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
@@ -111,12 +111,12 @@ fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
     let (_, right) = path_of(&at.server, 1, 3);
     let check = |what: &str, expected: &str| {
         at.clock.advance_ms(1_000);
-        index.check(&library.query()).expect("checked");
+        library.query().checked().expect("checked");
         assert_eq!(library.fast(path).as_deref(), Some(expected), "{what}");
         assert_eq!(library.ask(path).key().as_deref(), Some(expected), "{what}");
     };
     add(&at.server, &[path]);
-    index.check(&library.query()).expect("checked");
+    library.query().checked().expect("checked");
     let listed = library.fast(path).expect("a delta brought it");
     library.record(path, &right);
     check("nothing changed", &right);
@@ -139,7 +139,7 @@ fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
     check("another title than in the listing", &right);
     remove(&at.server, &[key]);
     add(&at.server, &[path]);
-    index.check(&library.query()).expect("checked");
+    library.query().checked().expect("checked");
     let other = library.fast(path).expect("listed");
     assert!(other != right && other != listed, "{other}");
 }
@@ -153,8 +153,8 @@ fn two_libraries(items: u32) -> Scene {
 fn exported_matches_are_imported_elsewhere() {
     let (from, to) = (two_libraries(20), tempfile::tempdir().expect("a folder"));
     let (index, library) = from.listed();
-    let pairs: [(&[u8], &str); 2] = [(b"/mnt/1.mkv", "1001"), (b"/mnt/2.mkv", "1002")];
-    library.record_matches(&pairs).expect("recorded");
+    library.record("/mnt/1.mkv", "1001");
+    library.record("/mnt/2.mkv", "1002");
     let exported = index.export_matches(None).expect("exported");
     let keys: Vec<&str> = exported.iter().map(|one| &*one.key).collect();
     assert_eq!(keys, ["/library/metadata/1001", "/library/metadata/1002"]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index, Query};
 use crate::support::{Scene, requests, store_of, store_options};
 use plexindex::Mapping;
 use plexindex::error::Status;
@@ -30,7 +30,7 @@ pub fn film(key: u64, path: &str, size: u64) -> ItemSpec {
 
 /// Returns confidence, reason and key of the answer for a file of this size.
 fn ask(index: &Index, path: &str, size: u64) -> (Confidence, Reason, Option<String>) {
-    let found = index.ask(&QueryOptions::default().size(size), path);
+    let found = index.query().size(size).answer(path);
     (found.confidence, found.reason, found.key())
 }
 
@@ -54,27 +54,23 @@ fn write(path: &Path, size: u64) {
 fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
     let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let flat = path("Quiet River.mkv");
-    let answer = |query: QueryOptions<'_>| {
-        let found = index.ask(&query, &flat);
+    let answer = |query: Query<'_>| {
+        let found = query.answer(&flat);
         (found.confidence, found.reason, found.key())
     };
-    assert_eq!(
-        answer(QueryOptions::default()),
-        low(Reason::SameName, "7"),
-        "no such file"
-    );
+    assert_eq!(answer(index.query()), low(Reason::SameName, "7"), "no such file");
     write(Path::new(&flat), mib(700));
     at.server.reset();
-    assert_eq!(answer(QueryOptions::default()), high("7"));
-    assert_eq!(answer(QueryOptions::default().offline()), high("7"));
+    assert_eq!(answer(index.query()), high("7"));
+    assert_eq!(answer(index.query().offline()), high("7"));
     assert_eq!(requests(&at.server).iter().sum::<u64>(), 0);
     // Without time, and if the host forbids it, nothing is read.
     assert_eq!(
-        answer(QueryOptions::default().within(Duration::ZERO)),
+        answer(index.query().timeout(Duration::ZERO)),
         low(Reason::SameName, "7")
     );
     let unread = plexindex::Index::query(&index)
@@ -97,7 +93,7 @@ fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
     let file = found.file.as_ref().expect("a file");
     assert_eq!((file.path.as_path(), file.size), (Path::new(FILM), Some(mib(700))));
     write(Path::new(&flat), mib(701));
-    assert_eq!(answer(QueryOptions::default()), low(Reason::SizeDiffers, "7"));
+    assert_eq!(answer(index.query()), low(Reason::SizeDiffers, "7"));
 }
 
 #[test]
@@ -123,7 +119,7 @@ fn a_size_that_others_have_distinguishes_nothing() {
         film(11, "/data/movies/f/Twin.mkv", 0),
     ]);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     for (path, size, expected) in [
         ("/mnt/x/VIDEO_TS/VTS_01_1.VOB", mib(1023), low(Reason::SameName, "1")),
         // Small files need the name of the folder, too.
@@ -156,7 +152,7 @@ fn a_size_that_others_have_distinguishes_nothing() {
 fn a_listed_path_of_another_size_was_replaced() {
     let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let found = |size| {
         let (confidence, reason, key) = ask(&index, FILM, size);
         (confidence, reason, key.as_deref() == Some("7"))
@@ -178,7 +174,7 @@ fn a_path_in_another_spelling_may_be_another_file() {
     let rule = Mapping::host_to_server(&root, "/data/movies");
     let at = films([film(7, FILM, mib(700))]).with(move |options| options.mappings = vec![rule.clone()]);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let sure = (Confidence::High, Reason::None, Some("7".to_owned()));
     let respelled = FILM.to_lowercase();
     assert_eq!(ask(&index, &respelled, mib(700)), sure);
@@ -192,7 +188,7 @@ fn a_path_in_another_spelling_may_be_another_file() {
         write(Path::new(path), mib(9));
     }
     let answer = |path: &str| {
-        let found = index.ask(&QueryOptions::default(), path);
+        let found = index.query().answer(path);
         (found.confidence, found.reason, found.key())
     };
     assert_eq!(answer(&same), sure);
@@ -205,7 +201,7 @@ fn a_path_in_another_spelling_may_be_another_file() {
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
     let at = films([film(7, FILM, mib(700))]);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let moved = "/data/movies/new/Quiet River.mkv";
     at.server.reset();
     assert_eq!(ask(&index, moved, mib(700)), high("7"));
@@ -215,7 +211,7 @@ fn a_path_in_a_library_s_folder_is_asked_about_first() {
     );
     assert_eq!(ask(&index, moved, mib(700)), high("7"), "it was asked a moment ago");
     // Without an answer, it may be a file that Plex knows better.
-    let offline = index.ask(&QueryOptions::default().size(mib(700)).offline(), moved);
+    let offline = index.query().size(mib(700)).offline().answer(moved);
     assert_eq!(
         (offline.confidence, offline.reason),
         (Confidence::Low, Reason::NotListed)
@@ -233,17 +229,13 @@ fn a_library_that_was_never_fetched_may_have_the_file() {
     let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
     let movies = index.movies();
-    index.refresh(&movies.query(), false).expect("listed");
+    movies.query().refreshed(false).expect("listed");
     let path = "/mnt/Quiet River.mkv";
-    let offline = QueryOptions::default().size(mib(700)).offline();
-    let found = index.ask(&offline, path);
+    let offline = index.query().size(mib(700)).offline();
+    let found = offline.answer(path);
     assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::NotFetched));
     let of_one = movies.query().size(mib(700)).offline();
-    assert_eq!(
-        index.ask(&of_one, path).confidence,
-        Confidence::High,
-        "asked of one library"
-    );
+    assert_eq!(of_one.answer(path).confidence, Confidence::High, "asked of one library");
     assert_eq!(ask(&index, path, mib(700)), high("7"), "after the other was fetched");
 }
 
@@ -263,9 +255,9 @@ fn a_twin_in_another_library_counts() {
         .serve();
     let at = Scene::of(server);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let movies = index.movies();
-    let found = index.ask(&movies.query().size(mib(700)), "/mnt/Quiet River.mkv");
+    let found = movies.query().size(mib(700)).answer("/mnt/Quiet River.mkv");
     assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::SameName));
     assert_eq!(
         ask(&index, "/mnt/Quiet River.mkv", mib(700)).1,
@@ -285,7 +277,7 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
         .serve();
     let at = Scene::of(server);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let root = tempfile::tempdir().expect("a folder");
     let folder = root.path().join("Some Show");
     let file = |number: u64| folder.join(format!("Season 01/S01E0{number}.mkv"));
@@ -316,7 +308,7 @@ fn the_listing_of_the_format_before_has_no_sizes() {
         ..store_options(folder.path())
     })
     .expect("the index opens");
-    let found = index.ask(&QueryOptions::default().size(mib(700)), "/mnt/later.mkv");
+    let found = index.query().size(mib(700)).answer("/mnt/later.mkv");
     assert_eq!(
         (found.status, found.confidence),
         (Status::Ok, Confidence::Low),
@@ -334,13 +326,13 @@ fn files_that_gather_beside_a_file_leave_it_uncertain() {
     let copy = |key: u64| film(100 + key, &format!("/data/movies/Half/E{key}.mkv"), mib(500 + 13 * key));
     let at = films((1..=6).flat_map(|key| [episode(key, "avi"), copy(key)]));
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     assert_eq!(ask(&index, "/mnt/x/E3.avi", half(3)), low(Reason::SameName, "3"));
     assert_eq!(ask(&index, "/mnt/x/E3.mkv", mib(539)), high("103"));
     // Added since, so that no segment has them.
     at.server
         .alter(|state| state.add_items(1, (7..=12).map(|key| episode(key, "divx")).collect(), true));
-    index.check(&QueryOptions::default()).expect("up to date");
+    index.query().checked().expect("up to date");
     assert_eq!(ask(&index, "/mnt/x/E9.divx", half(9)), low(Reason::SameName, "9"));
 }
 
@@ -359,10 +351,10 @@ fn a_track_alone_of_its_kind_is_not_certain() {
     let music = LibrarySpec::music(0).plain().locations(["/data/music"]);
     let at = Scene::of(Standin::builder().library(music).items(1, (1..=3).map(track)).serve());
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     assert_eq!(ask(&index, "/mnt/Tides/2.mp3", mib(26)), low(Reason::SameName, "2"));
     at.server.alter(|state| state.add_items(1, vec![track(4)], true));
-    index.check(&QueryOptions::default()).expect("up to date");
+    index.query().checked().expect("up to date");
     assert_eq!(ask(&index, "/mnt/Tides/2.mp3", mib(26)), high("2"));
 }
 
@@ -372,12 +364,12 @@ fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {
     let path = |key| format!("/data/movies/{key}/River {key}.mkv");
     let at = films((1..=1_100).map(|key| film(key, &path(key), mib(60 + 7 * key))));
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
-    let at_once = || QueryOptions::default().within(Duration::ZERO);
+    index.query().refreshed(false).expect("listed");
+    let at_once = || index.query().timeout(Duration::ZERO);
     // The listing itself has the sizes.
-    let sized = index.ask(&at_once().size(mib(60 + 63)), "/mnt/x/River 9.mkv");
+    let sized = at_once().size(mib(60 + 63)).answer("/mnt/x/River 9.mkv");
     assert_eq!((sized.confidence, sized.reason), (Confidence::High, Reason::SameFile));
-    let by_title = || index.search_title(&at_once(), "quiet river").expect("an answer").status;
+    let by_title = || at_once().title("quiet river").status;
     assert_eq!(by_title(), Status::NotYet);
     assert_eq!(by_title(), Status::Ambiguous);
 }

@@ -115,7 +115,7 @@ fn what_others_write_is_seen_at_once() {
     assert_eq!(lookup(&index, "/elsewhere/a.mkv"), Some(other));
     assert!(!started.has_database());
     let library = index.movies();
-    library.invalidate_path(started.path.as_bytes()).expect("invalidated");
+    library.invalidate_path(&started.path).expect("invalidated");
     drop((library, index));
     started.keep();
     let index = started.open();

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::index::{Ask as _, Index, Library};
 use crate::support::{
     KEEP, STORE_PORT, STORE_TOKEN, add, copy_of, repository, segments, store_of, store_options, warnings,
 };
@@ -66,17 +66,19 @@ fn fill(folder: &Path) {
     let server = serve(STORE_PORT);
     let index = open(folder, |_| {});
     index.list();
-    let cursor = index.cursor(&QueryOptions::default());
+    let cursor = index.query().cursor();
     let table = index.tables().table(b"Notes", false).expect("a table");
     table.put(b"cursor", cursor.as_bytes(), &KEEP).expect("stored");
     add(&server, &["/data/movies/later.mkv"]);
     index.list();
-    let end = index.cursor(&QueryOptions::default());
+    let end = index.query().cursor();
     table.put(b"end", end.as_bytes(), &KEEP).expect("stored");
     let matches: Vec<(String, String)> = (0..MATCHES).map(recorded).collect();
     for some in matches.chunks(50) {
-        let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_bytes(), &**key)).collect();
-        index.movies().record_matches(&pairs).expect("recorded");
+        let recorded = index
+            .movies()
+            .record_matches(some.iter().map(|(path, key)| (path, key)));
+        recorded.expect("recorded");
     }
     for number in 0..ENTRIES {
         let (name, value) = entry(number);
@@ -151,7 +153,7 @@ fn check_with(folder: &Path, told: Result<&[ChangeKind], Status>, last: Result<&
     }
     let kinds_after = |name: &[u8]| {
         let cursor = table.lookup(name, |bytes| String::from_utf8(bytes.to_vec()).expect("text"))?;
-        let page = index.changes(&QueryOptions::default(), &cursor, false, 100);
+        let page = index.query().changes_page(&cursor, false, 100);
         let kinds = page.map(|page| page.changes.iter().map(|change| change.kind).collect::<Vec<_>>());
         Some(kinds.map_err(|error| error.status))
     };
@@ -421,7 +423,7 @@ fn an_open_index_leaves_a_store_alone_that_a_newer_version_migrates() {
     let before = rows().expect("counted");
     for _ in 0..2 {
         expect_refusal(&table.put(b"after", b"1", &KEEP).expect_err("refused"));
-        let recorded = library.record_matches(&[(b"/mnt/after.mkv", "1002")]);
+        let recorded = library.record_match("/mnt/after.mkv", "1002");
         expect_refusal(&recorded.expect_err("refused"));
         expect_refusal(&table.count().expect_err("refused"));
     }

@@ -39,7 +39,7 @@ fn host(words: &[&str]) {
         let mut found = None;
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["record", name, key] => host.record(&path(name), key),
-            ["invalidate", name] => host.movies.invalidate_path(path(name).as_bytes()).expect("invalidated"),
+            ["invalidate", name] => host.movies.invalidate_path(path(name)).expect("invalidated"),
             ["invalidate_item", key] => host.movies.invalidate_item(key).expect("invalidated"),
             ["invalidate_library"] => host.movies.invalidate().expect("invalidated"),
             ["deliver"] => host.deliver(),

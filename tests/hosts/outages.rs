@@ -49,7 +49,7 @@ fn a_host_says_that_the_database_is_away() {
     host.deliver();
     cluster.stop("fast");
     host.record(ODD, &world.key(5));
-    let late = host.movies.record_through(b"/mnt/2.mkv", &world.key(6));
+    let late = host.movies.query().through().record_match("/mnt/2.mkv", &world.key(6));
     let late = late.expect_err("it is not delivered");
     assert_eq!(late.status, Status::Timeout);
     assert!(late.message.contains("stored in this folder"), "{late}");
@@ -197,8 +197,12 @@ fn a_correction_outlives_an_older_backup_that_others_have_written_past() {
     world.exchange(&[&one, &two]);
     let backup = world.backup();
     let two = two.end();
-    one.movies.record_through(ODD.as_bytes(), &right).expect("delivered");
-    one.movies.invalidate_path(b"/mnt/own.mkv").expect("invalidated");
+    one.movies
+        .query()
+        .through()
+        .record_match(ODD, &right)
+        .expect("delivered");
+    one.movies.invalidate_path("/mnt/own.mkv").expect("invalidated");
     one.record("/mnt/lost.mkv", &mistake);
     one.deliver();
     world.database.name = backup;

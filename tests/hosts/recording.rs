@@ -120,11 +120,17 @@ fn libraries_and_views_are_taken_back_with_one_row() {
 fn a_record_waits_for_the_database_if_asked() {
     let Some((world, one, two)) = pair() else { return };
     let (path, key) = path_of(&world.server, 1, 5);
-    one.movies.record_through(path.as_bytes(), &key).expect("delivered");
+    one.movies
+        .query()
+        .through()
+        .record_match(&path, &key)
+        .expect("delivered");
     assert_eq!(world.rows(), "1|0", "at return");
     let refused = one
         .movies
-        .record_through(b"/downloads/a.mkv", &key)
+        .query()
+        .through()
+        .record_match("/downloads/a.mkv", &key)
         .expect_err("it stays here");
     assert_eq!(refused.status, Status::InvalidArgument);
     assert!(refused.message.contains("'/downloads/a.mkv'"), "{refused}");
@@ -142,7 +148,7 @@ fn an_index_that_does_not_share_says_so() {
     for host in [&alone, &offline] {
         for refused in [
             host.index.shared_deliver(),
-            host.movies.record_through(b"/mnt/a.mkv", "1"),
+            host.movies.query().through().record_match("/mnt/a.mkv", "1"),
         ] {
             let error = refused.expect_err("nothing is shared");
             assert_eq!(error.status, Status::InvalidArgument, "{error}");

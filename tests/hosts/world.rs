@@ -10,7 +10,7 @@ use plexindex_standin::Standin;
 use tempfile::TempDir;
 
 use crate::cluster::{Database, shared};
-use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::index::{Ask as _, Index, Library, ManualClock};
 use crate::support::worker::until;
 use crate::support::{clock, movies, offline, options, path_of};
 
@@ -145,7 +145,7 @@ impl Host {
     }
 
     pub fn refresh(&self) {
-        self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        self.index.query().refreshed(false).expect("refreshed");
     }
 
     pub fn record(&self, path: &str, key: &str) {
@@ -168,10 +168,7 @@ impl Host {
 
     /// The item that is recorded for a path, and whether the answer is stale.
     pub fn answer(&self, path: &str) -> Option<(String, bool)> {
-        let found = self
-            .index
-            .match_path(&offline(&self.movies), path.as_bytes())
-            .expect("answered");
+        let found = offline(&self.movies).matched(path).expect("answered");
         let item = found.item.filter(|_| found.match_kind == MatchKind::Confirmed);
         item.map(|item| (item.item.rating_key, found.stale))
     }

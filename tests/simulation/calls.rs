@@ -1,22 +1,22 @@
 //! The calls of a host, and what is checked of each.
 
 use super::*;
-use crate::support::index::Library;
+use crate::support::index::{Library, Query};
 
 impl World {
     /// A handle, and the query options of a call: library, deadline, offline.
-    fn pick(&mut self) -> (usize, Option<String>, bool, Deadline) {
+    fn pick(&mut self) -> (usize, Option<String>, bool, Option<Duration>) {
         let at = self.word(1, self.handles.len());
         let way = self.word(2, 60);
         let libraries = self.libraries(self.handles[at].who.url);
         let library = (!way.is_multiple_of(6)).then(|| libraries[self.word(3, libraries.len())].0.clone());
         self.hurried = way % 12 == 11;
         let deadline = if self.hurried {
-            Deadline::In(Duration::ZERO)
+            Some(Duration::ZERO)
         } else if way.is_multiple_of(5) {
-            Deadline::In(LONG)
+            Some(LONG)
         } else {
-            Deadline::Default
+            None
         };
         (at, library, way.is_multiple_of(7), deadline)
     }
@@ -154,11 +154,10 @@ impl World {
         path: &str,
         mapped: Option<&str>,
         offline: bool,
-        deadline: Deadline,
+        deadline: Option<Duration>,
     ) -> Result<Option<Match>, String> {
         let one = self.handle_of(at, library)?;
-        let query = options(one.as_ref(), deadline, offline);
-        let found = self.handles[at].index.match_path(&query, path.as_bytes());
+        let found = self.handles[at].asks(one.as_ref(), deadline, offline).matched(path);
         self.see();
         match found {
             Ok(found) => {
@@ -203,11 +202,11 @@ impl World {
         let selector = library.map_or(Selector::All, |title| Selector::Title(title.to_owned()));
         let fast = self.select(at, selector)?;
         let before = fast.lookup_key(path.as_bytes(), str::to_owned);
-        let query = options(Some(&fast).filter(|_| library.is_some()), Deadline::Default, true);
-        let full = handle.index.match_path(&query, path.as_bytes());
+        let one = Some(&fast).filter(|_| library.is_some());
+        let full = handle.asks(one, None, true).matched(path);
         let after = fast.lookup_key(path.as_bytes(), str::to_owned);
         let mut batch = None;
-        fast.lookup_keys(std::iter::once(path.as_bytes()), |key| batch = key.map(str::to_owned));
+        fast.lookup_rating_keys(std::iter::once(path.as_bytes()), |key| batch = key.map(str::to_owned));
         let sure = match &full {
             Ok(found) if found.status == Status::Ok && found.confidence == Confidence::High => {
                 found.item.as_ref().map(|item| item.item.rating_key.clone())
@@ -244,10 +243,11 @@ impl World {
             paths.push(self.any_path(at, library.as_deref(), 4));
         }
         let one = self.handle_of(at, library.as_deref())?;
-        let query = options(one.as_ref(), deadline, offline);
         let raw: Vec<&[u8]> = paths.iter().map(|(path, _)| path.as_bytes()).collect();
         let mut answers = Vec::new();
-        let done = (self.handles[at].index).match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)));
+        let query = self.handles[at].asks(one.as_ref(), deadline, offline);
+        let done = query.match_paths_with(&raw, |_, answer| answers.push(Match::from(answer)));
+        drop(query);
         // After a change, all answers came twice.
         let answers = answers.split_off(answers.len().saturating_sub(paths.len()));
         self.see();
@@ -314,8 +314,10 @@ impl World {
         };
         let guid = format!("memory://{key}");
         let one = self.handle_of(at, library.as_deref())?;
-        let query = options(one.as_ref(), deadline, offline);
-        let found = self.handles[at].index.match_guid(&query, &guid);
+        let found = self.handles[at]
+            .asks(one.as_ref(), deadline, offline)
+            .match_guid(&guid)
+            .map(Match::from);
         let mut all = found.iter().flat_map(|found| &found.candidates);
         if let Some(other) = all.find(|one| one.item.rating_key != key) {
             return Err(format!("{guid} gives {}", other.item.rating_key));
@@ -335,8 +337,10 @@ impl World {
             return Ok(());
         };
         let one = self.handle_of(at, library.as_deref())?;
-        let query = options(one.as_ref(), deadline, offline);
-        let found = self.handles[at].index.search_title(&query, &title);
+        let found = self.handles[at]
+            .asks(one.as_ref(), deadline, offline)
+            .search_title(&title)
+            .map(Match::from);
         self.by(&title, library.as_deref(), at, found, offline)
     }
 
@@ -359,8 +363,7 @@ impl World {
             paths.dedup();
         }
         let listed = matches!(one.item(&key), Ok(Some(_)));
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-        let done = one.record_matches(&pairs);
+        let done = one.record_matches(paths.iter().map(|path| (path, key.as_str())));
         let ended = done.as_ref().map_err(|error| error.status);
         self.tell(at, &format!("{paths:?} in {library} is {key}: {ended:?}"));
         if !self.recorded(at, &library, &paths, &key, listed, done)? {
@@ -425,7 +428,7 @@ impl World {
         // None of the few that were recorded before has gone for those that ended.
         for number in 0..12 {
             for title in [TITLES[0], TITLES[1]] {
-                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
+                self.ask_path(at, Some(title), &host_path(number), None, true, None)?;
             }
         }
         if self.word(3, 8) < 6 {
@@ -449,8 +452,7 @@ impl World {
         let paths: Vec<String> = (0..MANY)
             .map(|number| format!("/host/many {round}/{number}.mkv"))
             .collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
-        let done = one.record_matches(&pairs);
+        let done = one.record_matches(paths.iter().map(|path| (path, key)));
         let ended = done.as_ref().map_err(|error| error.status);
         self.tell(at, &format!("{MANY} paths in {library} are {key}: {ended:?}"));
         if !self.recorded(at, library, &paths, key, listed, done)? {
@@ -467,7 +469,7 @@ impl World {
             Some(one) => one,
             None => self.select(at, Selector::All)?,
         };
-        let done = one.invalidate_path(path.as_bytes());
+        let done = one.invalidate_path(&path);
         self.tell(at, &format!("{path} in {library:?} is wrong"));
         self.acknowledged(done, "invalidating a path")?;
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
@@ -511,9 +513,8 @@ impl World {
             return Ok(());
         }
         // Nothing has asked the server since, so that the answer is none or stale.
-        let query = options(Some(&one), Deadline::Default, true);
         let guid = format!("memory://{key}");
-        if let Ok(found) = self.handles[at].index.match_guid(&query, &guid)
+        if let Ok(found) = one.query().offline().match_guid(&guid).map(Match::from)
             && found.status == Status::Ok
             && found.confidence == Confidence::High
             && !found.stale
@@ -548,8 +549,7 @@ impl World {
     pub(super) fn refresh(&mut self, full: bool) -> Result<(), String> {
         let (at, library, offline, deadline) = self.pick();
         let one = self.handle_of(at, library.as_deref())?;
-        let query = options(one.as_ref(), deadline, offline);
-        let done = self.handles[at].index.refresh(&query, full);
+        let done = self.handles[at].asks(one.as_ref(), deadline, offline).refreshed(full);
         let shown = done.as_ref().map_err(|error| error.status);
         self.tell(at, &format!("refresh of {library:?}, full {full}: {shown:?}"));
         self.see();
@@ -567,8 +567,7 @@ impl World {
             Ok(late) => {
                 let url = self.handles[at].who.url;
                 // It says what the answers say.
-                let offline = options(one.as_ref(), Deadline::Default, true);
-                let listed = self.handles[at].index.libraries(&offline);
+                let listed = self.handles[at].asks(one.as_ref(), None, true).libraries();
                 let is_stale = listed.is_ok_and(|all| all.iter().any(|library| !library.fresh));
                 // A match of an item that is not listed is a doubt, too, and ends with a reply that must be stored.
                 let has_doubted_items = self.model.has_told_items() || self.full.is_some();
@@ -621,7 +620,7 @@ impl World {
             let section = Some(section);
             server.tell(Event::Deleted { section, rating_key });
         }
-        let begun = self.handles[at].index.watch_start();
+        let begun = self.handles[at].index.watch_start(<_>::default());
         let ended = begun.as_ref().map_err(|error| error.status);
         self.tell(
             at,
@@ -655,10 +654,9 @@ impl World {
 
     pub(super) fn facts(&mut self) -> Result<(), String> {
         let at = self.word(1, self.handles.len());
-        let offline = QueryOptions::default().offline();
         let handle = &self.handles[at];
         let index = &handle.index;
-        let done = index.stats().and_then(|_| index.libraries(&offline));
+        let done = index.stats().and_then(|_| index.query().offline().libraries());
         let done = done.and_then(|_| index.store()).map(drop);
         match done {
             Err(error) if self.full.is_some() && handle.may_lack_segments && is_of_the_disk(error.status) => Ok(()),
@@ -685,15 +683,15 @@ impl World {
         let mut paths = self.model.paths(who.url, None, true);
         paths.extend((0..12).map(host_path));
         let old = self.handles.last().expect("a handle");
-        let offline = QueryOptions::default().offline();
+        let offline = |handle: &Handle, path: &str| handle.index.query().offline().matched(path);
         let all = |handle: &Handle| handle.index.select(Selector::All).map_err(|error| error.to_string());
         let (one, other) = (all(old)?, all(&fresh)?);
         // Segments that one of them makes anew the other has to read, and a fast lookup does not wait for that.
         for handle in [old, &fresh, old, &fresh] {
-            let _ = handle.index.match_path(&offline, host_path(0).as_bytes());
+            let _ = offline(handle, &host_path(0));
         }
         for path in &paths {
-            let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
+            let answers = [old, &fresh].map(|handle| offline(handle, path));
             let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
             let shown = answers.each_ref().map(|answer| {
                 let found = answer.as_ref().map_err(|error| error.status)?;
@@ -716,15 +714,20 @@ impl World {
     }
 }
 
-/// What [`World::pick`] chose, for a call that tells no progress.
-pub(super) fn options(library: Option<&Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
-    QueryOptions {
-        library,
-        deadline,
-        size: None,
-        offline,
-        check: false,
-        progress: None,
+impl Handle {
+    /// What [`World::pick`] chose, for a call.
+    pub(super) fn asks<'q>(
+        &'q self,
+        library: Option<&'q Library>,
+        timeout: Option<Duration>,
+        offline: bool,
+    ) -> Query<'q> {
+        let query = library.map_or_else(|| self.index.query(), |library| library.query());
+        let query = match timeout {
+            Some(timeout) => query.timeout(timeout),
+            None => query,
+        };
+        if offline { query.offline() } else { query }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 use plexindex_standin::Standin;
 
@@ -74,8 +74,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
                 let count = if dice.roll(8) == 0 { 1_100 } else { 0 };
                 let more: Vec<String> = (0..count).map(|number| format!("/more/{me}/{number}.mkv")).collect();
                 let paths = std::iter::once(&own).chain(&more);
-                let pairs: Vec<(&[u8], &str)> = paths.map(|path| (path.as_bytes(), key)).collect();
-                films.record_matches(&pairs).expect("recorded");
+                films.record_matches(paths.map(|path| (path, key))).expect("recorded");
                 say(&format!("done {own} {key}"));
                 // No other host writes to this path.
                 let got = films.fast(&own);
@@ -83,15 +82,11 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
             }
             9 => {
                 say(&format!("begins {own} -"));
-                films.invalidate_path(own.as_bytes()).expect("invalidated");
+                films.invalidate_path(&own).expect("invalidated");
                 say(&format!("done {own} -"));
                 assert!(films.lookup_key(own.as_bytes(), |_| ()).is_none(), "invalidated: {own}");
             }
-            10 => drop(
-                index
-                    .refresh(&QueryOptions::default(), dice.roll(4) == 0)
-                    .expect("refreshed"),
-            ),
+            10 => drop(index.query().refreshed(dice.roll(4) == 0).expect("refreshed")),
             #[cfg(unix)]
             _ => fork(index, path, key),
             #[cfg(windows)]
@@ -104,8 +99,8 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
 #[cfg(unix)]
 fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
     let child = plexindex_tests::worker::fork(|| {
-        let offline = QueryOptions::default().offline();
-        let found = index.match_path(&offline, path.as_bytes());
+        let offline = index.query().offline();
+        let found = offline.matched(path);
         let right = match &found {
             Ok(found) => found.item.as_ref().is_none_or(|item| item.item.rating_key == key),
             // Before the first listing.
@@ -133,8 +128,8 @@ fn records(index: &crate::support::index::Index, key: &str) -> bool {
         return false;
     };
     let own = format!("/child/{}.mkv", std::process::id());
-    let is_recorded = films.record_matches(&[(own.as_bytes(), key)]).is_ok();
-    let found = index.match_path(&films.query().offline(), own.as_bytes());
+    let is_recorded = films.record_match(&own, key).is_ok();
+    let found = films.query().offline().matched(&own);
     // Another host's refresh may show an empty library meanwhile.
     is_recorded && found.is_ok_and(|found| found.item.is_some_and(|item| item.item.rating_key == key))
 }
@@ -196,7 +191,7 @@ pub fn check(seed: u64, kills: u64) -> usize {
     let films = index.movies();
     let offline = films.query().offline();
     for (path, may_be) in &log {
-        let found = index.ask(&offline, path);
+        let found = offline.answer(path);
         let got = found.key();
         assert!(may_be.contains(&got), "seed {seed}: {path}: {got:?}, {may_be:?}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use plexindex::error::Status;
 use plexindex::options::Ttl;
 
@@ -17,14 +17,14 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
     let mut scene = Films::new(Token::Coarse, 5);
     scene.options.library_ttl = Ttl::Zero;
     let index = scene.listed();
-    let query = QueryOptions::default();
+    let query = index.query();
     let film = scene.memory.items(&scene.section).swap_remove(2);
-    let by_guid = index.match_guid(&query, &film.guid).expect("an answer");
+    let by_guid = query.guid(&film.guid);
     assert_eq!((by_guid.status, by_guid.stale), (Status::Ok, false));
-    let by_title = index.search_title(&query, &film.title).expect("an answer");
+    let by_title = query.title(&film.title);
     assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
     let offline = query.offline();
-    let found = index.match_guid(&offline, &film.guid).expect("an answer");
+    let found = offline.guid(&film.guid);
     assert!(found.stale, "nothing was asked");
 }
 
@@ -42,7 +42,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
     let anew = scene.open();
     for number in 0..8 {
         let [listed, built] = [&index, &anew].map(|index| {
-            let found = index.ask(&QueryOptions::default(), film(number));
+            let found = index.query().answer(film(number));
             assert_eq!(found.status, Status::Ambiguous);
             let keys = found.candidates.into_iter().map(|one| one.item.rating_key);
             keys.collect::<Vec<_>>()
@@ -88,7 +88,7 @@ fn a_request_for_the_libraries_that_failed_is_no_answer() {
     index.clear().expect("cleared");
     scene.memory.fail(Some(Fault::Down));
     let films = index.library("Movies").expect("a handle");
-    films.match_path(film(2).as_bytes()).expect_err("the server is down");
+    films.query().matched(film(2)).expect_err("the server is down");
     scene.memory.fail(None);
     scene.clock.advance_ms(20_000);
     let films = scene.open().library("Movies").expect("a handle");

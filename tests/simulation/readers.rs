@@ -130,8 +130,11 @@ impl World {
     /// Gives whether there is more.
     fn read_page(&mut self, which: usize, at: usize, limit: usize) -> Result<bool, String> {
         let token = self.readers[which].now.token.clone();
-        let query = options(None, Deadline::Default, true);
-        let page = self.handles[at].index.changes(&query, &token, token.is_empty(), limit);
+        let page = self.handles[at]
+            .index
+            .query()
+            .offline()
+            .changes_page(&token, token.is_empty(), limit);
         match page {
             Ok(page) => {
                 if page.more && page.cursor == token {
@@ -164,7 +167,7 @@ impl World {
         let mut items = BTreeMap::new();
         let mut cursor = 0;
         loop {
-            let page = match self.handles[at].index.items(&library, cursor, 5) {
+            let page = match library.items_page(cursor, 5) {
                 Err(error) if error.status == Status::NotFetched => return Ok(None),
                 Err(error) if self.full.is_some() && is_of_the_disk(error.status) => return Ok(None),
                 page => page.map_err(|error| format!("the items of {title}: {:?}: {error}", error.status))?,
@@ -198,9 +201,11 @@ impl World {
                 let (mut anew, mut is_lost) = (Place::default(), false);
                 let library = self.handle_of(at, Some(&title))?;
                 loop {
-                    let query = options(library.as_ref(), Deadline::Default, true);
                     let full = anew.token.is_empty();
-                    match self.handles[at].index.changes(&query, &anew.token, full, 3) {
+                    let query = self.handles[at].asks(library.as_ref(), None, true);
+                    let page = query.changes_page(&anew.token, full, 3);
+                    drop(query);
+                    match page {
                         // It went, or this is an empty folder in the place of one that comes back: it is still to be listed.
                         Err(error) if has_nothing(&error) || self.full.is_some() && is_of_the_disk(error.status) => {
                             self.readers[which].now.again.insert(section, title);
@@ -267,8 +272,7 @@ impl World {
 
     /// Title and section of the libraries that a handle knows.
     fn known(&self, at: usize) -> Result<BTreeSet<(String, String)>, String> {
-        let query = options(None, Deadline::Default, true);
-        match self.handles[at].index.libraries(&query) {
+        match self.handles[at].index.query().offline().libraries() {
             Ok(rows) => Ok(rows.into_iter().map(|row| (row.title, row.section)).collect()),
             Err(_) => Ok(BTreeSet::new()), // none was ever fetched
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
+use crate::support::index::{Ask as _, Index, Match, Selector, freeze_coarse_clock};
 use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, Options};
@@ -310,8 +310,7 @@ impl World {
         // Each handle answers from the segments of its own mappings, and makes those that it lacks at a question. On a
         // full disk it answers from what it had when the disk became full.
         for handle in &self.handles {
-            let query = QueryOptions::default().offline();
-            let _ = handle.index.match_path(&query, host_path(0).as_bytes());
+            let _ = handle.index.query().offline().matched(host_path(0));
         }
         self.full = Some(until);
         disk::fill(true);
@@ -487,7 +486,7 @@ impl World {
         // A server that goes before it told its name is a gap ('What does not hold yet', 13).
         self.net.server(url).fail(None);
         for handle in self.handles.iter().filter(|handle| handle.who.url == url) {
-            drop(handle.index.ask_server(&QueryOptions::default()));
+            drop(handle.index.query().server());
         }
         self.net.swap(url);
         // A store of before takes the new server for the old one until it asks.
@@ -504,14 +503,14 @@ impl World {
                 continue;
             }
             seen.push(who);
-            let done = self.handles[place].index.ask_server(&QueryOptions::default());
+            let done = self.handles[place].index.query().server();
             done.map_err(|error| format!("the new server was not found: {error}"))?;
         }
         // Users without a handle find it out when they come.
         for who in others.iter().filter(|who| !seen.contains(who)) {
             self.open(*who, false)?;
             let handle = self.handles.last().expect("a handle");
-            let done = handle.index.ask_server(&QueryOptions::default());
+            let done = handle.index.query().server();
             done.map_err(|error| format!("the new server was not found: {error}"))?;
         }
         Ok(())
@@ -684,7 +683,7 @@ impl World {
                 // All of them read the same files: what is right is asked of the model.
                 for at in 0..self.handles.len() {
                     for path in self.model.paths(self.handles[at].who.url, None, true) {
-                        self.ask_path(at, None, &path, None, true, Deadline::Default)?;
+                        self.ask_path(at, None, &path, None, true, None)?;
                         self.agree(at, None, &path)?;
                     }
                 }
@@ -737,6 +736,6 @@ mod calls;
 mod readers;
 #[path = "trouble.rs"]
 mod trouble;
-use calls::{host_path, options};
+use calls::host_path;
 use readers::{Reader, readers};
 use trouble::Kept;

@@ -1,15 +1,15 @@
-//! The index as tests of behaviour ask it: paths are bytes, an answer has the status of C, and one struct says what a call may
-//! cost. All of it goes through the crate's own types.
+//! The index as tests of behaviour ask it: paths are bytes, and an answer has the status of C. All of it goes through the
+//! crate's own types.
 #![allow(clippy::unused_self)] // the items are a library's
 
-use std::ops::{ControlFlow, Deref};
+use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
+use plexindex::Refreshed;
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, SystemClock};
 use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
@@ -17,8 +17,7 @@ use plexindex::options::Options;
 use plexindex::source::{Counters, Source};
 use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
-pub use plexindex::{ChangeKind, Progress, Proposal, Selector};
-use plexindex::{Query, Refreshed};
+pub use plexindex::{ChangeKind, Progress, Proposal, Query, Selector};
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
@@ -46,32 +45,7 @@ pub struct Index(plexindex::Index);
 
 /// A library of it, or all of them.
 #[derive(Debug)]
-pub struct Library {
-    library: plexindex::Library,
-    index: plexindex::Index,
-}
-
-/// What a call may cost, and whom it tells.
-#[derive(Clone, Copy, Default)]
-pub struct QueryOptions<'a> {
-    pub library: Option<&'a Library>,
-    pub deadline: Deadline,
-    pub offline: bool,
-    /// Size of the file; `None`: it is read.
-    pub size: Option<u64>,
-    pub check: bool,
-    pub progress: Option<&'a (dyn Fn(&Progress<'_>) -> bool + Sync)>,
-}
-
-/// How long a call may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Deadline {
-    /// As the options say.
-    #[default]
-    Default,
-    None,
-    In(Duration),
-}
+pub struct Library(plexindex::Library);
 
 /// An item as an answer shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -201,69 +175,70 @@ impl From<&Answer<'_>> for Match {
     }
 }
 
-impl<'a> QueryOptions<'a> {
-    pub fn offline(self) -> Self {
-        Self { offline: true, ..self }
-    }
-
-    pub fn always_ask(self) -> Self {
-        Self { check: true, ..self }
-    }
-
-    pub fn size(self, bytes: u64) -> Self {
-        Self {
-            size: Some(bytes),
-            ..self
-        }
-    }
-
-    pub fn within(self, time: Duration) -> Self {
-        Self {
-            deadline: Deadline::In(time),
-            ..self
-        }
-    }
-
-    pub fn progress(self, tell: &'a (dyn Fn(&Progress<'_>) -> bool + Sync)) -> Self {
-        Self {
-            progress: Some(tell),
-            ..self
-        }
-    }
-
-    fn on<'q>(&'q self, index: &'q plexindex::Index) -> Query<'q> {
-        let query = self
-            .library
-            .map_or_else(|| index.query(), |library| library.library.query());
-        let query = match self.deadline {
-            Deadline::Default => query,
-            Deadline::None => query.no_timeout(),
-            Deadline::In(time) => query.timeout(time),
-        };
-        let query = if self.offline { query.offline() } else { query };
-        let query = if self.check { query.always_ask() } else { query };
-        let query = match self.size {
-            Some(size) => query.size(size),
-            None => query,
-        };
-        match self.progress {
-            None => query,
-            Some(tell) => query.progress(move |so_far| {
-                if tell(so_far) {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            }),
-        }
-    }
-}
-
 fn status(refreshed: Refreshed) -> Status {
     match refreshed {
         Refreshed::NotYet => Status::NotYet,
         Refreshed::NeedsWarm => Status::NeedsWarm,
         _ => Status::Ok,
+    }
+}
+
+/// What tests ask of a query.
+pub trait Ask {
+    /// An answer about a path.
+    fn matched(&self, of: impl AsRef<[u8]>) -> Result<Match>;
+
+    /// The same, which no fault may keep away.
+    fn answer(&self, of: impl AsRef<[u8]>) -> Match {
+        self.matched(of).expect("an answer")
+    }
+
+    /// The last answers about these paths: after a change, all answers come twice.
+    fn ask_batch(&self, paths: &[impl AsRef<[u8]>]) -> Vec<Match>;
+
+    fn guid(&self, guid: &str) -> Match;
+
+    fn title(&self, title: &str) -> Match;
+
+    fn refreshed(&self, full: bool) -> Result<Status>;
+
+    fn checked(&self) -> Result<Status>;
+
+    /// A cursor after all that there is.
+    fn cursor(&self) -> String;
+}
+
+impl Ask for Query<'_> {
+    fn matched(&self, of: impl AsRef<[u8]>) -> Result<Match> {
+        self.match_path(path(of.as_ref())).map(Match::from)
+    }
+
+    fn ask_batch(&self, paths: &[impl AsRef<[u8]>]) -> Vec<Match> {
+        let raw: Vec<&[u8]> = paths.iter().map(AsRef::as_ref).collect();
+        let mut answers = Vec::new();
+        let asked = self.match_paths_with(&raw, |_, answer| answers.push(answer.into()));
+        asked.expect("answers");
+        answers.split_off(answers.len() - paths.len())
+    }
+
+    fn guid(&self, guid: &str) -> Match {
+        self.match_guid(guid).expect("an answer").into()
+    }
+
+    fn title(&self, title: &str) -> Match {
+        self.search_title(title).expect("an answer").into()
+    }
+
+    fn refreshed(&self, full: bool) -> Result<Status> {
+        (if full { self.refresh_fully() } else { self.refresh() }).map(status)
+    }
+
+    fn checked(&self) -> Result<Status> {
+        self.check().map(status)
+    }
+
+    fn cursor(&self) -> String {
+        self.changes_page("", false, 100).expect("a cursor").cursor
     }
 }
 
@@ -278,12 +253,6 @@ impl Deref for Index {
 impl Drop for Index {
     fn drop(&mut self) {
         let _ = self.0.close_now();
-    }
-}
-
-impl AsRef<Path> for Index {
-    fn as_ref(&self) -> &Path {
-        self.0.folder()
     }
 }
 
@@ -313,19 +282,7 @@ impl Index {
     }
 
     pub fn select(&self, selector: Selector) -> Result<Library> {
-        Ok(Library {
-            library: self.0.library(selector)?,
-            index: self.0.clone(),
-        })
-    }
-
-    pub fn match_path(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<Match> {
-        query.on(&self.0).match_path(path(of)).map(Match::from)
-    }
-
-    /// An answer, which no fault may keep away.
-    pub fn ask(&self, query: &QueryOptions<'_>, of: impl AsRef<[u8]>) -> Match {
-        self.match_path(query, of.as_ref()).expect("an answer")
+        self.0.library(selector).map(Library)
     }
 
     /// The library of movies.
@@ -340,95 +297,7 @@ impl Index {
 
     /// Lists all libraries.
     pub fn list(&self) {
-        self.refresh(&QueryOptions::default(), true).expect("listed");
-    }
-
-    pub fn match_path_with<R>(
-        &self,
-        query: &QueryOptions<'_>,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        query.on(&self.0).match_path_with(path, then)
-    }
-
-    pub fn match_paths_with(
-        &self,
-        query: &QueryOptions<'_>,
-        paths: &[&[u8]],
-        mut each: impl FnMut(&Answer<'_>),
-    ) -> Result<()> {
-        query.on(&self.0).match_paths_with(paths, |_, answer| each(answer))
-    }
-
-    /// The last answers about these paths: after a change, all answers come twice.
-    pub fn ask_batch(&self, query: &QueryOptions<'_>, paths: &[impl AsRef<[u8]>]) -> Vec<Match> {
-        let raw: Vec<&[u8]> = paths.iter().map(AsRef::as_ref).collect();
-        let mut answers = Vec::new();
-        let asked = self.match_paths_with(query, &raw, |answer| answers.push(answer.into()));
-        asked.expect("answers");
-        answers.split_off(answers.len() - paths.len())
-    }
-
-    pub fn ask_folder(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<plexindex::Folder> {
-        query.on(&self.0).match_folder(path(of))
-    }
-
-    pub fn match_guid(&self, query: &QueryOptions<'_>, guid: &str) -> Result<Match> {
-        query.on(&self.0).match_guid(guid).map(Match::from)
-    }
-
-    pub fn search_title(&self, query: &QueryOptions<'_>, title: &str) -> Result<Match> {
-        query.on(&self.0).search_title(title).map(Match::from)
-    }
-
-    pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        library.library.items_page(cursor, limit)
-    }
-
-    pub fn changes(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
-        query.on(&self.0).changes_page(token, full, limit)
-    }
-
-    /// A cursor after all that there is.
-    pub fn cursor(&self, query: &QueryOptions<'_>) -> String {
-        self.changes(query, "", false, 100).expect("a cursor").cursor
-    }
-
-    pub fn wait_for_changes(&self, query: &QueryOptions<'_>, token: &str) -> Result<Status> {
-        Ok(match query.on(&self.0).wait_for_changes(token)? {
-            plexindex::WaitOutcome::NotYet => Status::NotYet,
-            _ => Status::Ok,
-        })
-    }
-
-    pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
-        let query = query.on(&self.0);
-        (if full { query.refresh_fully() } else { query.refresh() }).map(status)
-    }
-
-    pub fn check(&self, query: &QueryOptions<'_>) -> Result<Status> {
-        query.on(&self.0).check().map(status)
-    }
-
-    pub fn libraries(&self, query: &QueryOptions<'_>) -> Result<Vec<plexindex::LibraryInfo>> {
-        query.on(&self.0).libraries()
-    }
-
-    pub fn watch_start(&self) -> Result<()> {
-        self.watch_start_at(DebounceIntervals::default())
-    }
-
-    pub fn watch_start_at(&self, intervals: DebounceIntervals) -> Result<()> {
-        self.0.watch_start(intervals)
-    }
-
-    pub fn scan(&self, path: &str) -> Result<()> {
-        self.0.query().scan(&[path.as_bytes()]).map(drop)
-    }
-
-    pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<plexindex::ServerInfo> {
-        query.on(&self.0).server()
+        self.query().refreshed(true).expect("listed");
     }
 }
 
@@ -436,34 +305,19 @@ impl Deref for Library {
     type Target = plexindex::Library;
 
     fn deref(&self) -> &plexindex::Library {
-        &self.library
+        &self.0
     }
 }
 
 impl Library {
-    pub fn query(&self) -> QueryOptions<'_> {
-        QueryOptions {
-            library: Some(self),
-            ..QueryOptions::default()
-        }
-    }
-
-    pub fn key(&self, item: &Item) -> String {
-        self.index.key(&item.rating_key)
-    }
-
-    pub fn match_path(&self, of: &[u8]) -> Result<Match> {
-        self.library.match_path(path(of)).map(Match::from)
-    }
-
     /// An answer, which no fault may keep away.
     pub fn ask(&self, of: impl AsRef<[u8]>) -> Match {
-        self.match_path(of.as_ref()).expect("an answer")
+        self.query().answer(of)
     }
 
     /// Returns the size of a listed file.
     pub fn size_of(&self, listed: &str) -> u64 {
-        let items = self.library.items().map(|item| item.expect("an item"));
+        let items = self.0.items().map(|item| item.expect("an item"));
         let mut parts = items
             .flat_map(|item| item.media.expect("media"))
             .flat_map(|media| media.parts);
@@ -473,16 +327,9 @@ impl Library {
         part.size.expect("a size")
     }
 
-    /// An answer about a file that has the size of a listed one.
-    pub fn ask_sized(&self, of: &str, listed: &str) -> Match {
-        let size = self.size_of(listed);
-        let found = self.library.query().size(size).match_path(path(of.as_bytes()));
-        found.map(Match::from).expect("an answer")
-    }
-
     /// Records a match, which no fault may keep away.
     pub fn record(&self, of: impl AsRef<[u8]>, key: &str) {
-        self.record_matches(&[(of.as_ref(), key)]).expect("recorded");
+        self.record_match(path(of.as_ref()), key).expect("recorded");
     }
 
     /// The rating key that a fast lookup gives.
@@ -491,34 +338,16 @@ impl Library {
     }
 
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
-        self.library.lookup_rating_key_of(path, then)
-    }
-
-    pub fn lookup_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
-        self.library.lookup_rating_keys(paths, each);
+        self.0.lookup_rating_key_of(path, then)
     }
 
     /// Records that all these paths are one item.
     pub fn record_all(&self, paths: &[impl AsRef<[u8]>], key: &str) {
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_ref(), key)).collect();
-        self.record_matches(&pairs).expect("recorded");
-    }
-
-    pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
-        self.library
-            .record_matches(pairs.iter().map(|(of, key)| (path(of), *key)))
-    }
-
-    /// Records a match, and returns once the shared database has it.
-    pub fn record_through(&self, of: &[u8], key: &str) -> Result<()> {
-        self.library.query().through().record_match(path(of), key)
-    }
-
-    pub fn invalidate_path(&self, of: &[u8]) -> Result<()> {
-        self.library.invalidate_path(path(of))
+        let recorded = self.record_matches(paths.iter().map(|of| (path(of.as_ref()), key)));
+        recorded.expect("recorded");
     }
 
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
-        Ok(self.library.item(key)?.map(|item| Candidate::from(item).item))
+        Ok(self.0.item(key)?.map(|item| Candidate::from(item).item))
     }
 }

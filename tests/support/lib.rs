@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::index::{Index, Library as Handle, ManualClock, QueryOptions};
+use crate::index::{Index, Library as Handle, ManualClock, Query};
 use crate::worker::Worker;
 use plexindex::model::{Library, Token};
 use plexindex::options::{Options, Ttl};
@@ -161,7 +161,7 @@ pub fn films(title: &str) -> LibrarySpec {
 }
 
 /// A query that sends no request.
-pub fn offline(library: &Handle) -> QueryOptions<'_> {
+pub fn offline(library: &Handle) -> Query<'_> {
     library.query().offline()
 }
 
@@ -243,7 +243,7 @@ impl Scene {
 
     /// Lists all libraries. Resets the count of requests.
     pub fn list(&self, index: &Index) {
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.list();
         self.server.reset();
     }
 }

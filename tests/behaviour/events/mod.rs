@@ -12,16 +12,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{DebounceIntervals, Index, Match, QueryOptions};
+use crate::support::index::{Ask as _, DebounceIntervals, Index, Match};
 use crate::support::quick;
 use crate::support::worker::{PATIENCE, until};
 use crate::support::{clock, open, path_of, requests};
-use plexindex::Notified;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind};
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
+use plexindex::{Notified, WaitOutcome};
 use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind};
 use serde_json::json;
 
@@ -31,8 +31,8 @@ fn ask(index: &Index, path: &str) -> Match {
 
 /// Whether the library of movies would be answered without asking the server.
 fn is_fresh(index: &Index) -> bool {
-    let offline = QueryOptions::default().offline();
-    index.libraries(&offline).expect("the libraries")[0].fresh
+    let offline = index.query().offline();
+    offline.libraries().expect("the libraries")[0].fresh
 }
 
 fn until_hinted(index: &Index) {
@@ -55,7 +55,7 @@ fn watched_at(intervals: DebounceIntervals) -> Watched {
     let index = at.open();
     assert_eq!(ask(&index, &path).status, Status::Ok);
     assert!(is_fresh(&index));
-    index.watch_start_at(intervals).expect("watching");
+    index.watch_start(intervals).expect("watching");
     until("it listens", || at.server.listeners() == 1);
     // What happened before was not told: one probe, and all is as before.
     until_hinted(&index);
@@ -147,18 +147,18 @@ fn a_recorded_match_waits_for_its_deleted_item() {
 #[test]
 fn who_waits_for_changes_hears_of_deleted_items() {
     let w = watched();
-    let all = QueryOptions::default();
-    let begun = w.index.changes(&all, "", false, 10).expect("a cursor").cursor;
+    let all = w.index.query();
+    let begun = all.changes_page("", false, 10).expect("a cursor").cursor;
     let key = |at| path_of(&w.at.server, 1, at).1.parse().expect("a number");
     let keys: Vec<u64> = (7..10).map(key).collect();
     w.at.server.alter(|state| state.remove_items(&keys, false));
     let mut token = begun;
     let mut heard = 0;
     until("they are told", || {
-        let soon = QueryOptions::default().within(Duration::from_secs(30));
-        assert_eq!(w.index.wait_for_changes(&soon, &token).expect("waited"), Status::Ok);
-        assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
-        let page = w.index.changes(&all, &token, false, 10).expect("a page");
+        let soon = w.index.query().timeout(Duration::from_secs(30));
+        assert_eq!(soon.wait_for_changes(&token), Ok(WaitOutcome::Something));
+        assert_eq!(all.refreshed(false).expect("refreshed"), Status::Ok);
+        let page = all.changes_page(&token, false, 10).expect("a page");
         token = page.cursor;
         heard += page.changes.len();
         heard >= keys.len()
@@ -166,7 +166,7 @@ fn who_waits_for_changes_hears_of_deleted_items() {
     let [rest @ .., confirmed, _] = requests(&w.at.server);
     assert_eq!(rest, NOTHING[..4], "nothing is listed for it");
     assert!((1..=3).contains(&confirmed), "one for all that was told by then");
-    assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
+    assert_eq!(all.refreshed(false).expect("refreshed"), Status::Ok);
     assert_eq!(requests(&w.at.server)[4], confirmed, "they were asked for once");
 }
 

@@ -13,7 +13,7 @@ fn a_silent_connection_is_dead() {
         Ok(Arc::new(plex) as Arc<dyn Source>)
     })
     .expect("the index opens");
-    index.watch_start_at(quick()).expect("watching");
+    index.watch_start(quick()).expect("watching");
     until("it connected again", || at.server.stats().of(Kind::Events) == 2);
 }
 
@@ -22,7 +22,7 @@ fn stops_quickly(index: Index) {
     let begun = Instant::now();
     index.watch_stop();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    index.watch_start_at(quick()).expect("watching once more");
+    index.watch_start(quick()).expect("watching once more");
     std::thread::sleep(Duration::from_millis(20)); // wherever it is by then
     let begun = Instant::now();
     index.close().expect("closed");
@@ -39,7 +39,7 @@ fn stops_at(url: &str, after: Duration) {
         },
         &clock(),
     );
-    index.watch_start_at(quick()).expect("watching");
+    index.watch_start(quick()).expect("watching");
     std::thread::sleep(after);
     stops_quickly(index);
 }
@@ -59,7 +59,7 @@ fn it_stops_within_a_second_while_a_server_owes_its_answer() {
     let at = Scene::movies(3);
     at.server.fault(Fault::delay(60_000).on(Kind::Events).times(0));
     let index = at.open();
-    index.watch_start_at(quick()).expect("watching");
+    index.watch_start(quick()).expect("watching");
     until("it asked", || at.server.stats().of(Kind::Events) == 1);
     stops_quickly(index);
 }
@@ -102,7 +102,7 @@ fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
         let at = Scene::movies(3);
         at.server.fault(Fault::new(action).on(Kind::Events).times(1));
         let index = at.open();
-        index.watch_start_at(quick()).expect("watching");
+        index.watch_start(quick()).expect("watching");
         until("it listens", || at.server.listeners() == 1);
         assert_eq!(at.server.stats().of(Kind::Events), 2);
     }
@@ -111,11 +111,11 @@ fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
 #[test]
 fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
     let w = watched();
-    w.index.watch_start().expect("watching already");
+    w.index.watch_start(<_>::default()).expect("watching already");
     assert_eq!(w.at.server.listeners(), 1);
     w.index.watch_stop();
     w.index.watch_stop();
-    w.index.watch_start_at(quick()).expect("watching again");
+    w.index.watch_start(quick()).expect("watching again");
     until("it listens", || w.at.server.stats().of(Kind::Events) == 1);
     // Fetching goes on meanwhile, over connections of its own.
     w.index.list();
@@ -129,7 +129,7 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
     let stats = w.index.counts();
     assert_eq!(stats.requests[plexindex::source::RequestKind::Events as usize], 1);
     w.index.watch_stop();
-    w.index.watch_start_at(quick()).expect("watching");
+    w.index.watch_start(quick()).expect("watching");
     until("it listens", || w.at.server.stats().of(Kind::Events) == 1);
     let log = w.at.server.log();
     let entry = log.iter().find(|entry| entry.kind == Kind::Events).expect("a request");
@@ -149,7 +149,7 @@ fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
         }
         // Neither waits for a thread that is not there.
         w.index.watch_stop();
-        if w.index.watch_start_at(quick()).is_err() {
+        if w.index.watch_start(quick()).is_err() {
             return 2;
         }
         until("the child listens", || w.at.server.stats().of(Kind::Events) <= 1);

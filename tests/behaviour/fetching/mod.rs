@@ -2,16 +2,33 @@
 
 mod other_roots;
 
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, QueryOptions};
+use crate::support::index::{Ask as _, Query};
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, Scene, add, clock, movies, open, options, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+
+/// The same, with so much time, or as much as it takes.
+fn in_time(query: Query<'_>, timeout: Option<Duration>) -> Query<'_> {
+    match timeout {
+        Some(timeout) => query.timeout(timeout),
+        None => query.no_timeout(),
+    }
+}
+
+fn go_on(goes_on: bool) -> ControlFlow<()> {
+    if goes_on {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
+}
 
 #[test]
 fn rows_that_shift_while_paging_lose_nothing() {
@@ -64,14 +81,14 @@ fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
 #[test]
 fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
     let at = Scene::movies(100);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (gone, _) = path_of(&at.server, 1, 3);
     lose(&at.server, 60);
     at.clock.advance_ms(HOUR_MS);
-    let held_back = index.refresh(&library.query(), false).expect("listed");
+    let held_back = library.query().refreshed(false).expect("listed");
     assert_eq!(held_back, Status::NotYet, "a disk may be missing");
     assert!(library.fast(&gone).is_some());
-    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+    assert_eq!(library.query().refreshed(true).expect("listed"), Status::Ok);
     assert_eq!(library.fast(&gone), None);
     let answer = library.ask(gone);
     assert_eq!((answer.status, answer.stale), (Status::NotFound, false));
@@ -80,20 +97,20 @@ fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
 #[test]
 fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    let ask = |query: QueryOptions<'_>| index.match_path(&query, b"/data/movies/unknown.mkv");
+    let (_index, library) = at.opened();
+    let ask = |query: Query<'_>| query.matched("/data/movies/unknown.mkv");
     // Two pages come, and no other.
     at.server
         .fault(Fault::delay(60_000).on(Kind::Listing).after(2).times(0));
-    let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
-    let stopped = ask(library.query().progress(&stop)).expect_err("it has two pages");
+    let stop = |so_far: &plexindex::Progress<'_>| go_on(so_far.items < 2_000);
+    let stopped = ask(library.query().progress(stop)).expect_err("it has two pages");
     assert_eq!(stopped.status, Status::Aborted);
-    let found = ask(library.query().within(Duration::from_millis(200)));
+    let found = ask(library.query().timeout(Duration::from_millis(200)));
     assert_eq!(found.expect("an answer").status, Status::NeedsWarm);
     // They are kept all the same.
     at.server.clear_faults();
     at.server.reset();
-    index.refresh(&library.query(), false).expect("listed");
+    library.query().refreshed(false).expect("listed");
     assert!(requests(&at.server)[2] <= 5);
 }
 
@@ -106,15 +123,14 @@ fn a_silent_server_keeps_no_call_to_another_one_waiting() {
     let index_of = |server| open(options(server, folder.path()), &clock());
     let (waiting, index) = (index_of(&silent), index_of(&other));
     let ended = OnceLock::new();
-    let goes_on = |_: &crate::support::index::Progress<'_>| ended.get().is_none();
     std::thread::scope(|threads| {
         let waits = threads.spawn(|| {
-            let query = QueryOptions::default().progress(&goes_on);
-            waiting.refresh(&query, false)
+            let waits = waiting.query().progress(|_| go_on(ended.get().is_none()));
+            waits.refreshed(false)
         });
         until("the silent server was asked", || silent.stats().total > 0);
-        let deadline = QueryOptions::default().within(Duration::from_secs(20));
-        let refreshed = index.refresh(&deadline, false);
+        let deadline = index.query().timeout(Duration::from_secs(20));
+        let refreshed = deadline.refreshed(false);
         let still_waits = !waits.is_finished();
         ended.get_or_init(|| ());
         assert_eq!(refreshed.expect("the other server answers"), Status::Ok);
@@ -133,19 +149,19 @@ fn stopping_a_call_cuts_no_page_of_another() {
     at.server
         .fault(Fault::new(Action::stall(None, 600_000)).on(Kind::Listing).after(1));
     std::thread::scope(|scope| {
-        let fetching = scope.spawn(|| index.refresh(&QueryOptions::default(), true));
+        let fetching = scope.spawn(|| index.query().refreshed(true));
         until("the second page is asked for", || {
             at.server.stats().of(Kind::Listing) == 2
         });
-        let stopped = QueryOptions::default().progress(&|_| false);
+        let stopped = index.query().progress(|_| ControlFlow::Break(()));
         // Stopped while it waits for the other one's fetch: it ends by itself, and closes no connection.
-        let error = index.refresh(&stopped, true).expect_err("stopped");
+        let error = stopped.refreshed(true).expect_err("stopped");
         assert_eq!(error.status, Status::Aborted, "{error}");
         // Stopped while it waits for the server; the page may not have begun to come at the first times.
         until("the page is cut", || {
             at.server
                 .fault(Fault::new(Action::stall(None, 600_000)).on(Kind::Sections));
-            let error = index.ask_server(&stopped).expect_err("stopped");
+            let error = stopped.server().expect_err("stopped");
             assert_eq!(error.status, Status::Aborted, "{error}");
             at.server.stats().of(Kind::Listing) > 2
         });
@@ -156,14 +172,10 @@ fn stopping_a_call_cuts_no_page_of_another() {
 
 #[test]
 fn what_is_no_plex_server_gets_no_token() {
-    for deadline in [Deadline::None, Deadline::In(Duration::from_secs(20))] {
+    for timeout in [None, Some(Duration::from_secs(20))] {
         let at = Scene::movies(30);
         let index = at.open();
-        let question = QueryOptions {
-            deadline,
-            ..QueryOptions::default()
-        };
-        index.libraries(&question).expect("libraries");
+        in_time(index.query(), timeout).libraries().expect("libraries");
         let first = &at.server.log()[0];
         assert!(!first.token_in_header, "{}", first.target);
         assert!(first.target.starts_with("/identity"));
@@ -198,11 +210,11 @@ fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_
     let shows = LibrarySpec::shows(30).plain().title("Movies");
     let at = Scene::of(Standin::builder().library(shows).serve())
         .with(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)));
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     let refresh = |full| {
         at.server.reset();
         at.clock.advance_ms(61_000);
-        index.refresh(&library.query(), full).expect("refreshed");
+        library.query().refreshed(full).expect("refreshed");
         requests(&at.server)[5]
     };
     let add = |show: &str, number| {
@@ -224,25 +236,20 @@ fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_
 #[test]
 fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() {
     const PAGES: u64 = 3;
-    let first = |deadline: Deadline, path: &str| {
+    let first = |timeout: Option<Duration>, path: &str| {
         let at = Scene::movies(30).with(|options| options.page_size = 10);
-        let (index, library) = at.opened();
+        let (_index, library) = at.opened();
         assert_eq!(library.fast(path), None);
         assert_eq!(requests(&at.server)[5], 0, "to open and to look up sends no request");
-        let query = QueryOptions {
-            deadline,
-            ..library.query()
-        };
-        index.ask(&query, path);
+        in_time(library.query(), timeout).answer(path);
         requests(&at.server)[5]
     };
     let (listed, _) = path_of(&Scene::movies(30).server, 1, 7);
     let unlisted = format!("{listed}.mkv");
     let elsewhere = "/elsewhere/other.mkv";
-    let in_time = Deadline::In(Duration::from_secs(60));
-    let all = |deadline| [&listed, &unlisted, elsewhere].map(|path| first(deadline, path));
-    assert_eq!(all(Deadline::None), [PAGES + 3, PAGES + 5, PAGES + 3]);
-    assert_eq!(all(in_time), [3, PAGES + 5, PAGES + 3]);
+    let all = |timeout| [&listed, &unlisted, elsewhere].map(|path| first(timeout, path));
+    assert_eq!(all(None), [PAGES + 3, PAGES + 5, PAGES + 3]);
+    assert_eq!(all(Some(Duration::from_secs(60))), [3, PAGES + 5, PAGES + 3]);
 }
 
 /// Asks for a listed file each minute. Returns each answer's status, and whether the answer is stale.
@@ -269,7 +276,7 @@ fn a_total_that_is_too_small_is_believed_the_second_time() {
 fn a_total_that_is_too_large_is_believed_the_second_time() {
     let at = Scene::movies(30);
     at.server.config(|config| config.unseen_rows = 5);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     let (known, _) = path_of(&at.server, 1, 7);
     // What came is answered, and marked until a second listing ends in the same way.
     let (found, current) = ((Status::Ok, true), (Status::Ok, false));
@@ -283,7 +290,7 @@ fn a_total_that_is_too_large_is_believed_the_second_time() {
     let new = library.ask("/data/movies/New (2020)/New (2020).mkv");
     assert_eq!((new.status, new.stale), (Status::Ok, false));
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     assert!(!library.ask(&known).stale);
 }
 
@@ -310,10 +317,10 @@ fn shows_are_known_where_the_total_is_too_large() {
     let shows = LibrarySpec::shows(30).plain().title("Movies");
     let at = Scene::of(Standin::builder().library(shows).serve());
     at.server.config(|config| config.unseen_rows = 5);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 7);
     let show = library.ask(&path).item.expect("an item").item.show_guid;
-    let found = index.match_guid(&library.query().offline(), &show).expect("an answer");
+    let found = library.query().offline().guid(&show);
     assert_ne!(found.status, Status::NotFound, "{found:?}");
 }
 
@@ -321,7 +328,7 @@ fn shows_are_known_where_the_total_is_too_large() {
 fn calls_with_a_timeout_list_a_slow_server_in_the_end() {
     let at = Scene::movies(1_000);
     at.server.config(|config| config.row_us = 2_000);
-    let (index, library) = at.opened();
-    let query = library.query().within(Duration::from_secs(1));
-    until("the last rows came", || index.refresh(&query, false) == Ok(Status::Ok));
+    let (_index, library) = at.opened();
+    let query = library.query().timeout(Duration::from_secs(1));
+    until("the last rows came", || query.refreshed(false) == Ok(Status::Ok));
 }

@@ -28,12 +28,12 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
         let index = at.open();
         if warmed {
             let (path, _) = path_of(&at.server, 1, 7);
-            let found = index.ask(&QueryOptions::default(), path);
+            let found = index.query().answer(path);
             assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
             assert_eq!(index.counts().items, 300, "of A alone");
         }
         let (path, key) = elsewhere(&at.server);
-        let found = index.ask(&QueryOptions::default(), path);
+        let found = index.query().answer(path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Suffix);
         assert_eq!(found.reason, Reason::OnlyRootDiffers);
@@ -41,7 +41,7 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
         assert_eq!(index.counts().items, 600);
         // From then on it is known that there is none.
         at.server.reset();
-        let none = index.ask(&QueryOptions::default(), "/mnt/other/x.mkv");
+        let none = index.query().answer("/mnt/other/x.mkv");
         assert_eq!(none.status, Status::NotFound, "{}", none.message);
         assert_eq!(none.reason, Reason::NoLocation, "{}", none.message);
         assert!(none.message.contains("/data/b"), "{}", none.message);
@@ -55,13 +55,13 @@ fn what_is_found_at_once_fetches_no_other_library() {
     let index = at.open();
     let (path, key) = elsewhere(&at.server);
     let listed = index.library("B").expect("a handle");
-    index.refresh(&listed.query(), false).expect("listed");
+    listed.query().refreshed(false).expect("listed");
     let size = listed.size_of(&path_of(&at.server, 2, 42).0);
-    let found = index.ask(&QueryOptions::default().size(size), path);
+    let found = index.query().size(size).answer(path);
     assert_eq!((found.key(), found.reason), (Some(key), Reason::SameFile));
     // Nor does a folder of a library, or a path that another library should have.
     for path in ["/data/a", "/data", "/data/b/none.mkv"] {
-        let none = index.ask(&QueryOptions::default(), path);
+        let none = index.query().answer(path);
         assert_eq!(none.status, Status::NotFound, "{path}");
         assert!(!none.message.contains("never fetched"), "{}", none.message);
     }
@@ -74,11 +74,11 @@ fn what_a_search_found_is_not_as_young_as_the_listing_of_another_library() {
     let index = at.open();
     let [listed, searched] = ["A", "B"].map(|title| index.library(title).expect("a handle"));
     let (path, key) = path_of(&at.server, 2, 42);
-    let hurried = searched.query().within(Duration::from_millis(500));
-    index.ask(&hurried, &path);
-    index.refresh(&listed.query(), false).expect("listed");
-    let offline = QueryOptions::default().offline();
-    let found = index.ask(&offline, path);
+    let hurried = searched.query().timeout(Duration::from_millis(500));
+    hurried.answer(&path);
+    listed.query().refreshed(false).expect("listed");
+    let offline = index.query().offline();
+    let found = offline.answer(path);
     assert_eq!(found.key(), Some(key));
     assert_eq!(found.age_ms, None);
 }
@@ -88,12 +88,12 @@ fn a_library_that_cannot_be_listed_is_not_asked_for_with_each_path_below_another
     let at = Scene::of(two_libraries(300)).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
     let listed = index.library("A").expect("a handle");
-    index.refresh(&listed.query(), false).expect("listed");
+    listed.query().refreshed(false).expect("listed");
     at.server.fault(Fault::status(403).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|number| format!("/mnt/other/{number}.mkv")).collect();
     at.server.reset();
     for path in &paths {
-        let none = index.ask(&QueryOptions::default(), path);
+        let none = index.query().answer(path);
         assert_eq!((none.status, none.reason), (Status::NotFound, Reason::NotFetched));
         let text = "library 'B' was never fetched: fetch the library first (refresh)";
         assert!(none.message.starts_with(text), "{}", none.message);
@@ -107,13 +107,13 @@ fn what_went_for_the_limit_is_not_fetched_for_any_path() {
     let index = at.open();
     for library in [1, 2] {
         let (path, _) = path_of(&at.server, library, 7);
-        index.ask(&QueryOptions::default(), path);
+        index.query().answer(path);
         at.clock.advance_ms(1_000);
     }
     assert_eq!(index.counts().items, 1_000, "one of them went");
     at.server.reset();
     for number in 0..20 {
-        let none = index.ask(&QueryOptions::default(), format!("/mnt/other/{number}.mkv"));
+        let none = index.query().answer(format!("/mnt/other/{number}.mkv"));
         assert_eq!(none.status, Status::NotFound, "{}", none.message);
     }
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
@@ -124,18 +124,21 @@ fn a_path_of_a_library_that_was_never_fetched_is_not_called_unlisted() {
     let at = Scene::of(two_libraries(300)).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
     let listed = index.library("A").expect("a handle");
-    index.refresh(&listed.query(), false).expect("listed");
+    listed.query().refreshed(false).expect("listed");
     // A has a file with the same name, and the same folder.
     let (path, key) = path_of(&at.server, 1, 7);
     let path = path.replace("/data/a/", "/data/b/");
     let folder = path.rsplit_once('/').expect("a folder").0;
     at.server.fault(Fault::status(403).on(Kind::Listing).times(0));
     for is_offline in [false, true] {
-        let query = QueryOptions {
-            offline: is_offline,
-            ..QueryOptions::default()
+        let query = || {
+            if is_offline {
+                index.query().offline()
+            } else {
+                index.query()
+            }
         };
-        let found = index.ask(&query, &path);
+        let found = query().answer(&path);
         assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::NotFetched));
         assert_eq!((found.key(), found.stale), (Some(key.clone()), !is_offline));
         assert!(
@@ -143,7 +146,7 @@ fn a_path_of_a_library_that_was_never_fetched_is_not_called_unlisted() {
             "{}",
             found.message
         );
-        let of_folder = index.ask_folder(&query, folder.as_bytes()).expect("an answer").answer;
+        let of_folder = query().match_folder(folder).expect("an answer").answer;
         let kind = (of_folder.confidence, of_folder.reason, of_folder.stale);
         assert_eq!(kind, (Some(Confidence::Low), Some(Reason::NotFetched), !is_offline));
         let text = of_folder.message.unwrap_or_default();

@@ -8,7 +8,7 @@ mod waits;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::index::{Ask as _, Index, Library, Query};
 use crate::support::segments;
 use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
@@ -17,16 +17,16 @@ use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
-fn hurried(library: &Library) -> QueryOptions<'_> {
-    library.query().within(Duration::from_secs(20))
+fn hurried(library: &Library) -> Query<'_> {
+    library.query().timeout(Duration::from_secs(20))
 }
 
 /// What the index has, and what the server has: paths and rating keys.
-fn both(index: &Index, library: &Library, server: &Standin) -> [BTreeMap<String, String>; 2] {
+fn both(library: &Library, server: &Standin) -> [BTreeMap<String, String>; 2] {
     let mut ours = BTreeMap::new();
     let mut cursor = 0;
     loop {
-        let page = index.items(library, cursor, 5_000).expect("items");
+        let page = library.items_page(cursor, 5_000).expect("items");
         let Some((last, _)) = page.last() else { break };
         cursor = *last;
         for (_, item) in page {
@@ -47,7 +47,7 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
     let (known, known_key) = path_of(&at.server, 1, 17);
-    library.match_path(known.as_bytes()).expect("listed");
+    library.ask(&known);
     at.server.reset();
     add(&at.server, &["/data/movies/n1.mkv", "/data/movies/n2.mkv"]);
     at.clock.advance_ms(HOUR_MS);
@@ -75,28 +75,28 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
 fn a_check_asks_once_however_fresh_the_listing_is() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
-    index.refresh(&library.query(), false).expect("listed");
+    library.query().refreshed(false).expect("listed");
     at.server.reset();
-    index.refresh(&library.query(), false).expect("fresh");
+    library.query().refreshed(false).expect("fresh");
     assert_eq!(requests(&at.server)[5], 0);
     // One request for all libraries, and no more where nothing moved.
-    for query in [&library.query(), &QueryOptions::default()] {
+    for query in [&library.query(), &index.query()] {
         at.server.reset();
-        assert_eq!(index.check(query).expect("current"), Status::Ok);
+        assert_eq!(query.checked().expect("current"), Status::Ok);
         assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     }
     let (gone, key) = path_of(&at.server, 1, 7);
     remove(&at.server, &[key.parse().expect("a number")]);
     add(&at.server, &["/data/movies/new.mkv"]);
     at.server.reset();
-    index.check(&library.query()).expect("current");
+    library.query().checked().expect("current");
     let asked = requests(&at.server);
     assert_eq!((asked[1], asked[4]), (1, 1), "{asked:?}");
-    let reason = |path: &str| index.ask(&offline(&library), path).reason;
+    let reason = |path: &str| offline(&library).answer(path).reason;
     assert_eq!(reason(&gone), Reason::NotListed);
     assert_eq!(reason("/data/movies/new.mkv"), Reason::None);
     // Offline there is nothing to check with.
-    let refused = index.check(&offline(&library)).expect_err("offline");
+    let refused = offline(&library).checked().expect_err("offline");
     assert_eq!(refused.status, Status::Offline);
 }
 
@@ -104,7 +104,7 @@ fn a_check_asks_once_however_fresh_the_listing_is() {
 fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     let at = Scene::movies(6_000);
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     at.server.fault(Fault::new(Action::ignore(&["sort"])).times(0));
     let (path, key) = path_of(&at.server, 1, 3_000);
     at.server.alter(|state| {
@@ -115,7 +115,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     at.server.scan(1);
     at.clock.advance_ms(HOUR_MS);
     // No query waits as long as a listing may take.
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     let library = index.movies();
     let found = library.ask(path);
     assert_eq!(found.candidates[0].item.title, "Zenith");
@@ -125,7 +125,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
 fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
     let at = Scene::of(Standin::builder().library(LibrarySpec::music(6_000).plain()).serve());
     let index = at.open();
-    index.refresh(&QueryOptions::default(), false).expect("listed");
+    index.query().refreshed(false).expect("listed");
     at.server.reset();
     add(&at.server, &["/data/music/n1.flac"]);
     at.clock.advance_ms(HOUR_MS);
@@ -139,15 +139,15 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
 #[test]
 fn when_much_went_away_it_is_listed_anew() {
     let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
-    index.refresh(&library.query(), true).expect("listed");
+    let (_index, library) = at.opened();
+    library.query().refreshed(true).expect("listed");
     let keys: Vec<u64> = at.server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
     remove(&at.server, &keys);
     at.clock.advance_ms(HOUR_MS);
     at.server.reset();
-    index.refresh(&library.query(), false).expect("fresh");
+    library.query().refreshed(false).expect("fresh");
     assert_eq!(requests(&at.server)[..3], [0, 2, 2 + 6]);
-    let [ours, theirs] = both(&index, &library, &at.server);
+    let [ours, theirs] = both(&library, &at.server);
     assert!(ours == theirs);
 }
 
@@ -156,7 +156,7 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
     let mut dice = Dice::new(1);
     let at = Scene::movies(5_000);
     let (index, library) = at.opened();
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     let listings = index.counts().listings;
     for round in 0..12 {
         let known = at.server.paths(1);
@@ -180,8 +180,8 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         at.server.scan(1);
         let fresh = at.open_with(|options| options.library_ttl = Ttl::Zero);
         let movies = fresh.movies();
-        assert_eq!(fresh.refresh(&movies.query(), false), Ok(Status::Ok));
-        let [ours, theirs] = both(&index, &library, &at.server);
+        assert_eq!(movies.query().refreshed(false), Ok(Status::Ok));
+        let [ours, theirs] = both(&library, &at.server);
         assert!(ours == theirs, "round {round}: {gone:?} went");
         for (path, key) in theirs.iter().step_by(97) {
             assert_eq!(library.fast(&path).as_ref(), Some(key), "round {round}");
@@ -199,7 +199,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
 
     let old = at.with_token("the-old-token");
     let library = old.movies();
-    old.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     for (nth, (_, key)) in seen.iter().enumerate() {
         let numbers = (nth..1_500).step_by(3);
         let paths: Vec<String> = numbers.map(|number| format!("/host/{number}.mkv")).collect();
@@ -229,12 +229,12 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     let other = at.open();
     let (path, key) = path_of(&at.server, 1, 17);
     let library = index.movies();
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     let theirs = other.movies();
     theirs.ask(&path);
     for _ in 0..3 {
         at.clock.advance_ms(HOUR_MS);
-        index.refresh(&library.query(), false).expect("fresh");
+        library.query().refreshed(false).expect("fresh");
         assert_eq!(theirs.fast(&path), Some(key.clone()));
         at.server.reset();
         // And what it learnt of the clocks is not lost.
@@ -245,7 +245,7 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
         assert_eq!(requests(&at.server)[5], 0);
     }
     // A listing that changed nothing is no disturbance either.
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     assert_eq!(theirs.fast(&path), Some(key));
 }
 
@@ -253,7 +253,7 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
 fn an_item_that_went_while_an_old_one_came_is_found_gone() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     for round in 0..3 {
         let (gone, key) = path_of(&at.server, 1, 3_000 + round);
         remove(&at.server, &[key.parse().expect("a number")]);
@@ -266,11 +266,11 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
         at.server.reset();
         let fresh = at.open_with(|options| options.library_ttl = Ttl::Zero);
         let movies = fresh.movies();
-        assert_eq!(fresh.refresh(&movies.query(), false), Ok(Status::Ok));
+        assert_eq!(movies.query().refreshed(false), Ok(Status::Ok));
         let asked = requests(&at.server);
-        let answer = index.ask(&offline(&library), gone);
+        let answer = offline(&library).answer(gone);
         assert_eq!(answer.reason, Reason::NotListed, "round {round}, {asked:?}");
-        let [ours, theirs] = both(&index, &library, &at.server);
+        let [ours, theirs] = both(&library, &at.server);
         assert!(ours == theirs, "round {round}: {} and {}", ours.len(), theirs.len());
     }
     assert_eq!(index.counts().listings, 1);
@@ -282,7 +282,7 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     let index = at.open_with(|options| options.retry_for = Duration::ZERO);
     let library = index.movies();
     let (path, _) = path_of(&at.server, 1, 5);
-    library.match_path(path.as_bytes()).expect("listed");
+    library.ask(&path);
     at.clock.advance_ms(10 * HOUR_MS);
     at.server.fault(Fault::status(500));
     assert!(library.ask(&path).stale);
@@ -294,7 +294,7 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
 #[test]
 fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does() {
     let at = Scene::movies(300);
-    let (writer, written) = at.listed();
+    let (_writer, written) = at.listed();
     let (reader, read) = at.opened();
     let (known, key) = path_of(&at.server, 1, 17);
     let mut made = 0;
@@ -303,12 +303,12 @@ fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does()
         let paths: Vec<String> = (0..250).map(|n| format!("/data/movies/new {round} {n}.mkv")).collect();
         add(&at.server, &paths);
         at.clock.advance_ms(60_000);
-        writer.check(&written.query()).expect("checked");
+        written.query().checked().expect("checked");
         let now = segments(at.folder());
         made += usize::from(now.last() != last.last());
         last = now;
         for path in [&known, &paths[249]] {
-            let found = reader.ask(&offline(&read), path);
+            let found = offline(&read).answer(path);
             assert_eq!(found.status, Status::Ok, "{path}");
             assert!(
                 read.lookup_key(path.as_bytes(), |own| path != &known || own == key)

@@ -4,43 +4,43 @@ use super::*;
 use crate::support::index::Match;
 
 /// A query that asks the server in any case.
-fn checked(library: &Library) -> QueryOptions<'_> {
+fn checked(library: &Library) -> Query<'_> {
     library.query().always_ask()
 }
 
 #[test]
 fn a_checked_query_asks_however_fresh_the_listing_is() {
     let at = Scene::movies(300);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     let (known, _) = path_of(&at.server, 1, 7);
-    library.match_path(known.as_bytes()).expect("listed");
+    library.ask(&known);
     at.server.reset();
     for round in 1..=3 {
-        let answer = index.ask(&checked(&library), &known);
+        let answer = checked(&library).answer(&known);
         assert_eq!((answer.status, answer.stale), (Status::Ok, false));
         assert_eq!(requests(&at.server)[5], round, "one request each");
     }
     let new = "/data/movies/New (2020)/New (2020).mkv";
-    index.ask(&checked(&library), new);
+    checked(&library).answer(new);
     add(&at.server, &[new]);
     at.server.reset();
-    let answer = index.ask(&checked(&library), new);
+    let answer = checked(&library).answer(new);
     assert_eq!((answer.status, answer.match_kind), (Status::Ok, MatchKind::Exact));
     assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     // A batch asks once, and a call that must not ask does not.
     at.server.reset();
     let paths: Vec<String> = (0..5).map(|nth| path_of(&at.server, 1, nth).0).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).chain([new]).collect();
-    let answers = index.ask_batch(&checked(&library), &paths);
+    let answers = checked(&library).ask_batch(&paths);
     assert!(answers.iter().all(|answer| answer.status == Status::Ok));
     assert_eq!(requests(&at.server)[5], 1);
     let query = checked(&library).offline();
-    assert_eq!(index.ask(&query, new).status, Status::Ok);
+    assert_eq!(query.answer(new).status, Status::Ok);
     assert_eq!(requests(&at.server)[5], 1);
     // The server is down: the stored answer, marked.
     at.server.refuse();
     at.server.close_connections();
-    let answer = index.ask(&checked(&library), known);
+    let answer = checked(&library).answer(known);
     assert_eq!((answer.status, answer.stale), (Status::Ok, true));
 }
 
@@ -54,13 +54,10 @@ fn told(answer: &Match) -> (Status, Reason, bool) {
 }
 
 /// The statuses, reasons and staleness of a batch's answers.
-fn batch(index: &Index, library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
+fn batch(library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
     // However busy the machine is.
-    let patient = QueryOptions {
-        deadline: crate::support::index::Deadline::None,
-        ..library.query()
-    };
-    index.ask_batch(&patient, paths).iter().map(told).collect()
+    let patient = library.query().no_timeout();
+    patient.ask_batch(paths).iter().map(told).collect()
 }
 
 const FOUND: (Status, Reason, bool) = (Status::Ok, Reason::None, false);
@@ -88,7 +85,7 @@ fn ten_imports_in_a_row_are_found_with_three_requests_each() {
 #[test]
 fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
     let at = Scene::movies(300);
-    let (_, library) = at.listed();
+    let (_index, library) = at.listed();
     // The hook runs before Plex has scanned the file.
     for number in 0..10 {
         let answer = library.ask(new_path(number));
@@ -107,20 +104,20 @@ fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
 #[test]
 fn twelve_imports_in_one_call_are_found_with_three_requests() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     for number in 100..103 {
         library.ask(new_path(number));
     }
     let paths: Vec<String> = (0..12).map(new_path).collect();
     add(&at.server, &paths);
     at.server.reset();
-    assert_eq!(batch(&index, &library, &paths), [FOUND; 12]);
+    assert_eq!(batch(&library, &paths), [FOUND; 12]);
     assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     // Nothing is asked about a path that the same batch has asked about.
     at.server.reset();
     let absent: Vec<String> = (20..30).map(new_path).collect();
     for _ in 0..3 {
-        assert_eq!(batch(&index, &library, &absent), [ABSENT; 10]);
+        assert_eq!(batch(&library, &absent), [ABSENT; 10]);
     }
     assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
 }
@@ -128,13 +125,13 @@ fn twelve_imports_in_one_call_are_found_with_three_requests() {
 #[test]
 fn a_thousand_absent_files_cost_a_hundred_requests() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     // In one call, of an unchanged and of a changed library.
     for round in 0..2 {
         let path = |number| format!("/data/movies/Absent {round}/{number}.mkv");
         let paths: Vec<String> = (0..1_000).map(path).collect();
         at.server.reset();
-        let answers = batch(&index, &library, &paths);
+        let answers = batch(&library, &paths);
         let other = answers.iter().enumerate().find(|(_, answer)| **answer != ABSENT);
         assert_eq!(other, None, "round {round}");
         assert!(requests(&at.server)[5] <= 10, "{:?}", requests(&at.server));
@@ -169,7 +166,10 @@ fn an_unknown_library_costs_one_request() {
     at.server.reset();
     for _ in 0..1_200 {
         let library = index.library("Movie").expect("a handle");
-        let error = library.match_path(b"/data/movies/a.mkv").expect_err("no such library");
+        let error = library
+            .query()
+            .matched("/data/movies/a.mkv")
+            .expect_err("no such library");
         assert!(error.message.contains("'Movie'"), "{error}");
         library
             .record_match(crate::support::index::path(b"/data/movies/a.mkv"), "1")
@@ -179,7 +179,7 @@ fn an_unknown_library_costs_one_request() {
     let empty = Scene::of(Standin::builder().serve());
     let index = empty.open();
     for _ in 0..1_200 {
-        index.ask(&QueryOptions::default(), "/data/movies/a.mkv");
+        index.query().answer("/data/movies/a.mkv");
     }
     assert!(requests(&empty.server)[5] <= 4, "{:?}", requests(&empty.server));
 }
@@ -187,12 +187,8 @@ fn an_unknown_library_costs_one_request() {
 #[test]
 fn a_folder_that_was_not_asked_for_is_marked() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
-    let ask = |folder: &str| {
-        index
-            .ask_folder(&library.query(), folder.as_bytes())
-            .expect("an answer")
-    };
+    let (_index, library) = at.listed();
+    let ask = |folder: &str| library.query().match_folder(folder).expect("an answer");
     for number in 0..60 {
         ask(&format!("/data/movies/Absent {number}"));
         at.clock.advance_ms(50);
@@ -207,7 +203,7 @@ fn a_folder_that_was_not_asked_for_is_marked() {
 #[test]
 fn a_path_whose_pause_lasts_longer_is_marked() {
     let at = Scene::movies(300);
-    let (_, library) = at.listed();
+    let (_index, library) = at.listed();
     let ask = || library.ask(new_path(1));
     let mut marked = 0;
     for _ in 0..30 {

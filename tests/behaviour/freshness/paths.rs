@@ -10,7 +10,7 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
         // The second process finds the answer of the first.
         let index = at.open();
         let library = index.movies();
-        let found = index.ask(&hurried(&library), &path);
+        let found = hurried(&library).answer(&path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
         assert_eq!(found.key(), Some(key.clone()));
@@ -20,11 +20,11 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
     // Later it is asked again; a listing is then right as a whole.
     at.clock.advance_ms(HOUR_MS);
     let (index, library) = at.opened();
-    index.ask(&hurried(&library), path);
+    hurried(&library).answer(path);
     assert_eq!(requests(&at.server)[3], 2);
-    index.refresh(&library.query(), false).expect("listed");
+    library.query().refreshed(false).expect("listed");
     assert_eq!(requests(&at.server)[0], 1);
-    let [ours, theirs] = both(&index, &library, &at.server);
+    let [ours, theirs] = both(&library, &at.server);
     assert!(ours == theirs);
     assert_eq!(index.counts().items, 3_000);
 }
@@ -32,10 +32,10 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
 #[test]
 fn after_some_questions_an_unfetched_library_is_listed() {
     let at = Scene::movies(3_000);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     for nth in 0..20 {
         let (path, _) = path_of(&at.server, 1, nth * 100);
-        let found = index.ask(&hurried(&library), path);
+        let found = hurried(&library).answer(path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
     let asked = requests(&at.server);
@@ -54,7 +54,7 @@ fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let library = index.movies();
-                    let found = index.ask(&hurried(&library), &path);
+                    let found = hurried(&library).answer(&path);
                     assert_eq!(found.key(), Some(key.clone()));
                 });
             }
@@ -74,8 +74,8 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
         let path = "/data/movies/Winter Is Here (2020).mkv";
         let new = vec![movie("Winter Is Here", path)];
         at.server.alter(|state| state.add_items(1, new, true));
-        let (index, library) = at.opened();
-        let found = index.ask(&hurried(&library), path);
+        let (_index, library) = at.opened();
+        let found = hurried(&library).answer(path);
         assert_eq!(found.status, Status::Ok, "{filter:?}: {}", found.message);
         assert_eq!(found.match_kind, MatchKind::Exact, "{filter:?}: {}", found.message);
         assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");
@@ -86,13 +86,13 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
 fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
     let at = Scene::movies(3_000);
     at.clock.advance_ms(10 * HOUR_MS);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     for nth in 0..4 {
         if nth == 3 {
             at.clock.advance_ms(-10 * HOUR_MS);
         }
         let (path, _) = path_of(&at.server, 1, nth * 100);
-        index.ask(&hurried(&library), path);
+        hurried(&library).answer(path);
     }
     let asked = requests(&at.server);
     assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");

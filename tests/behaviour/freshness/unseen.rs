@@ -1,7 +1,7 @@
 //! Changes that no delta shows: files that change places, two items with one path, updates behind an item that a
 //! search has merged, and the trash.
 
-use crate::support::index::{Index, Library, Match};
+use crate::support::index::{Ask as _, Library, Match};
 use crate::support::{Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
@@ -23,8 +23,8 @@ fn set_missing(server: &Standin, key: &str, missing: bool) {
     server.alter(|state| state.set_missing(key, missing));
 }
 
-fn check(index: &Index, library: &Library) -> Status {
-    index.check(&library.query()).expect("checked")
+fn check(library: &Library) -> Status {
+    library.query().checked().expect("checked")
 }
 
 #[test]
@@ -37,13 +37,13 @@ fn what_is_in_the_trash_is_not_there() {
     }
     add(&at.server, &[&path]);
     set_missing(&at.server, &kept_key, false);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     // The listing stops after its first page, and goes on there.
     at.server.fault(Fault::status(501).on(Kind::Listing).after(1).times(1));
-    index.refresh(&library.query(), false).expect_err("it stops");
+    library.query().refreshed(false).expect_err("it stops");
     at.clock.advance_ms(MINUTE_MS);
     at.server.reset();
-    index.refresh(&library.query(), false).expect("listed");
+    library.query().refreshed(false).expect("listed");
     assert_eq!(requests(&at.server)[2], 3, "rows of the first page came again");
     let ask = |path: &str| library.ask(path);
     let found = ask(&path);
@@ -61,14 +61,14 @@ fn deltas_know_the_trash() {
     let nth = |nth| path_of(&at.server, 1, nth);
     let [old, new, removed, later] = [10, 2_000, 3_050, 4_000].map(nth);
     set_missing(&at.server, &old.1, true);
-    library.match_path(new.0.as_bytes()).expect("listed");
+    library.ask(&new.0);
     assert_eq!(requests(&at.server)[2], 6);
     at.server.reset();
     let reason = |path: &str| library.ask(path).reason;
     let pages = |wanted: u64| {
         at.clock.advance_ms(5 * MINUTE_MS);
         at.server.reset();
-        assert_eq!(check(&index, &library), Status::Ok);
+        assert_eq!(check(&library), Status::Ok);
         assert_eq!(requests(&at.server)[2], wanted, "{:?}", requests(&at.server));
     };
     // Beside the trash that it knows, a delta costs what it always costs.
@@ -120,8 +120,8 @@ fn a_delta_reads_on_behind_an_item_that_a_search_brought() {
     assert_eq!(key_of(&library.ask(new(1))), keys[1].to_string());
     at.server.scan(1);
     at.clock.advance_ms(MINUTE_MS);
-    assert_eq!(check(&index, &library), Status::Ok);
-    let answer = index.ask(&offline(&library), &path);
+    assert_eq!(check(&library), Status::Ok);
+    let answer = offline(&library).answer(&path);
     assert_eq!((key_of(&answer), answer.stale), (keys[0].to_string(), false));
     assert_eq!(index.counts().listings, 1, "the delta did it");
 }
@@ -145,7 +145,7 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
     let sync = || {
         at.server.scan(1);
         at.clock.advance_ms(5 * MINUTE_MS);
-        assert_eq!(check(&index, &library), Status::Ok);
+        assert_eq!(check(&library), Status::Ok);
     };
     let second = update(&keys[..100], None);
     sync();
@@ -154,7 +154,7 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
     update(&keys[100..101], Some(second));
     update(&keys[200..201], None);
     sync();
-    let ask = |path: &str| index.ask(&offline(&library), path);
+    let ask = |path: &str| offline(&library).answer(path);
     assert_eq!((ask(&old).reason, ask(&old).stale), (Reason::NotListed, false));
     assert_eq!(key_of(&ask("/data/movies/new.mkv")), key);
     assert_eq!(index.counts().listings, 1, "the deltas did it");
@@ -163,17 +163,17 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
 #[test]
 fn two_items_with_one_file_are_settled_with_one_request() {
     let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (_index, library) = at.opened();
     let [moved, kept] = [1_000, 2_000].map(|nth| path_of(&at.server, 1, nth));
-    library.match_path(moved.0.as_bytes()).expect("listed");
+    library.ask(&moved.0);
     // One film got another file, another one really shares its file, and two new films have the files.
     set_file(&at.server, &moved.1, "/data/movies/elsewhere.mkv", false);
     add(&at.server, &[&moved.0, &kept.0]);
     at.clock.advance_ms(5 * MINUTE_MS);
     at.server.reset();
-    assert_eq!(check(&index, &library), Status::Ok);
+    assert_eq!(check(&library), Status::Ok);
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 1, 4]);
-    let ask = |path: &str| index.ask(&offline(&library), path);
+    let ask = |path: &str| offline(&library).answer(path);
     let answer = ask(&moved.0);
     assert_eq!(answer.status, Status::Ok);
     assert_eq!(answer.match_kind, MatchKind::Exact);
@@ -185,7 +185,7 @@ fn two_items_with_one_file_are_settled_with_one_request() {
     add(&at.server, &["/data/movies/n.mkv"]);
     at.clock.advance_ms(5 * MINUTE_MS);
     at.server.reset();
-    check(&index, &library);
+    check(&library);
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
 }
 
@@ -195,7 +195,7 @@ fn a_404_that_is_not_from_plex_says_nothing_about_an_item() {
     let at = Scene::movies(20);
     let (_index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 7);
-    library.match_path(path.as_bytes()).expect("listed");
+    library.ask(&path);
     let ask = |status: Option<Action>| {
         at.server.clear_faults();
         if let Some(action) = status {

@@ -53,15 +53,15 @@ fn a_refresh_ends_if_no_row_arrives() {
         options.retry_for = Duration::ZERO;
         options.read_timeout = Duration::from_secs(1);
     });
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     at.server
         .fault(Fault::new(Action::Trickle { chunk: 1, ms: 100 }).times(0));
     for full in [false, true] {
         let begun = Instant::now();
         let result = if full {
-            index.refresh(&library.query(), true)
+            library.query().refreshed(true)
         } else {
-            index.check(&library.query())
+            library.query().checked()
         };
         let error = result.expect_err("no row arrives");
         assert_eq!(error.status, Status::Timeout, "{error}");
@@ -78,7 +78,7 @@ fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
         let index = at.open();
         let library = index.movies();
         let path = b"/data/movies/New (2020)/New (2020).mkv";
-        let answer = index.ask(&library.query().within(Duration::from_secs(30)), path);
+        let answer = library.query().timeout(Duration::from_secs(30)).answer(path);
         assert_eq!(answer.status, Status::Ok, "round {round}: {}", answer.message);
         assert!(index.counts().failures == 0, "round {round}: no outage");
     }
@@ -86,18 +86,14 @@ fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
 }
 
 /// The answers to every kind of question about a listed film, each with the path, or what takes its place.
-fn answers(index: &Index, query: &QueryOptions<'_>, library: &Library, paths: [&str; 2]) -> Vec<(Status, bool)> {
+fn answers(query: &Query<'_>, library: &Library, paths: [&str; 2]) -> Vec<(Status, bool)> {
     let key = library.fast(paths[0]).expect("listed");
     let item = library.item(&key).expect("an answer").expect("an item");
     let folder = paths[0].rsplit_once('/').expect("a folder").0;
-    let mut answers = vec![
-        index.ask(query, paths[0]),
-        index.match_guid(query, &item.guid).expect("an answer"),
-        index.search_title(query, &item.title).expect("an answer"),
-    ];
-    let of_folder = index.ask_folder(query, folder.as_bytes()).expect("an answer");
+    let mut answers = vec![query.answer(paths[0]), query.guid(&item.guid), query.title(&item.title)];
+    let of_folder = query.match_folder(folder).expect("an answer");
     answers.push(crate::support::index::Match::from(of_folder.answer));
-    answers.extend(index.ask_batch(query, &paths));
+    answers.extend(query.ask_batch(&paths));
     answers
         .into_iter()
         .map(|answer| (answer.status, answer.stale))
@@ -114,16 +110,16 @@ fn each_old_answer_of_a_batch_is_stale() {
     let library = index.movies();
     let paths: Vec<String> = (5..9).map(|nth| path_of(&at.server, 1, nth).0).collect();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    let batch = |query: &QueryOptions<'_>| -> Vec<(Status, bool)> {
+    let batch = |query: &Query<'_>| -> Vec<(Status, bool)> {
         let mut answers: Vec<crate::support::index::Match> = Vec::new();
-        let answered = index.match_paths_with(query, &paths, |answer| answers.push(answer.into()));
+        let answered = query.match_paths_with(&paths, |_, answer| answers.push(answer.into()));
         answered.expect("answers");
         answers.iter().map(|answer| (answer.status, answer.stale)).collect()
     };
     for query in [library.query(), library.query().offline()] {
         assert_eq!(batch(&query), [(Status::Ok, true); 4]);
     }
-    index.refresh(&library.query(), false).expect("refreshed");
+    library.query().refreshed(false).expect("refreshed");
     assert_eq!(batch(&library.query()), [(Status::Ok, false); 4]);
     let (path, key) = path_of(&at.server, 1, 9);
     at.server
@@ -144,10 +140,10 @@ fn each_miss_in_the_pause_after_a_failure_is_stale() {
     let server = server.library(LibrarySpec::shows(20)).serve();
     let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
     let index = at.open();
-    index.refresh(&index.movies().query(), true).expect("listed");
+    index.movies().query().refreshed(true).expect("listed");
     at.server.fault(Fault::status(500).times(0));
     for nth in 0..3 {
-        let answer = index.ask(&QueryOptions::default(), "/mnt/other/Other.mkv");
+        let answer = index.query().answer("/mnt/other/Other.mkv");
         assert_eq!(
             (answer.status, answer.stale),
             (Status::NotFound, true),
@@ -159,23 +155,23 @@ fn each_miss_in_the_pause_after_a_failure_is_stale() {
 #[test]
 fn a_check_that_the_server_does_not_complete_makes_every_answer_stale() {
     let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (known, _) = path_of(&at.server, 1, 7);
     let (other, _) = path_of(&at.server, 1, 8);
     let paths = [&*known, &other];
-    let check = library.query().always_ask();
+    let check = || library.query().always_ask();
     // The server says that the library has changed, but not how.
     add(&at.server, &["/data/movies/New (2020)/New (2020).mkv"]);
     at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
-    let hurried = check.within(Duration::from_millis(300));
-    let late = answers(&index, &hurried, &library, paths);
+    let hurried = check().timeout(Duration::from_millis(300));
+    let late = answers(&hurried, &library, paths);
     assert_eq!(late[..5], [(Status::Ok, true); 5]);
     assert_eq!(late[5].0, Status::NotYet, "no time is left for the second path");
     at.server.clear_faults();
     at.server.fault(Fault::status(500).on(Kind::Listing).times(0));
-    assert_eq!(answers(&index, &check, &library, paths), [(Status::Ok, true); 6]);
+    assert_eq!(answers(&check(), &library, paths), [(Status::Ok, true); 6]);
     // A failure is soon over.
     at.server.clear_faults();
     at.clock.advance_ms(30_000);
-    assert_eq!(answers(&index, &check, &library, paths), [(Status::Ok, false); 6]);
+    assert_eq!(answers(&check(), &library, paths), [(Status::Ok, false); 6]);
 }

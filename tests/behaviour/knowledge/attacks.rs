@@ -16,7 +16,7 @@ fn a_library_that_is_never_fresh_does_not_make_each_query_ask() {
         }),
         ("a listing that is held back", |at, index| {
             keep_ten(&at.server);
-            index.check(&QueryOptions::default()).expect("checked");
+            index.query().checked().expect("checked");
         }),
     ];
     for (what, trouble) in troubles {
@@ -48,8 +48,8 @@ fn a_refresh_with_many_doubted_items_is_no_success() {
         if fails {
             at.server.fault(Fault::status(500).on(Kind::Metadata).times(0));
         }
-        let refreshed = index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        let is_old = |(file, _): &&(String, String)| index.ask(&offline(&library), file).stale;
+        let refreshed = index.query().refreshed(false).expect("refreshed");
+        let is_old = |(file, _): &&(String, String)| offline(&library).answer(file).stale;
         let old = films.iter().filter(is_old).count();
         assert!(refreshed != Status::Ok || old == 0, "{count} {fails}: {old} are old");
     }
@@ -65,7 +65,7 @@ fn a_verified_item_does_not_freshen_its_rival() {
     let (index, library) = at.listed();
     assert_eq!(library.ask(&file).status, Status::Ambiguous);
     keep_ten(&at.server);
-    let checked = index.check(&QueryOptions::default()).expect("checked");
+    let checked = index.query().checked().expect("checked");
     assert_eq!(
         (checked == Status::Ok, is_fresh(&index)),
         (false, false),
@@ -88,20 +88,20 @@ fn a_verified_item_does_not_freshen_its_rival() {
 #[test]
 fn a_listing_does_not_withhold_a_verified_item_again() {
     let at = Arc::new(patient(20));
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (file, key) = path_of(&at.server, 1, 3);
     let verifies = {
         let (file, key) = (file.clone(), key.clone());
         let library = at.open().movies();
         let faulty = Arc::clone(&at);
         move || {
-            library.invalidate_path(file.as_bytes()).expect("invalidated");
+            library.invalidate_path(&file).expect("invalidated");
             assert_eq!(facts(&library.ask(&file)), found(&key));
             faulty.server.fault(Fault::status(500).on(Kind::Metadata).times(0));
         }
     };
     let before = interrupted(&at, "page", verifies);
     before.list();
-    let answer = index.ask(&offline(&library), &file);
+    let answer = offline(&library).answer(&file);
     assert_eq!(answer.key(), Some(key), "{:?}", facts(&answer));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::hooked::interrupted;
-use crate::support::index::{DebounceIntervals, Index, Library, Match, QueryOptions};
+use crate::support::index::{Ask as _, DebounceIntervals, Index, Library, Match, Query};
 use crate::support::worker::{PATIENCE, until};
 use crate::support::{Scene, add, films, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
@@ -61,25 +61,25 @@ fn keep_ten(server: &Standin) -> Vec<(u64, Option<String>)> {
     gone
 }
 
-fn folder_of(file: &str) -> &[u8] {
-    file.rsplit_once('/').expect("a folder").0.as_bytes()
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').expect("a folder").0
 }
 
 /// The answer of each kind of query about a film: its path, alone and in a batch, its folder, its GUID and its title.
-fn ask_all(index: &Index, query: &QueryOptions<'_>, file: &str, item: &Item) -> [(&'static str, Match); 5] {
-    let folder = index.ask_folder(query, folder_of(file)).expect("an answer");
+fn ask_all(query: &Query<'_>, file: &str, item: &Item) -> [(&'static str, Match); 5] {
+    let folder = query.match_folder(folder_of(file)).expect("an answer");
     [
-        ("path", index.ask(query, file)),
-        ("batch", index.ask_batch(query, &[file]).remove(0)),
+        ("path", query.answer(file)),
+        ("batch", query.ask_batch(&[file]).remove(0)),
         ("folder", folder.answer.into()),
-        ("guid", index.match_guid(query, &item.guid).expect("an answer")),
-        ("title", index.search_title(query, &item.title).expect("an answer")),
+        ("guid", query.guid(&item.guid)),
+        ("title", query.title(&item.title)),
     ]
 }
 
 /// Whether the index says that the library is up to date.
 fn is_fresh(index: &Index) -> bool {
-    let libraries = index.libraries(&QueryOptions::default().offline());
+    let libraries = index.query().offline().libraries();
     libraries.expect("the libraries").iter().all(|library| library.fresh)
 }
 
@@ -126,10 +126,10 @@ fn an_event_outlives_a_question_about_another_library() {
             max_delay_ms: 600_000,
             ..DebounceIntervals::default()
         };
-        index.watch_start_at(late).expect("watches");
+        index.watch_start(late).expect("watches");
         until("it listens", || at.server.listeners() == 1);
         until("it connected", || !is_fresh(&index));
-        index.refresh(&QueryOptions::default(), false).expect("fresh");
+        index.query().refreshed(false).expect("fresh");
         assert_eq!(facts(&library.ask(&file)), MISSED);
         at.clock.advance_ms(2_000);
         let foreign = at.open();
@@ -153,7 +153,7 @@ fn an_event_outlives_a_question_about_another_library() {
 #[test]
 fn a_check_returns_whether_answers_are_fresh() {
     let check = |index: &Index| {
-        let checked = index.check(&QueryOptions::default()).expect("checked");
+        let checked = index.query().checked().expect("checked");
         (checked == Status::Ok, is_fresh(index))
     };
     // Most films are gone for a moment.
@@ -185,7 +185,7 @@ fn a_check_returns_whether_answers_are_fresh() {
         move || give_file(&at.server, &path_of(&at.server, 1, 3).1, &elsewhere("Other"), true)
     };
     let index = interrupted(&at, "page", changes);
-    let listed = index.refresh(&QueryOptions::default(), true).expect("listed") == Status::Ok;
+    let listed = index.query().refreshed(true).expect("listed") == Status::Ok;
     assert_eq!(listed, is_fresh(&index));
     let answers = [first, second, swapped];
     assert_eq!(
@@ -196,26 +196,24 @@ fn a_check_returns_whether_answers_are_fresh() {
 }
 
 /// How paths are asked about.
-type Asks = fn(&Index, &Library, &[String]) -> Vec<Match>;
+type Asks = fn(&Library, &[String]) -> Vec<Match>;
 
 const ASKS: [(&str, Asks); 4] = [
-    ("match", |_, library, files| {
+    ("match", |library, files| {
         files.iter().map(|file| library.ask(file)).collect()
     }),
-    ("check", |index, library, files| {
+    ("check", |library, files| {
         let query = library.query().always_ask();
-        files.iter().map(|file| index.ask(&query, file)).collect()
+        files.iter().map(|file| query.answer(file)).collect()
     }),
-    ("invalidated", |_, library, files| {
+    ("invalidated", |library, files| {
         let ask = |file: &String| {
-            library.invalidate_path(file.as_bytes()).expect("invalidated");
+            library.invalidate_path(file).expect("invalidated");
             library.ask(file)
         };
         files.iter().map(ask).collect()
     }),
-    ("batch", |index, library, files| {
-        index.ask_batch(&library.query(), files)
-    }),
+    ("batch", |library, files| library.query().ask_batch(files)),
 ];
 
 /// Plex renames files, and no token moves. The first one that a search finds shows that the listing is old.
@@ -223,17 +221,17 @@ const ASKS: [(&str, Asks); 4] = [
 fn a_listing_that_a_search_proved_old_denies_no_path() {
     for (how, asks) in ASKS {
         let at = Scene::movies(60);
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         let films: Vec<(String, String)> = (0..60).map(|nth| path_of(&at.server, 1, nth)).collect();
         let new: Vec<String> = (0..60).map(|nth| elsewhere(&format!("New {nth}"))).collect();
         for ((file, key), new) in films.iter().zip(&new) {
             at.server.alter(|state| state.rename_file(number(key), file, new));
         }
         assert_eq!(facts(&library.ask(&new[0])), found(&films[0].1));
-        let answers = asks(&index, &library, &new[1..]);
+        let answers = asks(&library, &new[1..]);
         let is_denied = |(answer, (_, key)): &(&Match, &(String, String))| !is_right_or_marked(answer, key);
         let denied = answers.iter().zip(&films[1..]).filter(is_denied).count();
-        let answers = films.iter().map(|(file, _)| index.ask(&offline(&library), file));
+        let answers = films.iter().map(|(file, _)| offline(&library).answer(file));
         let outdated = answers.filter(|answer| !is_missed_or_marked(answer)).count();
         assert_eq!((denied, outdated), (0, 0), "{how}: new ones denied, old ones found");
     }
@@ -274,11 +272,11 @@ fn a_match_for_an_item_that_is_not_listed_yet_is_found() {
                 .items(2, [movie("Moves", "/data/B/moves.mkv")])
                 .serve(),
         );
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         let key = brings(&at, &library, at.server.paths(1)[3].0).to_string();
         library.record(FILE, &key);
         at.server.reset();
-        let offline = index.ask(&offline(&library), FILE);
+        let offline = offline(&library).answer(FILE);
         let online = facts(&library.ask(FILE));
         let asked = requests(&at.server);
         assert!(offline.stale, "{way}: {:?}", facts(&offline));
@@ -326,12 +324,12 @@ fn a_delta_after_the_first_listing_reads_all_updates() {
     };
     let index = interrupted(&at, "page", updates);
     let library = index.movies();
-    index.refresh(&library.query(), false).expect("listed");
+    library.query().refreshed(false).expect("listed");
     at.clock.advance_ms(61_000);
-    index.refresh(&library.query(), false).expect("fresh");
-    let explained = facts(&index.ask(&offline(&library), elsewhere("Explains")));
+    library.query().refreshed(false).expect("fresh");
+    let explained = facts(&offline(&library).answer(elsewhere("Explains")));
     assert_eq!(explained, found(&all[299].1), "the delta has the newest rows");
-    let answer = index.ask(&offline(&library), &all[0].0);
+    let answer = offline(&library).answer(&all[0].0);
     assert!(
         is_missed_or_marked(&answer),
         "9: the delta ended too soon: {:?}",

@@ -16,23 +16,15 @@ fn a_change_that_was_not_fetched_marks_every_answer() {
         library.ask(elsewhere("Other"));
         at.clock.advance_ms(60_000);
         for index in [&index, &at.open()] {
-            for (how, answer) in ask_all(index, &offline(&index.movies()), &file, &item) {
+            for (how, answer) in ask_all(&offline(&index.movies()), &file, &item) {
                 assert_eq!(facts(&answer), old(&key), "{how}");
             }
             // What nobody has asked about may be new.
             let (library, missed) = (index.movies(), elsewhere("Unknown"));
             let missed = [
-                ("missed path", index.ask(&offline(&library), missed)),
-                (
-                    "missed guid",
-                    index
-                        .match_guid(&offline(&library), "imdb://tt0000001")
-                        .expect("an answer"),
-                ),
-                (
-                    "missed title",
-                    index.search_title(&offline(&library), "Unknown").expect("an answer"),
-                ),
+                ("missed path", offline(&library).answer(missed)),
+                ("missed guid", offline(&library).guid("imdb://tt0000001")),
+                ("missed title", offline(&library).title("Unknown")),
             ];
             for (how, answer) in missed {
                 assert!(answer.stale, "{how}: {:?}", facts(&answer));
@@ -46,10 +38,10 @@ fn a_change_that_was_not_fetched_marks_every_answer() {
 fn a_change_that_was_not_fetched_marks_misses() {
     for is_killed in [false, true] {
         let at = patient(20);
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         let file = elsewhere("P");
         let ask_folder = || {
-            let found = index.ask_folder(&library.query(), folder_of(&file));
+            let found = library.query().match_folder(folder_of(&file));
             Match::from(found.expect("an answer").answer)
         };
         assert_eq!([facts(&library.ask(&file)), facts(&ask_folder())], [MISSED, MISSED]);
@@ -98,7 +90,7 @@ fn a_listing_during_which_the_library_changed_is_not_fresh() {
         let library = index.movies();
         let item = library.item(&key).expect("read").expect("an item");
         // A delta may have followed, so that the film is no longer found by its old path.
-        for (how, answer) in &ask_all(&index, &offline(&library), &file, &item)[..3] {
+        for (how, answer) in &ask_all(&offline(&library), &file, &item)[..3] {
             let answer = (is_missed_or_marked(answer), facts(answer));
             assert!(answer.0, "{is_first}, {moves_content}, {how}: {:?}", answer.1);
         }
@@ -118,7 +110,7 @@ fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
         } else {
             index.notify(deletion(&key)).expect("an event");
         }
-        library.invalidate_path(called_wrong.as_bytes()).expect("invalidated");
+        library.invalidate_path(&called_wrong).expect("invalidated");
         at.server.refuse();
         at.server.close_connections();
         let withheld = library.ask(called_wrong);
@@ -126,7 +118,7 @@ fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
             (withheld.status, withheld.reason),
             (Status::NotFound, Reason::Unconfirmed)
         );
-        for (how, answer) in ask_all(&index, &library.query(), &file, &item) {
+        for (how, answer) in ask_all(&library.query(), &file, &item) {
             assert_eq!(facts(&answer), old(&key), "{how}");
         }
     }
@@ -136,7 +128,7 @@ fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
 #[test]
 fn a_batch_verifies_its_items_together() {
     let at = patient(400);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let files: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, nth)).collect();
     let paths: Vec<&String> = files.iter().map(|(path, _)| path).collect();
     let ask = || {
@@ -144,7 +136,7 @@ fn a_batch_verifies_its_items_together() {
             library.invalidate_item(key).expect("invalidated");
         }
         at.server.reset();
-        index.ask_batch(&library.query(), &paths)
+        library.query().ask_batch(&paths)
     };
     for (answer, (_, key)) in ask().iter().zip(&files) {
         assert_eq!(facts(answer), found(key));

@@ -27,7 +27,7 @@ fn two_libraries() -> Scene {
 }
 
 fn check(index: &Index) {
-    index.check(&QueryOptions::default()).expect("checked");
+    index.query().checked().expect("checked");
 }
 
 fn freeze(server: &Standin) {
@@ -60,7 +60,7 @@ fn a_library_that_moved_is_not_fresh() {
         show(&at.server, &[1, 2]);
         check(&index);
         check(&index);
-        let answers = [&file, &new].map(|file| index.ask(&offline(&library), file));
+        let answers = [&file, &new].map(|file| offline(&library).answer(file));
         let is_right = facts(&answers[0]) != found(&key) && is_right_or_marked(&answers[1], &key);
         let facts = answers.map(|answer| facts(&answer));
         assert!(is_right, "{is_hidden}: the folder is known to have moved: {facts:?}");
@@ -78,7 +78,7 @@ fn an_invalidation_of_a_hidden_library_is_not_lost() {
             index.select(Selector::All)?.invalidate_item(key)
         }),
         ("library", |_, library, _| library.invalidate()),
-        ("path", |_, library, _| library.invalidate_path(FILE.as_bytes())),
+        ("path", |_, library, _| library.invalidate_path(FILE)),
         ("event", |index, _, key| index.notify(deletion(key)).map(drop)),
     ];
     for (way, doubts) in ways {
@@ -94,7 +94,7 @@ fn an_invalidation_of_a_hidden_library_is_not_lost() {
         show(&at.server, &[1, 2]);
         check(&index);
         check(&index);
-        let offline = [file.as_str(), FILE].map(|file| facts(&index.ask(&offline(&library), file)));
+        let offline = [file.as_str(), FILE].map(|file| facts(&offline(&library).answer(file)));
         let online = [file.as_str(), FILE].map(|file| facts(&library.ask(file)));
         let is_lost = if way == "path" {
             online[1] == found(&key)
@@ -115,7 +115,7 @@ fn a_known_change_marks_the_result_of_an_earlier_search() {
         ("probe", |at, index, _, key| {
             give_file(&at.server, key, &elsewhere("Other"), true);
             let other = index.library("B").expect("a handle");
-            index.check(&other.query()).expect("checked");
+            other.query().checked().expect("checked");
         }),
         ("event", |at, index, _, key| {
             give_file(&at.server, key, &elsewhere("Other"), true);
@@ -131,26 +131,23 @@ fn a_known_change_marks_the_result_of_an_earlier_search() {
                 state.rename_file(number(key), file, &file.replace("/data/movies/", "/data/films/"))
             });
             let other = index.library("B").expect("a handle");
-            index.check(&other.query()).expect("checked");
+            other.query().checked().expect("checked");
         }),
     ];
     for (way, tells) in ways {
         let at = two_libraries();
         let (index, library) = at.opened();
         let (file, key) = path_of(&at.server, 1, 3);
-        let query = library.query().within(Duration::from_secs(20));
-        assert_eq!(index.ask(&query, &file).key(), Some(key.clone()));
-        let is_listed = |index: &Index| {
-            let libraries = index.libraries(&library.query().offline()).expect("libraries");
+        let query = library.query().timeout(Duration::from_secs(20));
+        assert_eq!(query.answer(&file).key(), Some(key.clone()));
+        let is_listed = || {
+            let libraries = library.query().offline().libraries().expect("libraries");
             libraries[0].generation.is_some()
         };
-        assert!(!is_listed(&index), "{way}: a search was enough");
+        assert!(!is_listed(), "{way}: a search was enough");
         tells(&at, &index, &file, &key);
-        assert!(!is_listed(&index), "{way}: still");
-        let answers = [
-            facts(&index.ask(&offline(&library), &file)),
-            facts(&index.ask(&query, &file)),
-        ];
+        assert!(!is_listed(), "{way}: still");
+        let answers = [facts(&offline(&library).answer(&file)), facts(&query.answer(&file))];
         assert!(
             !answers.contains(&found(&key)),
             "{way}: the change is known: {answers:?}"
@@ -164,7 +161,7 @@ fn a_known_change_marks_the_result_of_an_earlier_search() {
 fn a_reply_is_as_old_as_its_request() {
     for request in ["libraries", "hit"] {
         let at = Arc::new(patient(20));
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         let (mut file, mut key) = path_of(&at.server, 1, 3);
         if request == "hit" {
             freeze(&at.server);
@@ -183,7 +180,7 @@ fn a_reply_is_as_old_as_its_request() {
         };
         let answer = facts(&interrupted(&at, request, sleeps).movies().ask(&file));
         at.clock.advance_ms(HOUR_MS - 1_000);
-        let later = facts(&index.ask(&offline(&library), &file));
+        let later = facts(&offline(&library).answer(&file));
         assert!(
             answer != found(&key) && later != found(&key),
             "{request}: the reply is five hours old: {answer:?}, then six: {later:?}"
@@ -192,7 +189,7 @@ fn a_reply_is_as_old_as_its_request() {
 }
 
 fn by_size(index: &Index, path: &str, size: u64) -> Facts {
-    facts(&index.ask(&QueryOptions::default().size(size), path))
+    facts(&index.query().size(size).answer(path))
 }
 
 /// A probe that shows an unchanged hint is no search for a path in a library's folder.
@@ -208,8 +205,8 @@ fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
             .alter(|state| state.add_items(1, vec![film(8, COPY, mib(700))], false));
         let other = "/data/movies/Other/Other.mkv";
         let answer = if is_batch {
-            let query = QueryOptions::default().size(mib(700));
-            facts(&index.ask_batch(&query, &[other, COPY])[1])
+            let query = index.query().size(mib(700));
+            facts(&query.ask_batch(&[other, COPY])[1])
         } else {
             // Another path has had the search of this half minute.
             by_size(&index, other, mib(5));
@@ -231,7 +228,7 @@ fn a_path_that_was_called_wrong_is_not_certain_by_size() {
     let (index, library) = at.listed();
     let path = "/mnt/other/Quiet River.mkv";
     let before = by_size(&index, path, mib(700));
-    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    library.invalidate_path(path).expect("invalidated");
     let answers = [by_size(&index, path, mib(700)), by_size(&index, path, mib(700))];
     let is_certain = |answer: &Facts| answer.1.is_some() && answer.2 == Confidence::High && !answer.4;
     assert!(
@@ -262,7 +259,7 @@ fn many_doubts_do_not_end_the_mark_of_a_match() {
             let event = format!(r#"{{"NotificationContainer":{{"type":"timeline","TimelineEntry":[{entries}]}}}}"#);
             index.notify(event).expect("events");
         }
-        let offline = facts(&index.ask(&offline(&library), FILE));
+        let offline = facts(&offline(&library).answer(FILE));
         assert!(offline.4, "{counts:?}: {offline:?}");
         assert_ne!(facts(&library.ask(FILE)), found(&key), "{counts:?}: it was deleted");
     }
@@ -275,7 +272,10 @@ fn an_invalidation_during_the_first_search_is_not_lost() {
     let opened = at.opened();
     opened
         .0
-        .check(&opened.0.library("B").expect("a handle").query())
+        .library("B")
+        .expect("a handle")
+        .query()
+        .checked()
         .expect("the libraries");
     let (file, key) = path_of(&at.server, 1, 3);
     let act = {
@@ -283,13 +283,13 @@ fn an_invalidation_during_the_first_search_is_not_lost() {
         move || {
             freeze(&at.server);
             give_file(&at.server, &key, &elsewhere("Other"), false);
-            opened.1.invalidate_path(file.as_bytes()).expect("invalidated");
+            opened.1.invalidate_path(&file).expect("invalidated");
         }
     };
     let index = interrupted(&at, "hit", act);
     let library = index.movies();
-    let query = library.query().within(Duration::from_secs(20));
-    let answers = [(); 2].map(|()| facts(&index.ask(&query, &file)));
+    let query = library.query().timeout(Duration::from_secs(20));
+    let answers = [(); 2].map(|()| facts(&query.answer(&file)));
     assert!(
         !answers.contains(&found(&key)),
         "the path was called wrong after the request: {answers:?} {:?}",
@@ -327,7 +327,7 @@ fn a_check_from_the_future_does_not_become_recent() {
     const AHEAD_MS: i64 = 10 * HOUR_MS;
     let at = patient(20);
     at.clock.advance_ms(AHEAD_MS);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (file, key) = path_of(&at.server, 1, 3);
     at.clock.advance_ms(-AHEAD_MS);
     give_file(&at.server, &key, &elsewhere("Other"), true);
@@ -338,7 +338,7 @@ fn a_check_from_the_future_does_not_become_recent() {
     at.clock.advance_ms(AHEAD_MS - 60_000);
     assert_eq!(facts(&library.ask(&file)), old(&key));
     at.clock.advance_ms(120_000);
-    let answers = [facts(&library.ask(&file)), facts(&index.ask(&offline(&library), &file))];
+    let answers = [facts(&library.ask(&file)), facts(&offline(&library).answer(&file))];
     assert!(
         !answers.contains(&found(&key)),
         "the server has been silent for ten hours: {answers:?}"

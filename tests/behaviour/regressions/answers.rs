@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use crate::support::{Scene, clock, films, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::Reason;
@@ -35,14 +35,14 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
                 .serve(),
         );
         let index = at.open();
-        let all = QueryOptions::default();
-        let found = index.search_title(&all, "Found").expect("an answer");
+        let all = index.query();
+        let found = all.title("Found");
         assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
         assert_eq!(found.item.expect("an item").item.rating_key, "9001");
         // And words still give what they gave, where no library has the title.
         at.server.alter(|state| state.remove_items(&[9001], false));
-        index.refresh(&all, true).expect("listed");
-        let found = index.search_title(&all, "Found").expect("an answer");
+        all.refreshed(true).expect("listed");
+        let found = all.title("Found");
         assert_eq!(found.total, titles.len());
         assert_eq!(found.candidates.len(), titles.len().min(16));
         assert!(found.message.contains("'Found'"), "{}", found.message);
@@ -66,17 +66,17 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
     at.server.fault(Fault::delay(60_000).times(0));
-    let hurried = library.query().within(Duration::from_millis(100));
-    let late = index.ask(&hurried, "/data/movies/x.mkv");
+    let hurried = library.query().timeout(Duration::from_millis(100));
+    let late = hurried.answer("/data/movies/x.mkv");
     assert_eq!((late.status, late.reason), (Status::NeedsWarm, Reason::NotFetched));
-    let folder = index.ask_folder(&hurried, b"/data/movies").expect("an answer");
+    let folder = hurried.match_folder("/data/movies").expect("an answer");
     assert_eq!(folder.answer.reason, Some(Reason::NotFetched));
     at.server.clear_faults();
-    index.libraries(&QueryOptions::default()).expect("libraries");
+    index.query().libraries().expect("libraries");
     at.server.fault(Fault::delay(60_000).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
     let begun = Instant::now();
-    index.ask_batch(&hurried, &paths);
+    hurried.ask_batch(&paths);
     // 50 deadlines would be five seconds; one is a tenth of one.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
@@ -102,14 +102,14 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
         let at = Scene::of(server);
         let index = at.open();
         let library = index.library("1").expect("a handle");
-        index.refresh(&library.query(), false).expect("listed");
-        let (_, item) = index.items(&library, 0, 1).expect("read").remove(0);
+        library.query().refreshed(false).expect("listed");
+        let (_, item) = library.items_page(0, 1).expect("read").remove(0);
         let below = [
             (item.season_guid, item.season_rating_key),
             (item.show_guid, item.show_rating_key),
         ];
         for ((guid, rating_key), word) in below.iter().zip(words) {
-            let found = index.match_guid(&library.query(), guid).expect("an answer");
+            let found = library.query().guid(guid);
             assert_eq!(found.status, Status::Ambiguous, "{guid}");
             let message = found.message.as_str();
             assert!(message.contains(&format!("belongs to the {word} '")), "{message}");
@@ -158,7 +158,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         was.invalidate_item("9001").expect("invalidated");
         server.reset();
         if refreshed {
-            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+            index.query().refreshed(false).expect("refreshed");
         } else {
             let old = films.ask("/data/Films/1.mkv");
             assert_eq!(old.status, Status::NotFound, "{from}: {old:?}");
@@ -166,10 +166,10 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         assert_eq!(requests(&server)[4], 1);
         let offline = |library: &crate::support::index::Library| {
             let question = library.query().offline();
-            index.search_title(&question, "film 1").expect("an answer").status
+            question.title("film 1").status
         };
         assert_eq!((offline(was), offline(is)), (Status::NotFound, Status::Ok), "{from}");
-        let found = index.ask(&is.query(), path);
+        let found = is.query().answer(path);
         assert_eq!(found.status, Status::Ok);
         if !refreshed {
             let recorded = films.fast("/host/1.mkv");
@@ -193,23 +193,23 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
         let index = open(with, &clock());
         let library = index.movies();
         assert_eq!(library.ask("/mnt/1.mkv").status, Status::Ok);
-        library.invalidate_path(b"/mnt/1.mkv").expect("invalidated");
+        library.invalidate_path("/mnt/1.mkv").expect("invalidated");
         server.reset();
-        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        index.query().refreshed(false).expect("refreshed");
         assert_eq!(requests(&server)[4], 1, "{kind}");
-        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        index.query().refreshed(false).expect("refreshed");
         assert_eq!(requests(&server)[4], 1, "{kind}: nothing is left");
         let offline = library.query().offline();
         for path in ["/mnt/1.mkv", "/data/movies/1.mkv"] {
-            let found = index.ask(&offline, path);
+            let found = offline.answer(path);
             assert_eq!(found.status, Status::Ok, "{kind}: {path}");
         }
         // The folder that it lies in, by either name, asks for it too.
         let (mount, folder_) = ("/mnt/1.mkv", "/data/movies");
         for (told, asked) in [(mount, folder_), ("/data/movies/1.mkv", "/mnt"), (mount, "/mnt")] {
-            library.invalidate_path(told.as_bytes()).expect("invalidated");
+            library.invalidate_path(told).expect("invalidated");
             server.reset();
-            index.ask_folder(&library.query(), asked.as_bytes()).expect("an answer");
+            library.query().match_folder(asked).expect("an answer");
             assert_eq!(requests(&server)[4], 1, "{kind}: {told}, {asked}");
         }
     }
@@ -218,11 +218,11 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
 #[test]
 fn a_batch_of_stored_answers_ends_with_its_deadline_or_when_it_is_stopped() {
     let at = Scene::movies(30);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     // They need no request, and take longer than a tenth of a second.
     let paths: Vec<String> = (0..200_000).map(|number| format!("/nowhere/{number}.mkv")).collect();
     let ask = |time, paths: &[String]| {
-        let answers = index.ask_batch(&library.query().within(time), paths).into_iter();
+        let answers = library.query().timeout(time).ask_batch(paths).into_iter();
         answers.map(|answer| answer.status).collect::<Vec<Status>>()
     };
     let statuses = ask(Duration::from_millis(100), &paths);
@@ -231,7 +231,7 @@ fn a_batch_of_stored_answers_ends_with_its_deadline_or_when_it_is_stopped() {
     // Without time for a request the store answers.
     assert_eq!(ask(Duration::ZERO, &paths[..2]), [Status::NotFound; 2]);
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    let query = library.query().progress(&|_| false);
-    let error = index.match_paths_with(&query, &paths, |_| ()).expect_err("stopped");
+    let query = library.query().progress(|_| std::ops::ControlFlow::Break(()));
+    let error = query.match_paths_with(&paths, |_, _| ()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use crate::support::worker::{assert_sound, database};
 use crate::support::{KEEP, Scene, clock, open, options, path_of, requests};
 use plexindex::error::Status;
@@ -78,8 +78,8 @@ fn ask(index: &Index, server: &Standin, number: u32) {
 
 /// The titles of the libraries that are fetched.
 fn fetched(index: &Index) -> Vec<String> {
-    let offline = QueryOptions::default().offline();
-    let rows = index.libraries(&offline).expect("libraries").into_iter();
+    let offline = index.query().offline();
+    let rows = offline.libraries().expect("libraries").into_iter();
     rows.filter(|row| row.checked.is_some()).map(|row| row.title).collect()
 }
 
@@ -127,11 +127,11 @@ fn what_hosts_told_stays() {
     for index in [index, at.open()] {
         let one = index.library("One").expect("a handle");
         let offline = support::offline(&one);
-        let found = index.ask(&offline, "/host/a.mkv");
+        let found = offline.answer("/host/a.mkv");
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Confirmed, "{}", found.message);
         assert_eq!(one.fast("/host/a.mkv").as_ref(), Some(&key));
-        let refused = index.match_path(&offline, path.as_bytes()).expect_err("no listing");
+        let refused = offline.matched(&path).expect_err("no listing");
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
         assert_eq!(index.counts().matches, 1);
         let table = index.tables().table(b"mine", false).expect("a table");
@@ -195,15 +195,13 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     let (paths, keys): (Vec<String>, Vec<String>) =
         places.map(|(number, nth)| path_of(&at.server, number, nth)).unzip();
     at.server.reset();
-    let found = index.ask_batch(&QueryOptions::default(), &paths).into_iter();
+    let found = index.query().ask_batch(&paths).into_iter();
     assert_eq!(found.filter_map(|answer| answer.key()).collect::<Vec<_>>(), keys);
     assert_eq!(requests(&at.server)[2], 3, "each library is listed once");
     // An answer is held up for a moment only: what is left to be done then, the next call does, here for the statistics.
     index.counts();
     assert_eq!(fetched(&index).len(), 1, "the limit holds afterwards");
-    let found = index
-        .match_guid(&QueryOptions::default(), "imdb://tt9999999")
-        .expect("an answer");
+    let found = index.query().guid("imdb://tt9999999");
     assert_eq!(found.status, Status::NotFound);
     index.counts();
     assert_eq!(fetched(&index).len(), 1);
@@ -218,7 +216,7 @@ fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
         at.clock.advance_ms(1_000);
     }
     at.server.reset();
-    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    index.query().refreshed(false).expect("refreshed");
     assert_eq!(requests(&at.server)[2], 0);
     assert_eq!(fetched(&index), ["Two", "Three"]);
 }
@@ -253,15 +251,15 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
         };
         let lister = hooked::open(at.options.clone(), &at.clock, hook);
         let one = lister.library("One").expect("a handle");
-        assert_eq!(lister.refresh(&one.query(), true), Ok(Status::Ok), "moment {moment}");
+        assert_eq!(one.query().refreshed(true), Ok(Status::Ok), "moment {moment}");
         if answers.load(Ordering::SeqCst) <= moment {
             break;
         }
         went += lister.counts().evictions;
         for index in [&lister, &patient, &at.open()] {
             ask(index, &at.server, 1);
-            let found = index.match_guid(&QueryOptions::default(), "imdb://tt9999999");
-            assert_eq!(found.expect("an answer").status, Status::NotFound, "moment {moment}");
+            let found = index.query().guid("imdb://tt9999999");
+            assert_eq!(found.status, Status::NotFound, "moment {moment}");
         }
         let all = i64::from(ITEMS) * i64::try_from(fetched(&patient).len()).expect("few");
         assert_eq!(shown(at.folder()), all, "moment {moment}: each item is listed once");

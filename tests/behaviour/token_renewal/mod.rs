@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Index, Library, QueryOptions};
+use crate::support::index::{Ask as _, Index, Library};
 use crate::support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
-use plexindex::Renewal;
 use plexindex::error::{Error, Status};
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
+use plexindex::{Renewal, WaitOutcome};
 use plexindex_standin::{Fault, Kind, Standin, Token as Admitted};
 
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
@@ -91,15 +91,15 @@ fn used(at: &Scene) -> (Index, Library, String) {
 }
 
 /// What a path is without a request.
-fn at_hand(index: &Index, library: &Library, path: &str) -> Option<String> {
-    let found = index.match_path(&offline(library), path.as_bytes()).ok()?;
+fn at_hand(library: &Library, path: &str) -> Option<String> {
+    let found = offline(library).matched(path).ok()?;
     found.key()
 }
 
 /// What ten weeks cost, with the token of each: requests by kind, and what the feed told.
 fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6], usize) {
     let (mut index, mut library, key) = used(at);
-    let mut cursor = index.cursor(&library.query());
+    let mut cursor = library.query().cursor();
     let mut told = 0;
     for week in 1..=10 {
         at.clock.advance_ms(WEEK_MS);
@@ -112,18 +112,18 @@ fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6]
         } else {
             set(&index, &token(week));
         }
-        index.check(&library.query()).expect("checked");
-        let answer = index.ask(&library.query(), "/host/a.mkv");
+        library.query().checked().expect("checked");
+        let answer = library.query().answer("/host/a.mkv");
         assert_eq!(answer.key().as_ref(), Some(&key), "week {week}");
         // A cursor that does not hold is an error.
-        match index.changes(&library.query(), &cursor, false, 100) {
+        match library.query().changes_page(&cursor, false, 100) {
             Ok(page) => {
                 told += page.changes.len();
                 cursor = page.cursor;
             }
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain);
-                cursor = index.cursor(&library.query());
+                cursor = library.query().cursor();
             }
         }
     }
@@ -153,14 +153,14 @@ fn nothing_is_answered_before_the_server_accepted_the_token() {
     let at = scene(&anns(0));
     let (index, library, key) = used(&at);
     let (path, listed) = path_of(&at.server, 1, 5);
-    assert_eq!(at_hand(&index, &library, &path), Some(listed.clone()));
+    assert_eq!(at_hand(&library, &path), Some(listed.clone()));
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));
     let nothing = |index: &Index, library: &Library| {
-        assert_eq!(at_hand(index, library, &path), None);
-        assert_eq!(at_hand(index, library, "/host/a.mkv"), None);
+        assert_eq!(at_hand(library, &path), None);
+        assert_eq!(at_hand(library, "/host/a.mkv"), None);
         assert_eq!(library.fast(&path), None);
-        assert!(index.changes(&library.query(), "", true, 10).is_err());
+        assert!(library.query().changes_page("", true, 10).is_err());
         assert_eq!(index.counts().items, 0);
     };
     nothing(&index, &library);
@@ -170,13 +170,13 @@ fn nothing_is_answered_before_the_server_accepted_the_token() {
     nothing(&other, &theirs);
     assert_eq!(requests(&at.server)[5], 0);
     // The first question asks the server. It costs the probe.
-    let answer = index.ask(&library.query(), "/host/a.mkv");
+    let answer = library.query().answer("/host/a.mkv");
     assert_eq!(answer.key(), Some(key.clone()));
     assert_eq!(answer.match_kind, MatchKind::Confirmed);
     assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
     // From now on the token alone opens it, until it expires: also elsewhere, and without a server.
-    assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), Some(key));
-    assert_eq!(at_hand(&at.with_token(&anns(1)), &theirs, &path), Some(listed));
+    assert_eq!(at_hand(&theirs, "/host/a.mkv"), Some(key));
+    assert_eq!(at_hand(&at.with_token(&anns(1)).movies(), &path), Some(listed));
     assert_eq!(requests(&at.server)[5], 1);
 }
 
@@ -190,32 +190,32 @@ fn a_token_that_cannot_be_one_is_refused_and_not_shown() {
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(!error.message.contains(bad), "{error}");
     }
-    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    assert!(at_hand(&library, "/host/a.mkv").is_some());
     // Without any the server wants one.
     index.set_token(None).expect("set");
-    let error = index.check(&library.query()).expect_err("refused");
+    let error = library.query().checked().expect_err("refused");
     assert!(error.message.contains("none was given"), "{error}");
     // A failure that was remembered is no failure of the next one.
     set(&index, "the-first-token");
-    index.check(&library.query()).expect("admitted");
+    library.query().checked().expect("admitted");
 }
 
 #[test]
 fn who_waits_for_changes_hears_that_the_server_has_to_be_asked() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);
-    let cursor = index.cursor(&library.query());
+    let cursor = library.query().cursor();
     admit(&at.server, &[&anns(1)]);
     let waited = std::thread::scope(|scope| {
-        let waits = scope.spawn(|| index.wait_for_changes(&library.query(), &cursor));
+        let waits = scope.spawn(|| library.query().wait_for_changes(&cursor));
         set(&index, &anns(1));
         waits.join().expect("no panic")
     });
-    assert_eq!(waited, Ok(Status::Ok));
-    let changes = || index.changes(&library.query(), &cursor, false, 10);
+    assert_eq!(waited, Ok(WaitOutcome::Something));
+    let changes = || library.query().changes_page(&cursor, false, 10);
     let error = changes().expect_err("not yet");
     assert!(error.message.contains("has not accepted the token yet"), "{error}");
-    index.check(&library.query()).expect("accepted");
+    library.query().checked().expect("accepted");
     changes().expect("the cursor holds");
 }
 
@@ -224,7 +224,7 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     let at = scene(&anns(0));
     let (index, library, _) = used(&at);
 
-    index.watch_start_at(quick()).expect("watches");
+    index.watch_start(quick()).expect("watches");
     let hints = || index.counts().hints;
     until("what may have been missed is noted", || hints() > 0);
     at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
@@ -240,7 +240,7 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     add(&at.server, &["/data/movies/new.mkv".to_owned()]);
     until("the event came", || index.counts().events > events);
     assert_eq!(hints(), before);
-    index.check(&library.query()).expect("accepted");
+    library.query().checked().expect("accepted");
     until("it is noted", || hints() > before);
     index.notify(TOLD).expect("noted");
     index.watch_stop();
@@ -255,7 +255,7 @@ fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() 
     for (what, done) in needing(&index) {
         assert_eq!(done.expect_err(what).status, Status::NotFetched, "{what}");
     }
-    index.check(&library.query()).expect("accepted");
+    library.query().checked().expect("accepted");
     // The second time, nothing is left that could be wrong.
     for (what, done) in [needing(&index), needing(&index)].concat() {
         assert_eq!(done, Ok(()), "{what}");
@@ -267,14 +267,14 @@ fn an_open_index_goes_on_when_another_one_renewed_the_token() {
     let at = scene(&anns(0)).with(|options| options.max_age = Duration::from_secs(1_000 * 24 * 3_600));
     let (index, library, key) = used(&at);
     at.clock.advance_ms(WEEK_MS + HOUR_MS);
-    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    assert_eq!(at_hand(&library, "/host/a.mkv").as_ref(), Some(&key));
     admit(&at.server, &[&anns(1)]);
     let other = at.with_token(&anns(1));
-    other.check(&QueryOptions::default()).expect("accepted");
-    assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+    other.query().checked().expect("accepted");
+    assert_eq!(at_hand(&library, "/host/a.mkv").as_ref(), Some(&key));
     index.invalidate_all().expect("it is Ann's");
     let theirs = other.movies();
-    assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), None, "for both");
+    assert_eq!(at_hand(&theirs, "/host/a.mkv"), None, "for both");
 }
 
 #[test]
@@ -285,11 +285,11 @@ fn without_a_token_a_second_url_of_the_server_is_asked_for_its_name_once() {
     for url in [at.server.url(), second] {
         let index = at.open_with(|options| options.server_url = Some(url.clone()));
         let library = index.movies();
-        index.refresh(&library.query(), true).expect("listed");
+        library.query().refreshed(true).expect("listed");
         at.server.reset();
         for _ in 0..10 {
             at.clock.advance_ms(2 * HOUR_MS);
-            index.refresh(&library.query(), false).expect("checked");
+            library.query().refreshed(false).expect("checked");
         }
         let asked = at.server.stats();
         assert_eq!([asked.of(Kind::Identity), asked.of(Kind::Sections)], [0, 10], "{url}");
@@ -303,7 +303,7 @@ const TOLD: &[u8] = br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#;
 fn needing(index: &Index) -> Vec<(&'static str, plexindex::error::Result<()>)> {
     let library = index.movies();
     vec![
-        ("path", library.invalidate_path(b"/host/a.mkv")),
+        ("path", library.invalidate_path("/host/a.mkv")),
         ("item", library.invalidate_item("1001")),
         ("library", library.invalidate()),
         ("all", index.invalidate_all()),

@@ -33,21 +33,21 @@ fn a_token_that_is_refused_or_expired_is_renewed_and_the_call_made_again() {
             admit(&at.server, &[&anns(week)]);
         }
         at.server.reset();
-        let answer = index.ask(&library.query(), "/not/there.mkv");
+        let answer = library.query().answer("/not/there.mkv");
         assert_ne!(answer.status, Status::Ok);
         assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week);
-        assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
+        assert_eq!(at_hand(&library, "/host/a.mkv").as_ref(), Some(&key));
         assert_eq!(requests(&at.server)[2], 0, "nothing is listed anew");
     }
     // Each kind of call that asks the server.
     let calls: [&dyn Fn() -> plexindex::error::Result<()>; 7] = [
-        &|| index.refresh(&library.query(), true).map(|_| ()),
-        &|| index.check(&library.query()).map(|_| ()),
-        &|| index.ask_server(&QueryOptions::default()).map(|_| ()),
-        &|| index.match_paths_with(&library.query(), &[b"/a.mkv", b"/b.mkv"], |_| ()),
-        &|| index.match_guid(&library.query(), "plex://movie/none").map(|_| ()),
-        &|| index.search_title(&library.query(), "No such title").map(|_| ()),
-        &|| index.ask_folder(&library.query(), b"/nowhere").map(|_| ()),
+        &|| library.query().refreshed(true).map(|_| ()),
+        &|| library.query().checked().map(|_| ()),
+        &|| index.query().server().map(|_| ()),
+        &|| library.query().match_paths_with(&[b"/a.mkv", b"/b.mkv"], |_, _| ()),
+        &|| library.query().match_guid("plex://movie/none").map(|_| ()),
+        &|| library.query().search_title("No such title").map(|_| ()),
+        &|| library.query().match_folder("/nowhere").map(|_| ()),
     ];
     for (nth, call) in calls.iter().enumerate() {
         let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
@@ -82,7 +82,7 @@ fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
                     begin.wait();
                     for path in 0..20 {
                         let path = format!("/new/{nth}/{path}.mkv");
-                        index.ask(&library.query(), path);
+                        library.query().answer(path);
                     }
                     std::thread::current().id()
                 })
@@ -109,14 +109,14 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
     for round in 1..=3 {
         at.server.reset();
         for _ in 0..10 {
-            let answer = index.ask(&library.query(), path.as_bytes());
+            let answer = library.query().answer(&path);
             assert_eq!(answer.key().as_ref(), Some(&key));
         }
         assert_eq!(asked.load(Ordering::SeqCst), round);
         assert_eq!(requests(&at.server)[5], 1, "as without a function");
         at.clock.advance_ms(16_000);
     }
-    let error = index.refresh(&library.query(), true).expect_err("refused");
+    let error = library.query().refreshed(true).expect_err("refused");
     assert_eq!(error.status, Status::Unauthorized);
     assert!(error.message.contains("498"), "{error}");
     let failure = index.counts().last_failure.expect("a failure");
@@ -128,11 +128,11 @@ fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
     let at = scene(&anns(0));
     used(&at);
     expire(&at.server);
-    let (index, library, asked) = renewing(&at);
+    let (_index, library, asked) = renewing(&at);
     let (path, key) = path_of(&at.server, 1, 5);
     for round in 1..=3 {
         for _ in 0..5 {
-            let error = index.refresh(&library.query(), true).expect_err("refused");
+            let error = library.query().refreshed(true).expect_err("refused");
             assert_eq!(error.status, Status::Unauthorized, "{error}");
         }
         assert_eq!(asked.load(Ordering::SeqCst), round);
@@ -141,8 +141,8 @@ fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
     // The brake is off once the server admits one.
     let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
     admit(&at.server, &[&anns(week)]);
-    index.refresh(&library.query(), true).expect("admitted");
-    assert_eq!(at_hand(&index, &library, &path), Some(key));
+    library.query().refreshed(true).expect("admitted");
+    assert_eq!(at_hand(&library, &path), Some(key));
 }
 
 #[test]
@@ -150,11 +150,11 @@ fn the_feed_says_that_the_token_was_refused() {
     let at = scene(&anns(0));
     let index = open(at.options.clone(), &at.clock);
     let library = index.movies();
-    let all = QueryOptions::default();
+    let all = index.query();
     let told = |status: Status, words: &str| {
         let calls = [
-            ("all changes", index.changes(&all, "", true, 10).map(drop)),
-            ("changes", index.changes(&library.query(), "", false, 10).map(drop)),
+            ("all changes", all.changes_page("", true, 10).map(drop)),
+            ("changes", library.query().changes_page("", false, 10).map(drop)),
         ];
         for (call, done) in calls {
             let error = done.expect_err(call);
@@ -164,14 +164,14 @@ fn the_feed_says_that_the_token_was_refused() {
     };
     told(Status::NotFetched, "refresh");
     expire(&at.server);
-    index.refresh(&all, false).expect_err("expired");
+    all.refreshed(false).expect_err("expired");
     told(Status::Unauthorized, "rejected the token");
     // The server has not said anything of this one.
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));
     told(Status::NotFetched, "refresh");
-    index.refresh(&all, false).expect("admitted");
-    index.changes(&all, "", true, 10).expect("listed");
+    all.refreshed(false).expect("admitted");
+    all.changes_page("", true, 10).expect("listed");
 }
 
 /// A file in the library's folder that it does not list: the server is asked about it.
@@ -180,8 +180,8 @@ fn unlisted(nth: u32) -> String {
 }
 
 /// Why a path is not found, and whether that may be old.
-fn missed(index: &Index, library: &Library, path: &str) -> (Reason, bool) {
-    let answer = index.ask(&library.query(), path);
+fn missed(library: &Library, path: &str) -> (Reason, bool) {
+    let answer = library.query().answer(path);
     assert_eq!(answer.status, Status::NotFound, "{}", answer.message);
     (answer.reason, answer.stale)
 }
@@ -191,20 +191,20 @@ fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() 
     let at = scene("old").with(|options| options.user = Some("ann".to_owned()));
     let (first, films) = at.listed();
     admit(&at.server, &["new"]);
-    assert_eq!(missed(&first, &films, &unlisted(1)), (Reason::Unavailable, true));
+    assert_eq!(missed(&films, &unlisted(1)), (Reason::Unavailable, true));
     // As another process of the same user, whose token was renewed before.
     let second = at.with_token("new");
     let theirs = second.movies();
     at.server.reset();
-    assert_eq!(missed(&second, &theirs, &unlisted(2)), (Reason::NotListed, false));
+    assert_eq!(missed(&theirs, &unlisted(2)), (Reason::NotListed, false));
     assert_eq!(requests(&at.server)[1], 1, "one probe");
     // The same one, as soon as it has a new token.
     at.clock.advance_ms(60_000);
     admit(&at.server, &["newer"]);
-    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::Unavailable, true));
+    assert_eq!(missed(&films, &unlisted(3)), (Reason::Unavailable, true));
     set(&first, "newer");
     at.server.reset();
-    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::NotListed, false));
+    assert_eq!(missed(&films, &unlisted(3)), (Reason::NotListed, false));
     assert_eq!(requests(&at.server)[1], 1, "one probe");
 }
 
@@ -212,20 +212,20 @@ fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() 
 fn a_call_that_is_made_again_with_a_new_token_is_no_old_answer() {
     let at = scene(&anns(0));
     used(&at);
-    let (index, films, asked) = renewing(&at);
+    let (_index, films, asked) = renewing(&at);
     at.clock.advance_ms(60_000);
     admit(&at.server, &[&anns(1)]);
-    assert_eq!(missed(&index, &films, &unlisted(1)), (Reason::NotListed, false));
+    assert_eq!(missed(&films, &unlisted(1)), (Reason::NotListed, false));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
-    let (index, films, _) = used(&at);
+    let (_index, films, _) = used(&at);
     let (listed, _) = path_of(&at.server, 1, 5);
     expire(&at.server);
-    let ask = |path: &str| index.ask(&films.query(), path);
+    let ask = |path: &str| films.query().answer(path);
     // The host is asked for a token; in the pause after that it is not.
     for nth in 1..4 {
         let answer = ask(&unlisted(nth));
@@ -236,19 +236,18 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     }
     assert!(!ask(&listed).stale, "no request is needed for it");
     at.clock.advance_ms(60_000);
-    let answers = index.ask_batch(&films.query(), &[unlisted(5), listed, unlisted(6)]);
+    let answers = films.query().ask_batch(&[unlisted(5), listed, unlisted(6)]);
     let answers: Vec<_> = answers.iter().map(|answer| (answer.reason, answer.stale)).collect();
     let missed = (Reason::Unavailable, true);
     assert_eq!(answers, [missed, (Reason::None, false), missed]);
     at.clock.advance_ms(60_000);
-    let folder = index.ask_folder(&films.query(), b"/data/movies/New 7 (2001)");
+    let folder = films.query().match_folder("/data/movies/New 7 (2001)");
     let folder = folder.expect("an answer").answer;
     assert_eq!((folder.reason, folder.stale), (Some(Reason::Unavailable), true));
     // A listing that has expired is old for titles and GUIDs, too.
     at.clock.advance_ms(2 * HOUR_MS);
-    let by_guid = index.match_guid(&films.query(), "plex://movie/none");
-    for found in [by_guid, index.search_title(&films.query(), "No such title")] {
-        let found = found.expect("an answer");
+    let by_guid = films.query().guid("plex://movie/none");
+    for found in [by_guid, films.query().title("No such title")] {
         assert_eq!((found.reason, found.stale), missed, "{}", found.message);
     }
 }
@@ -256,13 +255,12 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
 #[test]
 fn without_a_new_token_an_error_of_the_caller_is_not_reported_as_the_refusal() {
     let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
-    let (index, films, _) = used(&at);
+    let (_index, films, _) = used(&at);
     expire(&at.server);
     // As a buffer that is too small for the answer.
     let too_small = || Error::new(Status::BufferTooSmall, "too small");
     let path = unlisted(1);
-    let result: plexindex::error::Result<()> =
-        index.match_path_with(&films.query(), path.as_bytes(), |_| Err(too_small()));
+    let result: plexindex::error::Result<()> = films.query().match_path_with(path.as_bytes(), |_| Err(too_small()));
     let error = result.expect_err("an error");
     assert_eq!(error.status, Status::BufferTooSmall, "{error}");
 }
@@ -307,7 +305,7 @@ fn a_token_that_the_function_sets_itself_is_the_new_token_of_its_call() {
         *slot.lock().expect("a lock") = Some(inside(&index));
         admit(&at.server, &[if returned.is_empty() { "new" } else { returned }]);
         let library = index.movies();
-        let found = index.match_path(&library.query(), path.as_bytes()).expect(returned);
+        let found = library.query().matched(&path).expect(returned);
         assert_eq!(found.key().as_ref(), Some(&key));
         slot.lock().expect("a lock").take();
     }
@@ -323,9 +321,9 @@ fn a_panic_of_the_function_ends_its_call_and_holds_nothing() {
     let index = at.open_with(|options| options.renewal = Some(renewal));
     admit(&at.server, &["new"]);
     let library = index.movies();
-    let asks = std::panic::AssertUnwindSafe(|| index.check(&library.query()));
+    let asks = std::panic::AssertUnwindSafe(|| library.query().checked());
     std::panic::catch_unwind(asks).expect_err("the host's panic goes on");
-    index.check(&library.query()).expect("renewed");
+    library.query().checked().expect("renewed");
     assert_eq!(calls.load(Ordering::Relaxed), 2);
 }
 
@@ -338,10 +336,10 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
         options.read_timeout = Duration::from_millis(200);
         options.library_ttl = Ttl::Zero;
     });
-    let (index, slot) = renewed_by(options, &at, move |(index, library)| {
+    let (index, slot) = renewed_by(options, &at, move |(_, library)| {
         std::thread::scope(|scope| {
-            let refused = scope.spawn(|| index.refresh(&library.query(), true).expect_err("refused"));
-            let stale = scope.spawn(|| index.ask(&library.query(), path.as_bytes()));
+            let refused = scope.spawn(|| library.query().refreshed(true).expect_err("refused"));
+            let stale = scope.spawn(|| library.query().answer(&path));
             let error = refused.join().expect("no panic");
             assert_eq!(error.status, Status::Unauthorized);
             assert!(error.message.contains("498"), "{error}");
@@ -355,7 +353,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     expire(&at.server);
     at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
     let library = index.movies();
-    index.refresh(&library.query(), true).expect("renewed");
+    library.query().refreshed(true).expect("renewed");
     slot.lock().expect("a lock").take();
 }
 
@@ -367,21 +365,21 @@ fn a_function_may_ask_another_index_which_renews_its_own_token() {
     let renewals = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&renewals);
     // The second one's function asks the first one, whose function is under way on this thread.
-    let (second, second_asks) = renewed_by(elsewhere, &at, move |(first, library)| {
-        let error = first.refresh(&library.query(), true).expect_err("refused");
+    let (second, second_asks) = renewed_by(elsewhere, &at, move |(_, library)| {
+        let error = library.query().refreshed(true).expect_err("refused");
         assert_eq!(error.status, Status::Unauthorized);
         count.fetch_add(1, Ordering::SeqCst);
         Token::new(&anns(1))
     });
-    let (first, first_asks) = renewed_by(at.options.clone(), &at, |(second, library)| {
-        second.refresh(&library.query(), true).expect("renewed");
+    let (first, first_asks) = renewed_by(at.options.clone(), &at, |(_, library)| {
+        library.query().refreshed(true).expect("renewed");
         Token::new(&anns(1))
     });
     *first_asks.lock().expect("a lock") = Some(inside(&second));
     *second_asks.lock().expect("a lock") = Some(inside(&first));
     admit(&at.server, &[&anns(1)]);
     let library = first.movies();
-    first.check(&library.query()).expect("renewed");
+    library.query().checked().expect("renewed");
     assert_eq!(renewals.load(Ordering::SeqCst), 1);
     first_asks.lock().expect("a lock").take();
     second_asks.lock().expect("a lock").take();

@@ -18,23 +18,23 @@ fn a_forged_token_opens_nothing() {
         }
         let mine = index.movies();
         for _ in 0..3 {
-            let error = index.match_path(&mine.query(), path.as_bytes()).expect_err("refused");
+            let error = mine.query().matched(&path).expect_err("refused");
             assert_eq!(error.status, Status::Unauthorized);
-            assert_eq!(at_hand(index, &mine, &path), None);
-            assert_eq!(at_hand(index, &mine, "/host/a.mkv"), None);
+            assert_eq!(at_hand(&mine, &path), None);
+            assert_eq!(at_hand(&mine, "/host/a.mkv"), None);
             at.clock.advance_ms(HOUR_MS);
         }
     }
     // Her own opens hers again, with what was recorded.
     set(&index, &anns(0));
-    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    assert!(at_hand(&library, "/host/a.mkv").is_some());
     // That hers was renewed and accepted says nothing of another one.
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));
-    index.check(&library.query()).expect("accepted");
+    library.query().checked().expect("accepted");
     set(&index, &(anns(1) + "forged"));
-    index.check(&library.query()).expect_err("refused");
-    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None);
+    library.query().checked().expect_err("refused");
+    assert_eq!(at_hand(&library, "/host/a.mkv"), None);
 }
 
 #[test]
@@ -42,15 +42,15 @@ fn a_user_whom_the_host_names_is_not_who_the_token_claims_to_be() {
     let at = scene(&anns(0));
     used(&at);
     let named = at.with(|options| options.user = Some("ann".to_owned()));
-    let (index, library) = named.opened();
-    index.check(&library.query()).expect("asked");
-    assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None, "another view");
+    let (_index, library) = named.opened();
+    library.query().checked().expect("asked");
+    assert_eq!(at_hand(&library, "/host/a.mkv"), None, "another view");
     library.record("/host/named.mkv", "1001");
     // Nor does the token open what is the named user's.
     let by_token = named.with(|options| options.user = None);
-    let (index, library) = by_token.opened();
-    assert_eq!(at_hand(&index, &library, "/host/named.mkv"), None);
-    assert!(at_hand(&index, &library, "/host/a.mkv").is_some());
+    let (_index, library) = by_token.opened();
+    assert_eq!(at_hand(&library, "/host/named.mkv"), None);
+    assert!(at_hand(&library, "/host/a.mkv").is_some());
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_user_whose_name_changed_or_is_not_told_is_another() {
         admit(&at.server, &[&other]);
         at.server.reset();
         set(&index, &other);
-        index.check(&library.query()).expect("asked");
+        library.query().checked().expect("asked");
         assert!(requests(&at.server)[2] > 0, "listed anew");
     }
     // Of one who is not named the same token is the same view, and another token is another one.
@@ -78,7 +78,7 @@ fn a_user_whose_name_changed_or_is_not_told_is_another() {
         admit(&at.server, &[&token]);
         at.server.reset();
         set(&index, &token);
-        index.check(&library.query()).expect("asked");
+        library.query().checked().expect("asked");
         assert_eq!(requests(&at.server)[2] > 0, is_new);
     }
 }
@@ -125,25 +125,27 @@ fn another_server_at_the_url_opens_nothing_also_when_it_does_not_say_who_it_is()
         });
         at.server.fault(Fault::status(500).on(Kind::Identity).times(0));
         set(&index, &forged());
-        let mut query = library.query().within(Duration::from_secs(20));
-        if !quick {
-            query.deadline = Deadline::None;
-        }
-        index.match_path(&query, path.as_bytes()).expect_err("no answer");
+        let query = library.query();
+        let query = if quick {
+            query.timeout(Duration::from_secs(20))
+        } else {
+            query.no_timeout()
+        };
+        query.matched(&path).expect_err("no answer");
         let nothing = |index: &Index| {
             let library = index.movies();
-            assert_eq!(at_hand(index, &library, &path), None, "quick: {quick}");
-            assert_eq!(at_hand(index, &library, "/host/a.mkv"), None, "quick: {quick}");
+            assert_eq!(at_hand(&library, &path), None, "quick: {quick}");
+            assert_eq!(at_hand(&library, "/host/a.mkv"), None, "quick: {quick}");
         };
         nothing(&index);
         nothing(&at.with_token(&forged()));
         // Nor when it does say so.
         at.server.clear_faults();
         at.clock.advance_ms(HOUR_MS);
-        index.check(&QueryOptions::default()).expect("asked");
+        index.query().checked().expect("asked");
         nothing(&index);
         set(&index, &anns(0));
-        assert!(at_hand(&index, &library, "/host/a.mkv").is_some(), "hers is as it was");
+        assert!(at_hand(&library, "/host/a.mkv").is_some(), "hers is as it was");
     }
 }
 
@@ -156,22 +158,22 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
         let other = impostor(&at, &forged(), libraries.clone());
         let theirs = open(at_url(&at, other.url(), Some(&forged())), &at.clock);
         let mine = theirs.movies();
-        theirs.check(&QueryOptions::default()).expect("asked");
+        theirs.query().checked().expect("asked");
         if libraries.is_some() {
-            assert_eq!(at_hand(&theirs, &mine, &path), None);
+            assert_eq!(at_hand(&mine, &path), None);
         } else {
             // It lists the same items, and is told nothing of what was recorded for hers.
-            theirs.refresh(&mine.query(), true).expect("listed");
+            mine.query().refreshed(true).expect("listed");
         }
-        assert_eq!(at_hand(&theirs, &mine, "/host/a.mkv"), None, "{libraries:?}");
+        assert_eq!(at_hand(&mine, "/host/a.mkv"), None, "{libraries:?}");
         // The token that it accepted is worth nothing at her server's URL.
         let here = at.with_token(&forged());
-        assert_eq!(at_hand(&here, &here.movies(), &path), None);
-        assert_eq!(at_hand(&index, &library, &path), Some(key), "{libraries:?}");
+        assert_eq!(at_hand(&here.movies(), &path), None);
+        assert_eq!(at_hand(&library, &path), Some(key), "{libraries:?}");
         // Hers is renewed as ever.
         admit(&at.server, &[&anns(1)]);
         set(&index, &anns(1));
-        let answer = index.ask(&library.query(), "/host/a.mkv");
+        let answer = library.query().answer("/host/a.mkv");
         assert_eq!(answer.match_kind, MatchKind::Confirmed);
     }
 }
@@ -183,12 +185,12 @@ fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
     for nth in [3, 5, 7, 9] {
         let (path, _) = path_of(&at.server, 1, nth);
         let asked = path.replace("/data/movies", "/mnt/elsewhere/films");
-        library.ask_sized(&asked, &path);
+        library.query().size(library.size_of(&path)).answer(&asked);
     }
     let anns_own = index.proposals();
     assert!(!anns_own.is_empty());
     let explained = || {
-        let answer = index.match_path(&offline(&library), b"/mnt/elsewhere/other.mkv");
+        let answer = offline(&library).matched("/mnt/elsewhere/other.mkv");
         answer.is_ok_and(|answer| answer.message.contains("/mnt/elsewhere/films"))
     };
     assert!(explained());
@@ -197,7 +199,7 @@ fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
     set(&index, &forged());
     assert!(index.proposals().is_empty() && !explained());
     set(&index, &bob);
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     assert!(index.proposals().is_empty() && !explained(), "nor who is accepted");
     // A renewed token is the same user, who has told nothing else meanwhile.
     set(&index, &anns(0));
@@ -213,7 +215,7 @@ fn a_call_goes_on_with_a_token_of_its_user_that_is_set_meanwhile() {
     admit(&at.server, &[&anns(0), &anns(1)]);
     at.server.fault(Fault::delay(300).on(Kind::Sections).times(1));
     let answer = std::thread::scope(|scope| {
-        let asks = scope.spawn(|| index.match_path(&library.query(), listed.as_bytes()));
+        let asks = scope.spawn(|| library.query().matched(&listed));
         until("asked", || at.server.stats().of(Kind::Sections) > 0);
         set(&index, &anns(1));
         asks.join().expect("no panic")
@@ -230,7 +232,7 @@ fn two_users(at: &Scene) -> (Index, Library, String) {
     admit(&at.server, &[&anns(0), &bobs(0)]);
     let (index, library, key) = used(at);
     set(&index, &bobs(0));
-    index.refresh(&library.query(), true).expect("listed for Bob");
+    library.query().refreshed(true).expect("listed for Bob");
     library.record("/host/bobs.mkv", &key);
     set(&index, &anns(0));
     (index, library, key)
@@ -271,7 +273,7 @@ fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
             "opened early" => early,
             "the host has a function" => {
                 let (index, library, _) = renewing(&at);
-                at_hand(&index, &library, "/host/a.mkv").expect("hers");
+                at_hand(&library, "/host/a.mkv").expect("hers");
                 (index, library)
             }
             "her token was not accepted" => {
@@ -281,7 +283,7 @@ fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
             }
             _ => (known.0, known.1),
         };
-        let text = ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+        let text = ends_with(&at, &index, || library.query().matched("/host/bobs.mkv"));
         let replaced = text.contains("the token was replaced");
         assert!(replaced || case != "both are known", "{text}");
     }
@@ -290,7 +292,7 @@ fn a_call_is_not_made_again_as_another_user_whatever_was_known_when_it_began() {
     two_users(&at);
     let index = at.with_token("nobody's");
     let library = index.movies();
-    ends_with(&at, &index, || index.match_path(&library.query(), b"/host/bobs.mkv"));
+    ends_with(&at, &index, || library.query().matched("/host/bobs.mkv"));
     assert_eq!(at.server.stats().of(Kind::Sections), 1, "it is not made again");
 }
 
@@ -300,9 +302,9 @@ fn what_one_user_records_first_is_not_recorded_for_another() {
     admit(&at.server, &[&anns(0), &bobs(0)]);
     let bobs_own = at.with_token(&bobs(0));
     let his = bobs_own.movies();
-    bobs_own.refresh(&his.query(), true).expect("listed for Bob");
+    his.query().refreshed(true).expect("listed for Bob");
     let (_, key) = path_of(&at.server, 1, 3);
     let (index, library) = at.opened();
-    ends_with(&at, &index, || library.record_matches(&[(b"/host/anns.mkv", &key)]));
-    assert_eq!(at_hand(&bobs_own, &his, "/host/anns.mkv"), None);
+    ends_with(&at, &index, || library.record_match("/host/anns.mkv", &key));
+    assert_eq!(at_hand(&his, "/host/anns.mkv"), None);
 }

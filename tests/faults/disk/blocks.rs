@@ -111,8 +111,7 @@ const CALLS: &[Call] = &[
 fn prepared(server: &Standin, folder: &Path) -> World {
     let index = open(options(server, folder), &clock());
     index.list();
-    let all = crate::support::index::QueryOptions::default();
-    index.match_guid(&all, "imdb://tt0000001").expect("asked");
+    index.query().match_guid("imdb://tt0000001").expect("asked");
     let items_of = |library: u32| -> Vec<(String, String)> {
         let paths = server.paths(library).into_iter();
         let paths = paths.filter_map(|(key, path)| Some((path?, key.to_string())));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::copy_files;
-use crate::support::index::Library;
+use crate::support::index::{Ask as _, Library};
 use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
@@ -60,17 +60,15 @@ pub fn used(server: &Standin, folder: &Path) {
     let paths: Vec<String> = (0..1_500).map(|number| format!("/host/{number}.mkv")).collect();
     library.record_all(&paths, &key);
     library.record_all(&paths[..7], &key);
-    library.invalidate_path(b"/host/1.mkv").expect("invalidated");
-    index.search_title(&library.query(), "the").expect("an answer");
-    index
-        .match_guid(&library.query(), "imdb://tt0000001")
-        .expect("an answer");
+    library.invalidate_path("/host/1.mkv").expect("invalidated");
+    library.query().title("the");
+    library.query().guid("imdb://tt0000001");
     index.close().expect("closes");
 }
 
 /// The rating key, or the reason that there is none.
 pub fn answer(library: &Library, path: &str) -> Result<String, Error> {
-    let found = library.match_path(path.as_bytes())?;
+    let found = library.query().matched(path)?;
     Ok(found.key().unwrap_or_else(|| format!("{:?}", found.reason)))
 }
 
@@ -101,18 +99,18 @@ pub fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Erro
         }
     }
     let mut tried = |result: Result<(), Error>| failed.extend(result.err());
-    tried(library.record_matches(&[(b"/host/new.mkv", &own)]));
-    tried(index.refresh(&library.query(), true).map(drop));
-    tried(index.search_title(&library.query(), "the").map(drop));
-    tried(index.match_guid(&library.query(), "imdb://tt0000001").map(drop));
-    tried(library.invalidate_path(b"/host/700.mkv"));
+    tried(library.record_match("/host/new.mkv", &own));
+    tried(library.query().refreshed(true).map(drop));
+    tried(library.query().search_title("the").map(drop));
+    tried(library.query().match_guid("imdb://tt0000001").map(drop));
+    tried(library.invalidate_path("/host/700.mkv"));
     for error in &failed {
         assert_eq!(error.status, Status::Store, "{what}: {error}");
     }
     let failed = failed.len();
     if failed > 0 || folder.join("plexindex-1.db.broken").exists() {
         // What is wrong was found by now; with the database went what was recorded into it.
-        library.record_matches(&[(b"/host/new.mkv", &own)])?;
+        library.record_match("/host/new.mkv", &own)?;
     }
     assert_eq!(answer(&library, "/host/new.mkv")?, own, "{what}: what was recorded");
     index.close()?;

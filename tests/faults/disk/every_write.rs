@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::index::{Index, QueryOptions, failpoint};
+use crate::support::index::{Ask as _, Index, failpoint};
 use plexindex::error::{Error, Status};
 use plexindex::model::MatchKind;
 use plexindex_standin::Standin;
@@ -91,22 +91,21 @@ impl Life<'_> {
             }
         };
         let library = index.movies();
-        let listed = index.refresh(&QueryOptions::default(), true).map(drop);
+        let listed = index.query().refreshed(true).map(drop);
         self.ended(listed);
         self.look(&index);
         for count in [1, 1_100, 1, 1] {
             let name = |nth: u32| format!("/host/{round}/{count}/{}/{nth}.mkv", self.recorded.len());
             let paths: Vec<String> = (0..count).map(name).collect();
             let (_, key) = path_of(self.server, 1, 3);
-            let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-            let done = library.record_matches(&pairs);
+            let done = library.record_matches(paths.iter().map(|path| (path, key.as_str())));
             let well = self.ended(done);
             self.recorded.insert(paths[0].clone(), well);
             self.look(&index);
         }
-        let listed = index.refresh(&QueryOptions::default(), true).map(drop);
+        let listed = index.query().refreshed(true).map(drop);
         self.ended(listed);
-        let searched = index.search_title(&library.query(), "the").map(drop);
+        let searched = library.query().search_title("the").map(drop);
         self.ended(searched);
         self.look(&index);
         let closed = index.close();
@@ -121,7 +120,7 @@ impl Life<'_> {
             let (path, key) = path_of(self.server, 1, nth);
             let fast = library.fast(&path);
             assert!(fast.is_none_or(|found| found == key), "{what}");
-            match library.match_path(path.as_bytes()) {
+            match library.query().matched(&path) {
                 Ok(found) => assert_eq!(found.key(), Some(key), "{what}"),
                 Err(error) => {
                     self.ended(Err(error));
@@ -129,7 +128,7 @@ impl Life<'_> {
             }
         }
         for (path, well) in self.recorded.clone() {
-            match index.match_path(&offline(&library), path.as_bytes()) {
+            match offline(&library).matched(&path) {
                 Ok(found) => assert_eq!(found.match_kind == MatchKind::Confirmed, well, "{what}: {path}"),
                 // Nothing is known of the library yet.
                 Err(error) if matches!(error.status, Status::InvalidArgument | Status::NotFetched) => {

@@ -115,7 +115,7 @@ pub fn read_only(words: &[&str]) {
             assert_eq!(answer(&library, path).expect("an answer"), key);
             assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
         }
-        let refused = library.record_matches(&[(b"/host/b.mkv", key)]);
+        let refused = library.record_match("/host/b.mkv", key);
         assert_refused(refused, Status::Store, &folder, "cannot write to the store");
         assert_eq!(index.counts().libraries, 1);
         index.close().expect("closes");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::support::Scene;
-use crate::support::index::Index;
+use crate::support::index::{Ask as _, Index};
 use crate::support::{files_in, segments};
 use plexindex::error::Status;
 use plexindex::options::Options;
@@ -51,8 +51,8 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
     let (path, key) = path_of(&at.server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
     let make_indexes = || {
-        index.search_title(&library.query(), "the").expect("an answer");
-        let guid = index.match_guid(&library.query(), "imdb://tt0000001");
+        library.query().title("the");
+        let guid = library.query().match_guid("imdb://tt0000001");
         guid.expect("an answer");
     };
     make_indexes();
@@ -63,7 +63,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
         change(&at.server, &index);
         age_files(at.folder());
         at.clock.advance_ms(HOUR_MS);
-        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        assert_eq!(library.query().refreshed(true).expect("listed"), Status::Ok);
         make_indexes();
         let (path, key) = path_of(&at.server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
@@ -97,7 +97,7 @@ fn clearing_and_fetching_again_does_not_grow_the_store() {
 #[test]
 fn a_listing_leaves_none_of_the_files_that_it_replaces() {
     let at = Scene::movies(60);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let reader = at.open();
     let read = reader.movies();
     let count = || {
@@ -110,8 +110,8 @@ fn a_listing_leaves_none_of_the_files_that_it_replaces() {
     };
     for round in 0..20 {
         at.server.alter(|state| state.rekey_library(1));
-        index.search_title(&library.query(), "the").expect("an answer");
-        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        library.query().title("the");
+        assert_eq!(library.query().refreshed(true).expect("listed"), Status::Ok);
         let (path, key) = path_of(&at.server, 1, 5);
         for library in [&library, &read] {
             assert_eq!(library.fast(&path), Some(key.clone()), "{round}");
@@ -123,7 +123,7 @@ fn a_listing_leaves_none_of_the_files_that_it_replaces() {
 #[test]
 fn a_fast_lookup_finds_its_item_while_listings_replace_each_other() {
     let at = Scene::movies(60);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 5);
     let reader = at.open();
     let read = reader.movies();
@@ -138,7 +138,7 @@ fn a_fast_lookup_finds_its_item_while_listings_replace_each_other() {
         });
         for _ in 0..rounds("PLEXINDEX_REPLACED", 40, 10) {
             at.server.alter(|state| state.rekey_library(1));
-            assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+            assert_eq!(library.query().refreshed(true).expect("listed"), Status::Ok);
         }
         is_over.store(true, Ordering::Relaxed);
         assert_eq!(looks.join().expect("no panic"), 0);

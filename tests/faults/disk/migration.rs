@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use crate::support::index::Index;
-use crate::support::index::QueryOptions;
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, is_deep, say};
 use crate::support::{copy_of, files_in, movies, store_of, store_options};
@@ -109,7 +108,7 @@ fn complete(copy: &Path, format: i64) {
     assert_eq!(entry(b"entry 7").as_deref(), Some("value 7"));
     assert_eq!(index.movies().fast("/mnt/1.mkv").as_deref(), Some("1002"));
     let cursor = entry(b"end").expect("a cursor");
-    let page = index.changes(&QueryOptions::default(), &cursor, false, 10);
+    let page = index.query().changes_page(&cursor, false, 10);
     if format < 10 {
         assert_eq!(
             page.expect_err("its libraries are listed again").status,

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::index::Ask as _;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
@@ -57,20 +58,16 @@ pub fn host(words: &[&str]) {
             }
         };
         let said = match verb {
-            "record" => library
-                .record_matches(&[(path.as_bytes(), key)])
-                .map(|()| "done".to_owned()),
+            "record" => library.record_match(path, key).map(|()| "done".to_owned()),
             "fast" => Ok(library.fast(&path).unwrap_or_default()),
-            "invalidate" => library.invalidate_path(path.as_bytes()).map(|()| "done".to_owned()),
+            "invalidate" => library.invalidate_path(path).map(|()| "done".to_owned()),
             "look" => {
                 let lookup = library.fast(&path);
                 answer(&library, path).inspect(|found| {
                     assert!(lookup.is_none_or(|lookup| lookup == *found), "the lookup knew better");
                 })
             }
-            "refresh" => index
-                .refresh(&library.query(), true)
-                .map(|status| format!("{status:?}")),
+            "refresh" => library.query().refreshed(true).map(|status| format!("{status:?}")),
             other => panic!("what is '{other}'?"),
         };
         say(&said.unwrap_or_else(|error| format!("{:?}: {error}", error.status)));

@@ -49,9 +49,9 @@ fn use_it(server: &Standin, folder: &Path) -> Result<(), Error> {
     let library = index.movies();
     let (path, key) = path_of(server, 1, 3);
     assert_eq!(answer(&library, &path)?, key);
-    library.record_matches(&[(b"/host/a.mkv", &key)])?;
+    library.record_match("/host/a.mkv", &key)?;
     assert_eq!(answer(&library, "/host/a.mkv")?, key);
-    index.match_guid(&library.query(), "imdb://tt0000001")?;
+    library.query().match_guid("imdb://tt0000001")?;
     index.store()?;
     index.close()
 }
@@ -197,7 +197,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     fs::create_dir(&away).expect("made");
     fs::rename(&folder, root.path().join("moved")).expect("moved");
     symlink(&away, &folder).expect("planted");
-    let recorded = library.record_matches(&[(b"/host/a.mkv", &key)]);
+    let recorded = library.record_match("/host/a.mkv", &key);
     let error = recorded.expect_err("a link is in its place");
     assert!(error.message.contains("symbolic link"), "{error}");
     assert!(seen(&away).is_empty(), "{:?}", seen(&away));

@@ -326,7 +326,7 @@ fn take(index: &Index, library: &Library, number: usize, key: &str) {
             let paths: Vec<String> = (0..count).map(|nth| path(number, nth)).collect();
             library.record_all(&paths, key);
         }
-        Step::Forget(of) => library.invalidate_path(path(of, 0).as_bytes()).expect("invalidated"),
+        Step::Forget(of) => library.invalidate_path(path(of, 0)).expect("invalidated"),
         Step::Clear => index.clear().expect("cleared"),
     }
     tape(|tape| tape.events.push(Event::Done));

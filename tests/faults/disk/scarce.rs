@@ -1,5 +1,6 @@
 //! No thread, no descriptor, no address space: a status with a clear text, and all well again once there is some.
 
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 
 use super::broken::answer;
@@ -29,8 +30,8 @@ pub fn without_threads(words: &[&str]) {
     say("ready");
     limit(address_space() + (1 << 20));
     let asked = answer(&library, words[3]).map(drop);
-    let refreshed = index.refresh(&library.query(), true).map(drop);
-    let errors = [asked, refreshed, index.watch_start().map(drop)];
+    let refreshed = library.query().refreshed(true).map(drop);
+    let errors = [asked, refreshed, index.watch_start(<_>::default()).map(drop)];
     limit(libc::RLIM_INFINITY);
     for error in errors {
         let error = error.expect_err("no thread");
@@ -71,8 +72,8 @@ pub fn without_descriptors(words: &[&str]) {
         assert_eq!(library.fast(words[3]).as_deref(), Some(words[4]));
         let other = try_open(options.clone());
         let path = format!("/host/{left}.mkv");
-        let recorded = library.record_matches(&[(path.as_bytes(), words[4])]);
-        let listed = index.refresh(&library.query(), true).map(drop);
+        let recorded = library.record_match(&path, words[4]);
+        let listed = library.query().refreshed(true).map(drop);
         let found = answer(&library, words[3]);
         if let Ok(found) = &found {
             assert_eq!(found, words[4]);
@@ -89,7 +90,7 @@ pub fn without_descriptors(words: &[&str]) {
     }
     assert!(failed > 0, "there were too many descriptors");
     assert!(taken.len() > 1, "and too few: {failed} calls failed");
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     for path in taken {
         assert_eq!(answer(&library, &path).expect("an answer"), words[4]);
     }
@@ -150,7 +151,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     let (path, key) = path_of(&at.server, 1, 3);
     let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
     let library = lister.movies();
-    lister.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     let lengths = segments(at.folder())
         .into_iter()
         .map(|path| path.metadata().expect("facts").len());
@@ -162,7 +163,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     // From less than the file takes to more than it does.
     for (round, room) in [bytes / 4, bytes / 2, bytes * 8].into_iter().enumerate() {
         add(&at.server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
-        lister.refresh(&library.query(), true).expect("listed");
+        library.query().refreshed(true).expect("listed");
         assert_eq!(worker.ask(&room.to_string()), "right");
     }
     println!("{}", worker.ask("end"));

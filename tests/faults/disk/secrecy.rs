@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use crate::support::index::QueryOptions;
 use plexindex::model::Token;
 use plexindex_abi::{
     plexindex_call, plexindex_close, plexindex_free, plexindex_open, plexindex_refresh, types as capi,
@@ -91,7 +90,7 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
             })
             .times(0),
         );
-        let asked = index.ask_server(&QueryOptions::default());
+        let asked = index.query().server();
         let error = asked.expect_err("refused").to_string();
         assert!(error.contains("***"), "{spelled}: {error}");
         assert!(!error.contains(&spelled), "{error}");
@@ -119,8 +118,9 @@ pub fn masked(words: &[&str]) {
     let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     let paths: Vec<String> = (0..1_500).map(|number| format!("/host/{number}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), words[4])).collect();
-    library.record_matches(&pairs).expect("recorded");
+    library
+        .record_matches(paths.iter().map(|path| (path, words[4])))
+        .expect("recorded");
     index.close().expect("closes");
     spoil(&folder.join("plexindex-1.db"), "garbage");
     let index = open(options, &clock());

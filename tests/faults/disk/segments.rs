@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::broken::answer;
-use crate::support::index::{Index, Library};
+use crate::support::index::{Ask as _, Index, Library};
 use crate::support::worker::{options_at, say, told};
 use crate::support::{Scene, clock, files_in, open, path_of, requests, segments};
 use plexindex::error::{Error, Status};
@@ -45,14 +45,14 @@ pub fn without_permission(words: &[&str]) {
         Err(error) => format!("{:?}: {}", error.status, error.message),
     };
     let (path, key) = (words[3], words[4]);
-    let ask = |library: &Library| library.match_path(path.as_bytes()).map(|found| found.status);
-    let recorded = library.record_matches(&[(b"/host/a.mkv", key)]).map(|()| Status::Ok);
+    let ask = |library: &Library| library.query().matched(path).map(|found| found.status);
+    let recorded = library.record_match("/host/a.mkv", key).map(|()| Status::Ok);
     say(&said(ask(&library)));
     say(&said(recorded));
-    say(&said(index.refresh(&library.query(), false)));
-    say(&said(index.check(&library.query())));
+    say(&said(library.query().refreshed(false)));
+    say(&said(library.query().checked()));
     // A full listing needs nothing of the old one.
-    say(&said(index.refresh(&library.query(), true)));
+    say(&said(library.query().refreshed(true)));
     say(&said(ask(&library)));
     told();
 }

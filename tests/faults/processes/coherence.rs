@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::index::{Index, Library};
+use crate::support::index::{Ask as _, Library};
 use plexindex_standin::Standin;
 
 use crate::support::worker::{Worker, hear_all, options_at, read_at, rounds, say, told, writable, write_at};
@@ -22,9 +22,9 @@ pub fn answer(words: &[&str]) {
         let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
         match verb {
             "record" => library.record(path, key),
-            "invalidation" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
+            "invalidation" => library.invalidate_path(path).expect("invalidated"),
             "look" => {
-                say(&look(&index, &library, path));
+                say(&look(&library, path));
                 continue;
             }
             #[cfg(unix)]
@@ -39,10 +39,10 @@ pub fn answer(words: &[&str]) {
 }
 
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
-pub fn look(index: &Index, library: &Library, path: &str) -> String {
+pub fn look(library: &Library, path: &str) -> String {
     let lookup = library.fast(&path);
     let offline = library.query().offline();
-    let found = index.ask(&offline, path);
+    let found = offline.answer(path);
     let full = found
         .item
         .map_or_else(|| format!("{:?}", found.reason), |item| item.item.rating_key);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::index::Index;
+use crate::support::index::{Ask as _, Index};
 use plexindex_standin::{Fault, Kind};
 
 use crate::support::worker::{Dice, assert_sound, database, options_at, rounds, say, until};
@@ -13,7 +13,7 @@ use crate::support::{self, Scene, clock, files_in, path_of, requests, segments};
 fn answer(index: &Index, path: &str) -> String {
     let library = index.movies();
     let offline = library.query().offline();
-    let found = index.ask(&offline, path);
+    let found = offline.answer(path);
     found.key().unwrap_or_else(|| format!("{:?}", found.reason))
 }
 
@@ -69,7 +69,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             file.set_modified(hours_ago).expect("dated");
         }
     }
-    index.refresh(&library.query(), true).expect("listed again");
+    library.query().refreshed(true).expect("listed again");
     for name in old {
         assert!(!at.folder().join(name).exists(), "'{name}' stays for ever");
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::Scene;
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use plexindex::error::Status;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
@@ -28,9 +28,8 @@ fn expect_well(number: u64, code: i32) {
 fn key_of(index: &Index, path: &str, offline: bool) -> String {
     let answer = || {
         let library = index.library("Movies")?;
-        let mut question = library.query().within(Duration::from_secs(15));
-        question.offline = offline;
-        index.match_path(&question, path.as_bytes())
+        let question = library.query().timeout(Duration::from_secs(15));
+        (if offline { question.offline() } else { question }).matched(path)
     };
     match answer() {
         Ok(found) => found.item.map_or(found.message, |item| item.item.rating_key),
@@ -54,7 +53,7 @@ pub fn fetching(words: &[&str]) {
     say("open");
     let fetch = {
         let (index, path) = (Arc::clone(&index), words[3].to_owned());
-        std::thread::spawn(move || match index.refresh(&QueryOptions::default(), true) {
+        std::thread::spawn(move || match index.query().refreshed(true) {
             Ok(_) => key_of(&index, &path, true),
             Err(error) => error.message,
         })
@@ -81,9 +80,9 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     assert_eq!(worker.ask("fork"), "forked");
     assert_eq!(worker.hear(), key);
     // The child lives, and another process wants to fetch.
-    let (index, library) = at.opened();
-    let in_time = library.query().within(Duration::from_secs(5));
-    assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
+    let (_index, library) = at.opened();
+    let in_time = library.query().timeout(Duration::from_secs(5));
+    assert_eq!(in_time.refreshed(true).expect("listed"), Status::Ok);
     worker.end();
 }
 

@@ -44,7 +44,7 @@ fn no_write_is_missed_because_the_page_was_removed() {
     let (_index, library) = at.opened();
     library.record("/host/a.mkv", &other);
     assert_sees(&mut reader, "/host/a.mkv", &other, "recorded by another process");
-    library.invalidate_path(listed.as_bytes()).expect("invalidated");
+    library.invalidate_path(&listed).expect("invalidated");
     assert_sees(&mut reader, &listed, "Unconfirmed", "invalidated by another process");
     // And it is told of what follows without asking the database each time.
     library.record("/host/a.mkv", &key);
@@ -57,14 +57,14 @@ fn no_write_is_missed_because_the_page_was_removed() {
 #[test]
 fn the_first_write_is_not_missed_because_the_page_was_removed() {
     let at = Scene::movies(20);
-    let (reader, seen) = at.opened();
+    let (_reader, seen) = at.opened();
     assert_eq!(seen.fast("/host/a.mkv"), None);
     fs::remove_file(at.folder().join("plexindex-1.page")).expect("removed");
     // One that never had the page that the reader has, and makes one at once: nothing was ever written.
     let (_writer, told) = at.opened();
     let (_, key) = path_of(&at.server, 1, 6);
     told.record("/host/a.mkv", &key);
-    assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("{key} {key}"));
+    assert_eq!(look(&seen, "/host/a.mkv"), format!("{key} {key}"));
 }
 
 /// One that has no connection open takes what has the name now for what it had open.

@@ -37,7 +37,7 @@ pub fn interrupted(words: &[&str]) {
                 assert_eq!(found.item.expect("an item").item.rating_key, words[4]);
             }
         }
-        index.watch_start().expect("watches");
+        index.watch_start(<_>::default()).expect("watches");
         index.watch_stop();
         index.close().expect("closes");
         rounds += 1;

@@ -1,11 +1,12 @@
 //! However many open a new folder and ask for the same unfetched library at once: one store, and one fetches.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::crash::next_row;
-use crate::support::index::{Progress, QueryOptions};
+use crate::support::index::{Ask as _, Progress};
 use plexindex_standin::{Fault, Kind, Standin};
 
 use crate::support::worker::{Worker, assert_sound, hear_all, is_deep, options_at, place, say, told, until};
@@ -30,10 +31,9 @@ pub fn ask(words: &[&str]) {
                     if progress.items * 2 >= total && total > progress.items && !fetching.swap(true, Ordering::SeqCst) {
                         say("half");
                     }
-                    true
+                    ControlFlow::Continue(())
                 };
-                let question = library.query().progress(&progress);
-                let found = index.ask(&question, path);
+                let found = library.query().progress(progress).answer(path);
                 let key = found.key().expect("an item");
                 let own = format!("/host{path}");
                 library.record(own, &key);
@@ -96,7 +96,7 @@ impl Crowd {
         let index = support::open(options(server, folder), &clock());
         let library = index.movies();
         for (path, key) in all.iter().filter_map(|answer| answer.split_once('|')) {
-            let found = index.match_path(&offline(&library), format!("/host{path}").as_bytes());
+            let found = offline(&library).matched(format!("/host{path}"));
             let found = found.expect("an answer").key();
             assert_eq!(found.as_deref(), Some(key), "{path} was acknowledged, then lost");
         }
@@ -122,7 +122,7 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
         let at = Scene::movies(100);
         let first = at.open();
         if late {
-            first.libraries(&QueryOptions::default()).expect("the list");
+            first.query().libraries().expect("the list");
         }
         let second = at.open();
         let (path, key) = path_of(&at.server, 1, 3);

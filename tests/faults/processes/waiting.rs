@@ -1,5 +1,6 @@
 //! A fast lookup never waits, whatever others do with the database; a write that waited too long says for whom.
 
+use crate::support::index::Ask as _;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -63,7 +64,7 @@ fn a_fast_lookup_does_not_wait_for_who_recovers_the_database() {
     assert_eq!(other.hear(), "recovers");
     assert_eq!(fast("/host/b.mkv"), None);
     std::thread::scope(|scope| {
-        let full = scope.spawn(|| library.match_path(b"/host/b.mkv"));
+        let full = scope.spawn(|| library.query().matched("/host/b.mkv"));
         assert_eq!(other.ask("enough"), "done");
         let found = full.join().expect("no panic").expect("an answer");
         assert_eq!(found.key(), Some(key.clone()));
@@ -101,7 +102,7 @@ fn a_write_that_waited_too_long_names_the_process_that_holds_the_lock() {
     let recorded = hurried.record_match(host_path(b"/host/a.mkv"), &key);
     expect(&recorded.expect_err("locked"), Status::Timeout);
     std::thread::scope(|scope| {
-        let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", &key)]));
+        let patient = scope.spawn(|| library.record_match("/host/a.mkv", &key));
         // The other thread holds the connection that it waits with.
         std::thread::sleep(Duration::from_millis(50));
         let recorded = hurried.record_match(host_path(b"/host/b.mkv"), &key);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::index::{Index, ManualClock, QueryOptions};
+use crate::support::index::{Ask as _, Index, ManualClock};
 use plexindex::error::Status;
 use plexindex::model::{Library, MatchKind};
 use plexindex::options::{Mapping, Options};
@@ -41,7 +41,7 @@ fn the_first_answers_are_found_by_the_path_alone() {
     with.mappings = vec![Mapping::host_to_server("/mnt/films", "/data/films")];
     let index = open(with, &clock());
     assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-    let mapped = index.ask(&QueryOptions::default(), b"/mnt/films/Film 9.mkv");
+    let mapped = index.query().answer("/mnt/films/Film 9.mkv");
     assert_eq!(mapped.match_kind, MatchKind::Mapped);
     assert_eq!((mapped.status, mapped.stale), (Status::Ok, false));
     assert_eq!(index.counts().listings, 0, "nothing was listed for that");
@@ -82,7 +82,7 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         (show, episode)
     });
     let asked = || {
-        let found = index.ask(&QueryOptions::default(), b"/data/shows/pilot.mkv");
+        let found = index.query().answer("/data/shows/pilot.mkv");
         found.item.expect("an item").item
     };
     let item = asked();
@@ -101,8 +101,8 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         written::add_external_id(database, show, "tvdb://81189");
         written::touch(database, show);
     });
-    let found = index.match_guid(&QueryOptions::default(), "tvdb://show/81189");
-    let item = found.expect("an answer").item.expect("an item").item;
+    let found = index.query().guid("tvdb://show/81189");
+    let item = found.item.expect("an item").item;
     assert_eq!(item.rating_key, episode.to_string());
 }
 
@@ -180,11 +180,11 @@ fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
     clock.advance_ms(1);
     let away = folder.path().join("away.db");
     std::fs::rename(server.file(), &away).expect("away");
-    let found = index.ask(&QueryOptions::default(), path(1).as_bytes());
+    let found = index.query().answer(path(1));
     assert_eq!((found.status, found.stale), (Status::Ok, true));
     // It is looked for again at once, not after a pause: nothing is saved by waiting.
     std::fs::rename(&away, server.file()).expect("back");
-    let found = index.ask(&QueryOptions::default(), path(1).as_bytes());
+    let found = index.query().answer(path(1));
     assert_eq!((found.status, found.stale), (Status::Ok, false));
     assert_eq!(index.counts().last_failure, None);
 }

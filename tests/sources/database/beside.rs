@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::index::{Index, ManualClock, QueryOptions};
+use crate::support::index::{Ask as _, Index, ManualClock};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::options::Options;
@@ -41,7 +41,7 @@ fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
 }
 
 fn refused(index: &Index, path: &str) -> Status {
-    let asked = index.match_path(&QueryOptions::default(), path.as_bytes());
+    let asked = index.query().matched(path);
     asked.expect_err("it is not known whose they are").status
 }
 
@@ -83,11 +83,11 @@ fn scans_events_and_verification_stay_with_the_server() {
     library.invalidate_item("5").expect("invalidated");
     assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
     assert_eq!(http.stats().total - before, 1);
-    index.scan(&path(5)).expect("a scan");
+    index.query().scan(&[path(5).as_bytes()]).expect("a scan");
     assert_eq!(http.stats().total - before, 2);
     index.query().refresh_items(["5"]).expect("a refresh");
     assert_eq!(http.stats().total - before, 3);
-    index.watch_start().expect("watching");
+    index.watch_start(<_>::default()).expect("watching");
     index.watch_stop();
 }
 
@@ -98,7 +98,7 @@ fn a_file_that_is_not_the_servers_answers_nothing() {
     // The same server, gone on without the file: it has one film more.
     let http = serving(31);
     let index = opened(with(&store, &server, &http), &clock);
-    let error = index.refresh(&QueryOptions::default(), true).expect_err("two");
+    let error = index.query().refreshed(true).expect_err("two");
     assert_eq!(error.status, Status::NotPlex);
     let remedy = error.message.contains("is not the database of the server at") && error.message.contains("or omit");
     assert!(remedy, "{error}");
@@ -120,12 +120,12 @@ fn what_was_listed_answers_stale_while_the_file_is_away() {
     index.list();
     fs::rename(server.file(), folder.path().join("away.db")).expect("moved");
     let before = http.stats().total;
-    let found = index.ask(&QueryOptions::default(), path(3).as_bytes());
+    let found = index.query().answer(path(3));
     assert_eq!((found.status, found.stale), (Status::Ok, true));
-    index.refresh(&QueryOptions::default(), true).expect_err("no file");
+    index.query().refreshed(true).expect_err("no file");
     assert_eq!(http.stats().total, before, "no other source stands in");
     // The server scans all the same.
-    index.scan(&path(3)).expect("a scan");
+    index.query().scan(&[path(3).as_bytes()]).expect("a scan");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_server_with_another_name_is_another_one() {
     };
     let moved = |store: &str, number: i64| -> plexindex::error::Result<Option<String>> {
         let index = opened(with(&folder.path().join(store), &server, &http), &clock);
-        index.refresh(&QueryOptions::default(), true)?;
+        index.query().refreshed(true)?;
         let path = format!("/data/films/moved {number}.mkv");
         server.write(|database| written::rename(database, number, &path));
         Ok(key_of(&index, &path))
@@ -196,6 +196,6 @@ fn a_file_that_was_read_is_read_while_its_server_is_away() {
     assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("9"));
     // Where it was never found out that they are one, that is the failure.
     let unknown = opened(with(&folder.path().join("other"), &server, &http), &clock);
-    let failed = unknown.refresh(&QueryOptions::default(), true).expect_err("no server");
+    let failed = unknown.query().refreshed(true).expect_err("no server");
     assert_eq!(failed.status, Status::Connect);
 }

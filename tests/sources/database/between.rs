@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use plexindex::model::MatchKind;
 use plexindex::source::database::PlexDatabase;
 
@@ -61,10 +61,10 @@ fn what_changes_between_slices_is_in_what_is_published() {
     let stats = index.counts();
     assert_eq!((stats.items, stats.listings), (truth.len() as u64, 1));
     // Offline: what was published by the listing itself.
-    let query = QueryOptions::default().offline();
+    let query = index.query().offline();
     let asked = (0..FILMS).map(path).chain((0..4).map(new)).chain((0..FILMS).map(moved));
     for asked in asked {
-        let found = index.ask(&query, asked.as_bytes());
+        let found = query.answer(&asked);
         let key = found.key().filter(|_| found.match_kind == MatchKind::Exact);
         assert_eq!(key.as_ref(), truth.get(&asked), "{asked}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Index, Match, QueryOptions};
+use crate::support::index::{Ask as _, Index, Match};
 use plexindex::error::{Result, Status};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
@@ -69,8 +69,8 @@ fn a_damaged_log_holds_up_no_call() {
 }
 
 fn asked(index: &Index, path: &str) -> Result<Match> {
-    let query = QueryOptions::default().within(DEADLINE);
-    index.match_path(&query, path.as_bytes())
+    let query = index.query().timeout(DEADLINE);
+    query.matched(path)
 }
 
 /// The file is left alone for 15 s after a failure that took long, and for 2 s where it has changed since.
@@ -230,7 +230,7 @@ fn the_server_is_asked_for_with_a_deadline() {
     let (folder, server, _) = films(40);
     damage_log(&server, 0);
     let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
-    let query = QueryOptions::default().within(DEADLINE);
-    let error = soon(|| index.ask_server(&query)).expect_err("damaged");
+    let query = index.query().timeout(DEADLINE);
+    let error = soon(|| query.server()).expect_err("damaged");
     assert!(error.message.contains("its -wal is damaged"), "{error}");
 }

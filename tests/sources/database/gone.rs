@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use plexindex::error::Status;
 
 use crate::database::alone::{films, path};
@@ -12,7 +12,7 @@ use crate::support::plex_database::{self as written, kind};
 use crate::support::worker::Dice;
 
 fn key_of(index: &Index, path: &str) -> Option<i64> {
-    let found = index.ask(&QueryOptions::default(), path.as_bytes());
+    let found = index.query().answer(path);
     let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
     item.map(|item| item.item.rating_key.parse().expect("a number"))
 }

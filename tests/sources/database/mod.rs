@@ -16,7 +16,7 @@ use crate::support::worker::Role;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock, QueryOptions};
+use crate::support::index::{Ask as _, Index, ManualClock};
 use plexindex::error::Status;
 use plexindex::model::{Item, Library};
 use plexindex::options::Options;
@@ -45,7 +45,7 @@ fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
 
 /// The key of the item with this path, if an index finds it.
 fn key_of(index: &Index, path: &str) -> Option<String> {
-    let found = index.ask(&QueryOptions::default(), path.as_bytes());
+    let found = index.query().answer(path);
     found.key().filter(|_| found.status == Status::Ok)
 }
 

@@ -1,6 +1,6 @@
 //! Cells of other types than the server writes: they cost no other row.
 
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex::source::database::PlexDatabase;
@@ -35,7 +35,7 @@ fn a_change_whose_number_is_none_costs_no_other_row() {
             });
             assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(new.to_string()), "{odd}");
             assert_eq!(key_of(&index, "/data/films/moved.mkv"), Some("3".to_owned()), "{odd}");
-            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+            index.query().refreshed(false).expect("refreshed");
             for gone in [1, 2] {
                 assert_eq!(key_of(&index, &path(gone)), None, "{odd}");
             }
@@ -44,7 +44,7 @@ fn a_change_whose_number_is_none_costs_no_other_row() {
                 database.execute(&set, []).expect("set");
             });
             assert_eq!(key_of(&index, "/data/films/odd.mkv"), Some("6".to_owned()), "{odd}");
-            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+            index.query().refreshed(false).expect("refreshed");
             assert_eq!(key_of(&index, &path(5)), None, "{odd}");
             assert_eq!(key_of(&index, &path(0)), Some("1".to_owned()), "{odd}");
         }
@@ -68,8 +68,8 @@ fn a_name_that_is_not_utf8_is_found_by_its_bytes() {
             written::rename(database, 1, "/data/films/x.mkv");
             written::run(database, &format!("UPDATE media_parts SET file = {sql}"), []);
         });
-        index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        let found = index.ask(&QueryOptions::default(), name);
+        index.query().refreshed(false).expect("refreshed");
+        let found = index.query().answer(name);
         assert_eq!(found.match_kind, MatchKind::Exact);
         assert_eq!(found.item.expect("an item").path, name);
         let replaced = String::from_utf8_lossy(name);
@@ -99,7 +99,7 @@ fn a_row_with_another_odd_cell_costs_no_other_one() {
         });
         for _ in 0..2 {
             let _ = key_of(&index, &path(5));
-            index.refresh(&QueryOptions::default(), false).expect(odd);
+            index.query().refreshed(false).expect(odd);
             for film in 0..5 {
                 assert_eq!(key_of(&index, &path(film)), Some((film + 1).to_string()), "{odd}");
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 use plexindex::model::{Item, ItemType};
 use plexindex::source::database::PlexDatabase;
@@ -171,9 +171,9 @@ fn external_ids_and_what_is_above_an_item_come_along() {
 
 /// Every path of a library, and the key that answers it.
 fn answers(index: &crate::support::index::Index, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
-    let query = QueryOptions::default();
+    let query = index.query();
     let key = |path: &String| {
-        let found = index.ask(&query, path.as_bytes());
+        let found = query.answer(path);
         let exact = matches!(found.match_kind, plexindex::model::MatchKind::Exact);
         let item = found.item.filter(|_| found.status == Status::Ok && exact)?;
         Some((path.clone(), item.item.rating_key))

@@ -9,7 +9,7 @@ use std::os::windows::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Ask as _, Index};
 use plexindex::error::{Result, RetryAdvice};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
@@ -70,14 +70,13 @@ const OPEN: [&str; 3] = [
 /// Everything that reads.
 fn read_all(server: &Server, store: &Path) {
     let index = Index::open(options(store, &server.folder)).expect("opened");
-    let query = QueryOptions::default();
-    let found = index.ask(&query, path(3).as_bytes());
+    let found = index.query().answer(path(3));
     assert_eq!(found.item.expect("an item").item.rating_key, "4");
-    index.refresh(&query, true).expect("listed");
-    index.refresh(&query, true).expect("listed again");
+    index.query().refreshed(true).expect("listed");
+    index.query().refreshed(true).expect("listed again");
     let handle = index.library("Films").expect("a handle");
     handle.invalidate_item("4").expect("invalidated");
-    assert!(index.ask(&query, path(3).as_bytes()).item.is_some());
+    assert!(index.query().answer(path(3)).item.is_some());
     index.close().expect("closed");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 
@@ -58,9 +58,7 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
 fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
     let at = honest(Token::Lagging, 600, |options| options.page_size = 60);
     at.memory.fail(Some(Fault::DownAfterPages(6)));
-    at.index
-        .refresh(&QueryOptions::default(), true)
-        .expect_err("the server went away");
+    at.index.query().refreshed(true).expect_err("the server went away");
     at.memory.fail(None);
     // The token stands still all the while: only the rows tell.
     for item in &at.memory.items(&at.section)[..9] {
@@ -70,7 +68,7 @@ fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
     at.index.list();
     let offline = at.library.query().offline();
     for item in at.memory.items(&at.section) {
-        let found = at.index.ask(&offline, item.parts[0].as_bytes());
+        let found = offline.answer(&item.parts[0]);
         assert_eq!(found.status, Status::Ok, "{}", item.title);
     }
 }
@@ -87,10 +85,10 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
             .expect("invalidated");
     }
     at.memory.poison(Some(&keys[20]));
-    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    at.index.query().refreshed(false).expect("refreshed");
     let offline = at.library.query().offline();
     let left = || {
-        let is_unsure = |nth: &u32| at.index.ask(&offline, film(*nth)).stale;
+        let is_unsure = |nth: &u32| offline.answer(film(*nth)).stale;
         (0..100).filter(is_unsure).collect::<Vec<u32>>()
     };
     assert_eq!(left(), [20]);
@@ -99,7 +97,7 @@ fn an_item_that_fails_its_batch_is_asked_for_alone() {
     // Nothing but it is asked for from then on; and a server that fails each time is asked no more often than that.
     let refreshed_after = |ms| {
         at.clock.advance_ms(ms);
-        at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        at.index.query().refreshed(false).expect("refreshed");
         at.requests()
     };
     assert_eq!(refreshed_after(0), []);

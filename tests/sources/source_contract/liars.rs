@@ -10,7 +10,7 @@ use plexindex::source::{PageEnd, PageRequest};
 use crate::source_contract::in_memory::Place;
 use crate::support::HOUR_MS;
 use crate::support::hooked::Lies;
-use crate::support::index::QueryOptions;
+use crate::support::index::Ask as _;
 use crate::support::memory::{Token, film};
 
 type Page = Box<dyn Fn(&PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync>;
@@ -32,7 +32,7 @@ fn first_listing(page: Page) -> (Place, Status, String) {
         ..Lies::default()
     };
     let scene = scene(Token::Coarse, 40, lies);
-    let asked = scene.index.refresh(&QueryOptions::default(), true);
+    let asked = scene.index.query().refreshed(true);
     let (status, text) = asked.map_or_else(|error| (error.status, error.message), |status| (status, String::new()));
     (scene, status, text)
 }
@@ -202,8 +202,8 @@ fn a_library_that_vanishes_at_each_other_probe_costs_no_more_than_its_listings()
         let scene = scene(Token::Coarse, 40, lies);
         for turn in 0..12 {
             // Whatever comes of it: it ends, and what is answered is right.
-            let _ = scene.index.refresh(&QueryOptions::default(), turn % 3 == 0);
-            if let Ok(found) = scene.library.match_path(film(3).as_bytes())
+            let _ = scene.index.query().refreshed(turn % 3 == 0);
+            if let Ok(found) = scene.library.query().matched(film(3))
                 && let Some(item) = found.item
             {
                 assert_eq!(item.path, film(3).as_bytes());

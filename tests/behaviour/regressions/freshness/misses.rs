@@ -30,29 +30,29 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
 #[test]
 fn a_miss_that_a_silent_server_did_not_answer_says_so() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (known, _) = path_of(&at.server, 1, 7);
     at.server.fault(Fault::delay(600_000).times(0));
-    let missed = |index: &Index, library: &Library, number: u32, hurried: bool| {
+    let missed = |library: &Library, number: u32, hurried: bool| {
         let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
         let query = if hurried { within(library, 300) } else { library.query() };
-        let answer = index.ask(&query, path);
+        let answer = query.answer(path);
         assert_eq!(answer.reason, Reason::Unavailable, "{}", answer.message);
         assert!(answer.stale, "{}", answer.message);
         answer.status
     };
-    assert_eq!(missed(&index, &library, 0, true), Status::NotYet);
+    assert_eq!(missed(&library, 0, true), Status::NotYet);
     let asked = requests(&at.server)[5];
     // At once, whoever asks: the server is left alone.
-    assert_eq!(missed(&index, &library, 1, true), Status::NotYet);
-    assert_eq!(missed(&index, &library, 0, false), Status::NotFound);
-    let folder = b"/data/movies/Nowhere (2020)";
-    let told = index.ask_folder(&library.query(), folder).expect("an answer").answer;
+    assert_eq!(missed(&library, 1, true), Status::NotYet);
+    assert_eq!(missed(&library, 0, false), Status::NotFound);
+    let folder = "/data/movies/Nowhere (2020)";
+    let told = library.query().match_folder(folder).expect("an answer").answer;
     assert_eq!((told.reason, told.stale), (Some(Reason::Unavailable), true));
     let other = at.open();
     let same = other.movies();
-    assert_eq!(missed(&other, &same, 2, true), Status::NotYet);
-    assert_eq!(missed(&other, &same, 3, false), Status::NotFound);
+    assert_eq!(missed(&same, 2, true), Status::NotYet);
+    assert_eq!(missed(&same, 3, false), Status::NotFound);
     assert_eq!(requests(&at.server)[5], asked);
     let found = library.ask(known);
     assert_eq!(found.status, Status::Ok, "this one needs no server");
@@ -92,7 +92,7 @@ fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
 #[test]
 fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (known, _) = path_of(&at.server, 1, 7);
     let other = at.open();
     let same = other.movies();
@@ -105,7 +105,7 @@ fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
             at.clock.advance_ms(HOUR_MS);
         }
         let before = requests(&at.server);
-        let hurried = index.ask(&within(&library, 0), path);
+        let hurried = within(&library, 0).answer(path);
         assert!(hurried.stale, "{}", hurried.message);
         assert_eq!(requests(&at.server), before, "no request fits into no time");
         let title = format!("New {number}");
@@ -142,20 +142,20 @@ fn a_question_waits_less_for_the_server_than_a_listing() {
     library.ask("/data/movies/new.mkv");
     let searched = ["libraries", "hit", "hit", "path"].map(|what| (what, BRIEF));
     assert_eq!(asked(), searched);
-    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    library.invalidate_path(&path).expect("invalidated");
     library.ask(&path);
     assert_eq!(asked(), [("items", BRIEF)]);
     at.clock.advance_ms(HOUR_MS);
     library.ask(path);
     assert_eq!(asked(), [("libraries", BRIEF)]);
     // A refresh retries for longer, and waits longer for its pages only.
-    index.refresh(&library.query(), true).expect("listed");
+    library.query().refreshed(true).expect("listed");
     let listed = asked();
     let expected = |what: &str| if what == "page" { LONG } else { [SILENCE, None] };
     let is_expected = |(what, patience): &(&str, _)| *patience == expected(what);
     assert!(listed.iter().all(is_expected), "{listed:?}");
     at.clock.advance_ms(HOUR_MS);
-    index.refresh(&library.query(), false).expect("fresh");
+    library.query().refreshed(false).expect("fresh");
     assert_eq!(asked(), [("libraries", [SILENCE, None])]);
 }
 
@@ -163,11 +163,11 @@ fn a_question_waits_less_for_the_server_than_a_listing() {
 fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
     for hangs in [false, true] {
         let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-        let (index, library) = at.listed();
+        let (index, _) = at.listed();
         let ask = |index: &Index, number: u32| {
             let library = index.movies();
             let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
-            let answer = index.ask(&within(&library, 60_000), path);
+            let answer = within(&library, 60_000).answer(path);
             let late = hangs && answer.stale;
             let expected = if late { Status::NotYet } else { Status::NotFound };
             assert_eq!(answer.status, expected, "{}", answer.message);
@@ -183,12 +183,12 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
         let movies = other.movies();
         if hangs {
             at.server.fault(Fault::delay(60_000));
-            let late = other.refresh(&within(&movies, 300), true).expect("late");
+            let late = within(&movies, 300).refreshed(true).expect("late");
             assert_eq!(late, Status::NeedsWarm);
         } else {
             at.server.refuse();
             at.server.close_connections();
-            other.refresh(&movies.query(), true).expect_err("refused");
+            movies.query().refreshed(true).expect_err("refused");
         }
         at.server.reset();
         for pause_ms in [0, 16_000, 13_000] {
@@ -206,7 +206,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
             at.server.reopen();
         }
         at.clock.advance_ms(1); // the last failure was at this moment
-        other.refresh(&library.query(), true).expect("listed");
+        movies.query().refreshed(true).expect("listed");
         assert_eq!(ask(&at.open(), 4), (Reason::NotListed, false), "hangs: {hangs}");
     }
 }
@@ -270,7 +270,7 @@ fn a_miss_needs_no_write() {
     let requests = || index.counts().all_requests();
     let before = requests();
     let begun = Instant::now();
-    let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
+    let answer = within(&library, 400).matched("/data/movies/nowhere.mkv");
     let took = begun.elapsed();
     other.execute_batch("ROLLBACK").expect("unlocked");
     let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
@@ -281,7 +281,7 @@ fn a_miss_needs_no_write() {
 #[test]
 fn a_question_whose_search_was_killed_is_asked_again() {
     let at = Scene::movies(300);
-    let (_, library) = at.listed();
+    let (_index, library) = at.listed();
     hide_in_change(&at, HIDDEN);
     // The process dies within the search.
     at.server
@@ -297,10 +297,11 @@ fn a_question_whose_search_was_killed_is_asked_again() {
 #[test]
 fn a_batch_that_takes_longer_than_the_pause_answers_no_later_query() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
-    index
-        .match_paths_with(&library.query(), &paths, |_| at.clock.advance_ms(31_000))
+    library
+        .query()
+        .match_paths_with(&paths, |_, _| at.clock.advance_ms(31_000))
         .expect("answers");
     add(&at.server, &[HIDDEN]);
     assert_eq!(library.ask(HIDDEN).status, Status::Ok);
@@ -316,11 +317,12 @@ fn spend_searches(library: &Library) {
 #[test]
 fn a_batch_closes_no_question_that_another_handle_opened_later() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
     let mut answered = 0;
-    index
-        .match_paths_with(&library.query(), &paths, |_| {
+    library
+        .query()
+        .match_paths_with(&paths, |_, _| {
             answered += 1;
             if answered < 2 {
                 return;
@@ -343,7 +345,7 @@ fn a_batch_closes_no_question_that_another_handle_opened_later() {
 fn a_question_whose_search_the_budget_refused_stays_open() {
     for is_in_batch in [false, true] {
         let at = Scene::movies(300);
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         spend_searches(&library);
         hide_in_change(&at, HIDDEN);
         if is_in_batch {
@@ -351,7 +353,7 @@ fn a_question_whose_search_the_budget_refused_stays_open() {
             let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
             let (query, mut reasons) = (library.query(), Vec::new());
             let ask = || {
-                index.match_paths_with(&query, &paths, |answer| {
+                query.match_paths_with(&paths, |_, answer| {
                     reasons.push(answer.reason);
                     assert_ne!(reasons, [Reason::NotAsked; 2]);
                 })
@@ -375,7 +377,7 @@ fn a_question_whose_search_the_budget_refused_stays_open() {
 fn a_question_whose_search_failed_stays_open() {
     for takes_turn in [false, true] {
         let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-        let (_, library) = at.listed();
+        let (_index, library) = at.listed();
         hide_in_change(&at, HIDDEN);
         at.server
             .fault(Fault::new(Action::Status { status: 503 }).on(Kind::Search).times(0));
@@ -408,10 +410,10 @@ fn a_search_of_one_library_does_not_answer_for_another() {
             .after(2)
             .times(0),
     );
-    let _ = at.open().match_path(&QueryOptions::default(), hidden.as_bytes());
+    let _ = at.open().query().matched(hidden);
     at.server.clear_faults();
     at.clock.advance_ms(1_000);
-    let answer = at.open().ask(&QueryOptions::default(), hidden);
+    let answer = at.open().query().answer(hidden);
     assert!(answer.status == Status::Ok || answer.stale, "{}", answer.message);
 }
 
@@ -432,7 +434,7 @@ fn a_search_before_a_change_is_no_answer() {
 fn a_batch_counts_only_searches_that_succeeded() {
     for is_refused in [false, true] {
         let at = Scene::movies(300);
-        let (index, library) = at.listed();
+        let (_index, library) = at.listed();
         let mut paths = ["/data/movies/Hidden (2020)/absent.mkv", HIDDEN];
         if is_refused {
             spend_searches(&library);
@@ -443,7 +445,7 @@ fn a_batch_counts_only_searches_that_succeeded() {
             at.clock.advance_ms(10_000);
         }
         hide_in_change(&at, HIDDEN);
-        let last = index.ask_batch(&library.query(), &paths).remove(1);
+        let last = library.query().ask_batch(&paths).remove(1);
         let expected = if is_refused { Status::NotFound } else { Status::Ok };
         assert_eq!((last.status, last.stale), (expected, is_refused));
     }
@@ -465,7 +467,7 @@ fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
             "/data/movies/One (2020)/absent.mkv",
             "/data/movies/Other (2020)/absent.mkv",
         ];
-        let answers = index.ask_batch(&library.query(), &[&known, one, HIDDEN, other]);
+        let answers = library.query().ask_batch(&[&known, one, HIDDEN, other]);
         let statuses: Vec<Status> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [Status::Ok, Status::NotFound, Status::Ok, Status::NotFound]);
         assert_eq!(requests(&at.server)[3], searches, "{after_ms}");
@@ -486,9 +488,9 @@ fn a_reply_about_an_item_that_was_overtaken_is_not_stored() {
                 replace(&at.server, number, NEW);
                 let library = other.movies();
                 let stored = if is_listing {
-                    other.refresh(&library.query(), true)
+                    library.query().refreshed(true)
                 } else {
-                    other.check(&library.query())
+                    library.query().checked()
                 };
                 stored.expect("stored");
             }

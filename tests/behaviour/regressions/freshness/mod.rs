@@ -2,11 +2,12 @@
 
 mod misses;
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::support::hooked;
-use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::index::{Ask as _, Index, Library, Query};
 use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{Reason, Token};
@@ -29,8 +30,8 @@ fn hide_in_change(at: &Scene, path: &str) {
 
 const HIDDEN: &str = "/data/movies/Hidden (2020)/Hidden (2020).mkv";
 
-fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
-    library.query().within(Duration::from_millis(ms))
+fn within(library: &Library, ms: u64) -> Query<'_> {
+    library.query().timeout(Duration::from_millis(ms))
 }
 
 #[test]
@@ -66,10 +67,10 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
             .serve(),
     );
     let index = at.open();
-    let all = QueryOptions::default().within(Duration::from_secs(20));
-    let first = index.ask(&all, path);
+    let all = index.query().timeout(Duration::from_secs(20));
+    let first = all.answer(path);
     index.list();
-    let later = index.ask(&all, path);
+    let later = all.answer(path);
     assert_eq!(later.status, Status::Ambiguous);
     assert_eq!(later.reason, Reason::SeveralLibraries);
     assert_eq!(first.status, later.status, "the first answer was one of two");
@@ -79,15 +80,13 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
 fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_has() {
     let at = Scene::movies(3_000);
     add(&at.server, &["/data/movies/A/01.mkv", "/data/movies/B/01.mkv"]);
-    let (index, library) = at.opened();
-    let first = index.ask(&within(&library, 20_000), "/data/movies/A/01.mkv");
+    let (_index, library) = at.opened();
+    let first = within(&library, 20_000).answer("/data/movies/A/01.mkv");
     assert_eq!(first.status, Status::Ok);
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
     // The host sees the folder elsewhere, and no mapping was given.
     assert_eq!(library.fast("/mnt/B/01.mkv"), None);
-    let other = index
-        .match_path(&offline(&library), b"/mnt/B/01.mkv")
-        .expect_err("no listing");
+    let other = offline(&library).matched("/mnt/B/01.mkv").expect_err("no listing");
     assert_eq!(other.status, Status::NotFetched, "{other}");
 }
 
@@ -100,7 +99,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
     let number: u64 = key.parse().expect("a number");
     at.server
         .alter(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"));
-    let found = index.ask(&QueryOptions::default(), "/data/shared/renamed.mkv");
+    let found = index.query().answer("/data/shared/renamed.mkv");
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
 }
 
@@ -202,7 +201,7 @@ fn a_probe_that_began_before_a_call_answers_no_question_of_the_call() {
         }
     };
     let other = hooked::interrupted(&at, "libraries", ask);
-    other.check(&other.movies().query()).expect("checked");
+    other.movies().query().checked().expect("checked");
     let answer = told.recv().expect("asked");
     assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
 }
@@ -229,20 +228,20 @@ fn a_listing_that_began_before_a_check_does_not_replace_its_probe() {
             let check = move || {
                 let tell = |_: &plexindex::Progress<'_>| {
                     let _ = waiting.send(());
-                    true
+                    ControlFlow::Continue(())
                 };
-                index.check(&index.movies().query().progress(&tell)).expect("checked");
+                index.movies().query().progress(tell).checked().expect("checked");
             };
             *checking.lock().expect("unpoisoned") = Some(std::thread::spawn(check));
             waits.recv().expect("the check has begun");
         })
     };
     let other = hooked::open(at.options.clone(), &at.clock, hook);
-    other.refresh(&other.movies().query(), true).expect("listed");
+    other.movies().query().refreshed(true).expect("listed");
     let checking = checking.lock().expect("unpoisoned").take().expect("begun");
     checking.join().expect("no panic");
     let library = index.movies();
-    assert_eq!(index.ask(&offline(&library), NEW).status, Status::Ok);
+    assert_eq!(offline(&library).answer(NEW).status, Status::Ok);
 }
 
 /// A new library that a call's own probe finds belongs to the answer.
@@ -262,33 +261,34 @@ fn a_probe_that_finds_a_new_library_leads_to_its_listing() {
         at.clock.advance_ms(2 * 3_600_000);
         (at, index)
     };
-    for query in [QueryOptions::default(), QueryOptions::default().always_ask()] {
+    for asks in [false, true] {
         let (_at, index) = with_new();
-        let answer = index.ask(&query, new);
+        let query = index.query();
+        let answer = if asks { query.always_ask() } else { query }.answer(new);
         assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
     }
     let (_at, index) = with_new();
-    assert_eq!(index.check(&QueryOptions::default()).expect("refreshed"), Status::Ok);
-    assert_eq!(index.ask(&QueryOptions::default().offline(), new).status, Status::Ok);
+    assert_eq!(index.query().checked().expect("refreshed"), Status::Ok);
+    assert_eq!(index.query().offline().answer(new).status, Status::Ok);
 }
 
 /// What a batch learns of one path counts for all its answers.
 #[test]
 fn the_answers_of_a_batch_do_not_contradict_each_other() {
     let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let (old, key) = path_of(&at.server, 1, 7);
     let new = "/data/movies/Renamed (2020)/Renamed (2020).mkv";
     let number: u64 = key.parse().expect("a number");
     at.server.alter(|state| state.rename_file(number, &old, new));
-    let answers = index.ask_batch(&library.query(), &[&*old, new]);
+    let answers = library.query().ask_batch(&[&*old, new]);
     assert_eq!((answers[0].status, answers[1].status), (Status::NotFound, Status::Ok));
 }
 
 #[test]
 fn a_server_that_is_down_is_asked_about_doubted_items_once() {
     let at = Scene::movies(30).with(|options| options.retry_for = Duration::ZERO);
-    let (index, library) = at.listed();
+    let (_index, library) = at.listed();
     let films: Vec<(String, String)> = (0..5).map(|nth| path_of(&at.server, 1, nth)).collect();
     for (_, key) in &films {
         library.invalidate_item(key).expect("invalidated");
@@ -296,7 +296,7 @@ fn a_server_that_is_down_is_asked_about_doubted_items_once() {
     at.server.fault(Fault::new(Action::Status { status: 503 }).times(0));
     at.server.reset();
     for (path, _) in films.iter().chain(&films) {
-        let answer = index.ask(&library.query(), path.as_str());
+        let answer = library.query().answer(path.as_str());
         assert_eq!((answer.status, answer.stale), (Status::Ok, true), "{}", answer.message);
     }
     assert_eq!(requests(&at.server)[5], 1);

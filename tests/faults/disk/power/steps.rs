@@ -1,6 +1,7 @@
 //! What a host does before the power fails, and what must be there afterwards.
 
 use super::*;
+use crate::support::index::Ask as _;
 
 /// One thing that is done to confirmed matches, in one transaction.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,7 @@ pub fn check(folder: &Path, server: &Standin, key: &str, may_be: std::ops::Range
         .iter()
         .map(|(number, nth)| {
             let path = path(*number, *nth);
-            let found = index.ask(&offline(&library), &path);
+            let found = offline(&library).answer(&path);
             let is_there = found.match_kind == MatchKind::Confirmed;
             let fast = library.lookup_key(path.as_bytes(), |found| found == key);
             let is_right = fast.is_none() || fast == Some(true) && is_there;

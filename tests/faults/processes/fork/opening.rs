@@ -9,9 +9,9 @@ pub fn connecting(words: &[&str]) {
     for number in 0..forks {
         let index = Arc::new(open_at(words));
         let refresh = |index: &Index| {
-            let in_time = QueryOptions::default().within(Duration::from_secs(15));
-            index.libraries(&in_time).map_err(|error| error.message)?;
-            match index.ask_server(&in_time) {
+            let in_time = index.query().timeout(Duration::from_secs(15));
+            in_time.libraries().map_err(|error| error.message)?;
+            match in_time.server() {
                 Ok(_) if key_of(index, path, false) == key => Ok(()),
                 Ok(_) => Err("another key".to_owned()),
                 Err(error) => Err(error.message),
