@@ -14,12 +14,11 @@ use crate::support::index::failpoint::{self, FileStep as Step};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::net::Net;
-use plexindex_tests::vfs::{self, Call, Paths};
+use plexindex_tests::vfs::{self, Call};
 use plexindex_tests::warnings;
 
 #[derive(Default)]
 struct Disk {
-    paths: Paths,
     /// Where the simulation's folder is, and what is told of commits in it.
     folder: Option<(PathBuf, Arc<Net>)>,
     full: bool,
@@ -93,24 +92,19 @@ fn is_commit(path: &Path, at: u64, bytes: &[u8]) -> bool {
 fn of_sqlite(call: &Call<'_>) -> c_int {
     let mut disk = disk();
     disk.call();
-    match call {
-        Call::Open { file, path, .. } => disk.paths.opened(*file, path),
-        Call::Write { file, at, bytes } => {
-            let path = disk.paths.of(*file);
-            if !disk.has(path) {
-                return SQLITE_OK;
-            }
-            if disk.full {
-                return SQLITE_FULL;
-            }
-            if is_commit(path, *at, bytes)
-                && let Some((_, net)) = disk.folder.clone()
-            {
-                drop(disk);
-                net.point();
-            }
+    if let Call::Write { file, at, bytes } = call
+        && let path = vfs::path_of(*file)
+        && disk.has(&path)
+    {
+        if disk.full {
+            return SQLITE_FULL;
         }
-        _ => {}
+        if is_commit(&path, *at, bytes)
+            && let Some((_, net)) = disk.folder.clone()
+        {
+            drop(disk);
+            net.point();
+        }
     }
     SQLITE_OK
 }

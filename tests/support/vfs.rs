@@ -16,11 +16,11 @@ use rusqlite::ffi::{
 #[derive(Debug)]
 pub enum Call<'c> {
     Open { file: usize, path: &'c Path, made: bool },
-    Read { file: usize },
+    Read,
     Write { file: usize, at: u64, bytes: &'c [u8] },
     Truncate { file: usize, length: u64 },
     Sync { file: usize },
-    Lock { file: usize },
+    Lock,
     Delete { path: &'c Path },
 }
 
@@ -31,8 +31,8 @@ static EAR: OnceLock<Ear> = OnceLock::new();
 static REAL: OnceLock<usize> = OnceLock::new();
 /// Our tables of methods, by the address of the real ones.
 static TABLES: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
-/// The real methods of each open file.
-static OPEN: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+/// The real methods of each open file, and its path.
+static OPEN: LazyLock<Mutex<HashMap<usize, (usize, PathBuf)>>> = LazyLock::new(Mutex::default);
 
 /// Reports the calls of this process's SQLite from now on. Without `shares_memory` its files have no `-shm`, as on a
 /// network.
@@ -53,8 +53,14 @@ pub fn register(ear: Ear, shares_memory: bool) {
 
 static SHARES: OnceLock<bool> = OnceLock::new();
 
-fn hear(call: &Call<'_>) -> c_int {
-    EAR.get().expect("registered")(call)
+/// Reports a call, which ends here if it shall fail.
+macro_rules! hear {
+    ($call:expr) => {
+        let told = EAR.get().expect("registered")(&$call);
+        if told != SQLITE_OK {
+            return told;
+        }
+    };
 }
 
 fn real() -> *mut sqlite3_vfs {
@@ -76,22 +82,20 @@ unsafe extern "C" fn open(
     // SAFETY: SQLite's arguments are passed on; an opened file has a table of methods.
     unsafe {
         (*file).pMethods = std::ptr::null();
-        if !name.is_null() {
-            let path = named(name);
+        let path = (!name.is_null()).then(|| named(name));
+        if let Some(path) = path {
             let made = path.symlink_metadata().is_err();
-            let told = hear(&Call::Open {
+            hear!(Call::Open {
                 file: file as usize,
                 path,
                 made,
             });
-            if told != SQLITE_OK {
-                return told;
-            }
         }
         let done = (*real()).xOpen.expect("it opens")(real(), name, file, flags, out);
-        if done == SQLITE_OK && !name.is_null() && !(*file).pMethods.is_null() {
-            let methods = (*file).pMethods;
-            OPEN.lock().expect("no panic").insert(file as usize, methods as usize);
+        let methods = (*file).pMethods;
+        if let Some(path) = path.filter(|_| done == SQLITE_OK && !methods.is_null()) {
+            let opened = (methods as usize, path.to_owned());
+            OPEN.lock().expect("no panic").insert(file as usize, opened);
             let mut tables = TABLES.lock().expect("no panic");
             let table = tables.entry(methods as usize).or_insert_with(|| {
                 let mut table: sqlite3_io_methods = *methods;
@@ -110,9 +114,14 @@ unsafe extern "C" fn open(
     }
 }
 
+/// The path of an open file.
+pub fn path_of(file: usize) -> PathBuf {
+    OPEN.lock().expect("no panic")[&file].1.clone()
+}
+
 /// The real methods of the file.
 fn methods(file: *mut sqlite3_file) -> &'static sqlite3_io_methods {
-    let table = OPEN.lock().expect("no panic")[&(file as usize)];
+    let table = OPEN.lock().expect("no panic")[&(file as usize)].0;
     // SAFETY: SQLite's tables of methods live for ever.
     unsafe { &*(table as *const sqlite3_io_methods) }
 }
@@ -125,10 +134,7 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
 }
 
 unsafe extern "C" fn read(file: *mut sqlite3_file, bytes: *mut c_void, length: c_int, at: sqlite3_int64) -> c_int {
-    let told = hear(&Call::Read { file: file as usize });
-    if told != SQLITE_OK {
-        return told;
-    }
+    hear!(Call::Read);
     // SAFETY: as SQLite called us.
     unsafe { methods(file).xRead.expect("a method")(file, bytes, length, at) }
 }
@@ -137,44 +143,32 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length
     // SAFETY: as SQLite called us, with this many bytes.
     unsafe {
         let given = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).expect("a length"));
-        let told = hear(&Call::Write {
+        hear!(Call::Write {
             file: file as usize,
             at: at.cast_unsigned(),
             bytes: given,
         });
-        if told != SQLITE_OK {
-            return told;
-        }
         methods(file).xWrite.expect("a method")(file, bytes, length, at)
     }
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
-    let told = hear(&Call::Truncate {
+    hear!(Call::Truncate {
         file: file as usize,
         length: length.cast_unsigned(),
     });
-    if told != SQLITE_OK {
-        return told;
-    }
     // SAFETY: as SQLite called us.
     unsafe { methods(file).xTruncate.expect("a method")(file, length) }
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    let told = hear(&Call::Sync { file: file as usize });
-    if told != SQLITE_OK {
-        return told;
-    }
+    hear!(Call::Sync { file: file as usize });
     // SAFETY: as SQLite called us.
     unsafe { methods(file).xSync.expect("a method")(file, flags) }
 }
 
 unsafe extern "C" fn lock(file: *mut sqlite3_file, kind: c_int) -> c_int {
-    let told = hear(&Call::Lock { file: file as usize });
-    if told != SQLITE_OK {
-        return told;
-    }
+    hear!(Call::Lock);
     // SAFETY: as SQLite called us.
     unsafe { methods(file).xLock.expect("a method")(file, kind) }
 }
@@ -182,10 +176,7 @@ unsafe extern "C" fn lock(file: *mut sqlite3_file, kind: c_int) -> c_int {
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync_names: c_int) -> c_int {
     // SAFETY: as SQLite called us.
     unsafe {
-        let told = hear(&Call::Delete { path: named(name) });
-        if told != SQLITE_OK {
-            return told;
-        }
+        hear!(Call::Delete { path: named(name) });
         (*real()).xDelete.expect("it removes")(real(), name, sync_names)
     }
 }
@@ -196,17 +187,3 @@ pub const SYSTEM_ERRORS: [c_int; 5] = [libc::ENOSPC, libc::EDQUOT, libc::EIO, li
 /// `ERROR_DISK_FULL`, `ERROR_DISK_QUOTA_EXCEEDED`, `ERROR_IO_DEVICE`, `ERROR_WRITE_PROTECT`, `ERROR_NOT_SUPPORTED`.
 #[cfg(windows)]
 pub const SYSTEM_ERRORS: [c_int; 5] = [112, 1_295, 1_117, 19, 50];
-
-/// Which open file is which path: what an [`Ear`] that wants paths keeps.
-#[derive(Default)]
-pub struct Paths(HashMap<usize, PathBuf>);
-
-impl Paths {
-    pub fn opened(&mut self, file: usize, path: &Path) {
-        self.0.insert(file, path.to_owned());
-    }
-
-    pub fn of(&self, file: usize) -> &Path {
-        self.0.get(&file).map_or(Path::new(""), PathBuf::as_path)
-    }
-}

@@ -20,7 +20,7 @@ use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::spoil;
 use crate::disk::warnings;
-use crate::support::vfs::{self, Call, Paths};
+use crate::support::vfs::{self, Call};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
 use crate::support::{add, clock, movies, offline, open, options, path_of};
 
@@ -47,7 +47,6 @@ struct Tape {
     /// Which file has which name, as the disk would have it with all that it was given.
     files: HashMap<String, usize>,
     made: usize,
-    paths: Paths,
     /// Which file is open under which number of SQLite's.
     open: HashMap<usize, usize>,
     /// Logs whose name SQLite forces to the disk with their first bytes.
@@ -117,7 +116,6 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
                     number
                 }
             };
-            tape.paths.opened(file, path);
             tape.open.insert(file, number);
         }
         Call::Write { file, at, bytes } => {
@@ -145,7 +143,7 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
                 tape.events.push(Event::Remove(name));
             }
         }
-        Call::Read { .. } | Call::Lock { .. } => {}
+        Call::Read | Call::Lock => {}
     });
     SQLITE_OK
 }
