@@ -57,13 +57,13 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
 #[test]
 fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     // Both have a section of the same id, whose token is the same.
-    let servers = ["One", "Unused", "Other", "Unused"].map(|name| {
-        let memory = Memory::new(Token::Coarse);
+    let servers = [(0, "One"), (1, "Unused"), (2, "Other"), (3, "Unused")].map(|(number, name)| {
+        let memory = Memory::numbered(number, Token::Coarse, false);
         let section = memory.add_library("Films", "/srv/films");
         memory.add(&section, "A film", &format!("/srv/films/{name} 2.mkv"));
         memory
     });
-    let net = Net::new(NOW_MS, servers.to_vec(), true);
+    let net = Net::new(NOW_MS, servers.to_vec());
     let at = Films::new(Token::Coarse, 0);
     let index = Index::open_with(at.options.clone(), Arc::clone(&net) as _, |_, _, counters| {
         Ok(net.source(0, 0, &counters))

@@ -7,14 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::support::index::Clock;
-use plexindex::error::{Error, Result, Status};
-use plexindex::model::{Item, Library, Server};
-use plexindex::source::{
-    Abilities, Bounds, Counters, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
-    SourceKind, WantedPath,
-};
+use plexindex::error::Status;
+use plexindex::source::{Counters, Source};
 
-use plexindex_tests::memory::{KIND, Memory};
+use plexindex_tests::hooked::Hooked;
+use plexindex_tests::memory::Memory;
 
 /// How many URLs there are. Behind each one of two servers answers, and no server behind two.
 pub const URLS: usize = 2;
@@ -47,19 +44,16 @@ pub struct Net {
     /// What went wrong: URL, status, and what the clock showed.
     failures: Mutex<Vec<(usize, Status, i64)>>,
     kill: Mutex<Kill>,
-    /// Servers give their libraries no uuid.
-    no_uuids: bool,
 }
 
 impl Net {
-    pub fn new(now_ms: i64, servers: Vec<Memory>, no_uuids: bool) -> Arc<Self> {
+    pub fn new(now_ms: i64, servers: Vec<Memory>) -> Arc<Self> {
         Arc::new(Self {
             now_ms: AtomicI64::new(now_ms),
             servers,
             routes: Mutex::new([0, 1]),
             failures: Mutex::default(),
             kill: Mutex::default(),
-            no_uuids,
         })
     }
 
@@ -105,13 +99,22 @@ impl Net {
         (failures.iter()).any(|(at, _, ms)| *at == url && (now - ms).abs() <= within_ms)
     }
 
+    /// A source that asks whichever server answers behind a URL now.
     pub fn source(self: &Arc<Self>, url: usize, user: usize, counters: &Arc<Counters>) -> Arc<dyn Source> {
-        Arc::new(Routed {
-            net: Arc::clone(self),
-            url,
-            servers: (self.servers.iter())
-                .map(|server| server.source_for(Arc::clone(counters), SEES[user]))
-                .collect(),
+        let servers = self.servers.iter();
+        let servers: Vec<_> = servers
+            .map(|server| server.source_for(Arc::clone(counters), SEES[user]))
+            .collect();
+        let [net, at_point, failing] = [(); 3].map(|()| Arc::clone(self));
+        Arc::new(Hooked {
+            begins: Box::new(move |request| {
+                if request != "page" {
+                    at_point.point();
+                }
+            }),
+            fails: Box::new(move |status| lock(&failing.failures).push((url, status, failing.now()))),
+            real: Box::new(move || Arc::clone(&servers[net.route(url)])),
+            ..Hooked::new(self.servers[0].source(Arc::clone(counters)))
         })
     }
 
@@ -177,91 +180,5 @@ pub fn copy_folder(from: &Path, to: &Path) {
         let entry = entry.expect("an entry");
         // One that is renamed meanwhile is not there, as it is after a kill.
         let _ = std::fs::copy(entry.path(), to.join(entry.file_name()));
-    }
-}
-
-/// A source that asks whichever server answers behind a URL now.
-struct Routed {
-    net: Arc<Net>,
-    url: usize,
-    servers: Vec<Arc<dyn Source>>,
-}
-
-impl Routed {
-    /// Asks; `point`: the process may be killed here.
-    fn ask<T>(&self, point: bool, ask: impl FnOnce(usize, &dyn Source) -> Result<T>) -> Result<T> {
-        if point {
-            self.net.point();
-        }
-        let server = self.net.route(self.url);
-        let answer = ask(server, &*self.servers[server]);
-        if let Err(Error { status, .. }) = &answer {
-            let failure = (self.url, *status, self.net.now());
-            lock(&self.net.failures).push(failure);
-        }
-        answer
-    }
-}
-
-impl Source for Routed {
-    fn kind(&self) -> &'static SourceKind {
-        &KIND
-    }
-
-    fn abilities(&self) -> Abilities {
-        self.servers[0].abilities()
-    }
-
-    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        self.ask(true, |number, server| {
-            Ok(Server {
-                machine_identifier: format!("server {number}"),
-                ..server.server(bounds)?
-            })
-        })
-    }
-
-    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.ask(true, |number, server| {
-            let mut libraries = server.libraries(bounds)?;
-            for library in &mut libraries {
-                library.uuid = if self.net.no_uuids {
-                    plexindex::model::uuid_of_section(&library.section)
-                } else {
-                    format!("{}-{number}", library.uuid)
-                };
-            }
-            Ok(libraries)
-        })
-    }
-
-    fn partitions(&self, library: &Library) -> usize {
-        self.servers[0].partitions(library)
-    }
-
-    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.ask(false, |_, server| server.page(request, bounds, items))
-    }
-
-    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        self.ask(true, |_, server| server.changes(library, known, bounds))
-    }
-
-    fn find_path(
-        &self,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        self.ask(true, |_, server| server.find_path(library, wanted, bounds, is_it))
-    }
-
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        self.ask(true, |_, server| server.items(rating_keys, bounds))
-    }
-
-    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        self.ask(true, |_, server| server.events(bounds, sink))
     }
 }

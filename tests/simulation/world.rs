@@ -126,11 +126,12 @@ impl World {
         freeze_coarse_clock(0);
         let mut dice = Dice::new(seed);
         let token = [Exact, Coarse, Coarse, Lagging, Lying][dice.roll(5) as usize];
-        let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(token)).collect();
         let no_uuids = dice.roll(6) == 0;
+        let server = |number| Memory::numbered(number, token, !no_uuids);
+        let servers: Vec<Memory> = (0..2 * URLS).map(server).collect();
         let size_limit = (dice.roll(4) == 0).then(|| 1_000 * (60 + dice.roll(300)));
         let many = dice.roll(6) == 0;
-        let net = Net::new(START_MS, servers, no_uuids);
+        let net = Net::new(START_MS, servers);
         let place = scratch();
         disk::watch(place.path(), &net);
         let folder = place.path().join("0");

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::NOW_MS;
 use crate::index::{Index, ManualClock};
 use plexindex::error::{Error, Result, Status};
-use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
+use plexindex::model::{
+    ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability, uuid_of_section,
+};
 use plexindex::options::Options;
 use plexindex::source::{
     Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
@@ -111,7 +113,8 @@ fn partition_of(item: &Item) -> usize {
 
 struct State {
     token: Token,
-    server: Server,
+    number: usize,
+    has_uuids: bool,
     stocks: Vec<Stock>,
     made: u64,
     fault: Option<Fault>,
@@ -130,12 +133,15 @@ pub struct Memory(Arc<Mutex<State>>);
 impl Memory {
     /// A server without libraries.
     pub fn new(token: Token) -> Self {
+        Self::numbered(0, token, true)
+    }
+
+    /// The same with a name of its own; its libraries may have no uuid.
+    pub fn numbered(number: usize, token: Token, has_uuids: bool) -> Self {
         Self(Arc::new(Mutex::new(State {
             token,
-            server: Server {
-                machine_identifier: "a server in memory".to_owned(),
-                version: "1".to_owned(),
-            },
+            number,
+            has_uuids,
             stocks: Vec::new(),
             made: 0,
             fault: None,
@@ -200,10 +206,15 @@ impl Memory {
     pub fn add_library(&self, title: &str, location: &str) -> String {
         let mut state = self.state();
         let section = key(&mut state.made);
+        let uuid = if state.has_uuids {
+            format!("uuid-of-{section}-{}", state.number)
+        } else {
+            uuid_of_section(&section)
+        };
         state.stocks.push(Stock {
             library: Library {
                 section: section.clone(),
-                uuid: format!("uuid-of-{section}"),
+                uuid,
                 title: title.to_owned(),
                 kind: LibraryKind::Movie,
                 locations: vec![location.to_owned()],
@@ -468,7 +479,10 @@ impl Source for MemorySource {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        Ok(self.ask(RequestKind::Identity, &bounds)?.server.clone())
+        Ok(Server {
+            machine_identifier: format!("server {}", self.ask(RequestKind::Identity, &bounds)?.number),
+            version: "1".to_owned(),
+        })
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {

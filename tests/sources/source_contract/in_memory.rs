@@ -33,9 +33,8 @@ impl Place {
         let lies = Arc::new(lies);
         let index = films.open_over(|real| {
             Arc::new(Hooked {
-                real,
-                hook: Arc::new(|_, _| ()),
                 lies: Arc::clone(&lies),
+                ..Hooked::new(real)
             })
         });
         let library = index.library("Movies").expect("a handle");
