@@ -189,8 +189,7 @@ fn a_local_lock_is_no_failure_of_the_server() {
 #[test]
 fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     let at = Scene::movies(300);
-    let index = at.open();
-    index.list();
+    let (index, _) = at.listed();
     index.watch_start(<_>::default()).expect("watches");
     until("it listens", || at.server.listeners() == 1);
     let other = hold(at.folder());

@@ -210,7 +210,6 @@ fn a_wait_for_a_path_outlasts_a_server_that_restarts() -> Anything {
             let _ = index.refresh()?;
         }
         at.server.refuse();
-        at.server.close_connections();
         add_new(&at);
         let found = waited(&index, NEW, SOON, || at.server.reopen())?;
         assert!(found.sure().is_some(), "{is_listed}");

@@ -103,8 +103,7 @@ fn a_check_asks_once_however_fresh_the_listing_is() {
 #[test]
 fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     let at = Scene::movies(6_000);
-    let index = at.open();
-    index.query().refreshed(false).expect("listed");
+    let (index, _) = at.listed();
     at.server.fault(Fault::new(Action::ignore(&["sort"])).times(0));
     let (path, key) = path_of(&at.server, 1, 3_000);
     at.server.alter(|state| {
@@ -124,8 +123,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
 #[test]
 fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
     let at = Scene::of(Standin::builder().library(LibrarySpec::music(6_000).plain()).serve());
-    let index = at.open();
-    index.query().refreshed(false).expect("listed");
+    let (index, _) = at.listed();
     at.server.reset();
     add(&at.server, &["/data/music/n1.flac"]);
     at.clock.advance_ms(HOUR_MS);

@@ -155,8 +155,7 @@ fn what_a_parent_counted_is_counted_once() {
     let at = Scene::movies(120);
     let (path, _) = path_of(&at.server, 1, 3);
     // The listing's own end writes the counters: it is over before.
-    let index = at.open();
-    index.list();
+    let (index, _) = at.listed();
     index.close().expect("closes");
     let mut worker = at.worker("fork and count", &[&path]);
     assert_eq!(worker.hear(), "103");

@@ -190,7 +190,6 @@ fn a_file_that_was_read_is_read_while_its_server_is_away() {
     let index = opened(with(&store, &server, &http), &clock);
     index.list();
     http.refuse();
-    http.close_connections();
     clock.advance_ms(30 * HOUR_MS);
     server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
     assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("9"));

@@ -213,9 +213,10 @@ impl Standin {
         self.0.hub.listeners()
     }
 
-    /// Closes the listening socket, so that connecting is refused. Open connections stay.
+    /// Goes away: closes the listening socket, so that connecting is refused, and every connection.
     pub fn refuse(&self) {
         self.0.refuse();
+        self.0.close_connections();
     }
 
     /// Listens again, on the same port.

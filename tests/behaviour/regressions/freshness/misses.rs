@@ -8,8 +8,7 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
         options.retry_for = Duration::ZERO;
         options.read_timeout = Duration::from_secs(1);
     });
-    let index = at.open();
-    at.list(&index);
+    let (index, _) = at.listed();
     at.server.fault(Fault::delay(30_000).times(0));
     let begun = Instant::now();
     std::thread::scope(|scope| {
@@ -66,7 +65,6 @@ fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
     let other = at.open();
     let same = other.movies();
     at.server.refuse();
-    at.server.close_connections();
     let path = |number: u32| format!("/data/movies/New{number} (2020)/New{number}.mkv");
     let reason = |library: &Library, number: u32| {
         let answer = library.ask(path(number));
@@ -187,7 +185,6 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
             assert_eq!(late, Status::NeedsWarm);
         } else {
             at.server.refuse();
-            at.server.close_connections();
             movies.query().refreshed(true).expect_err("refused");
         }
         at.server.reset();
@@ -214,8 +211,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
 #[test]
 fn a_question_about_a_missing_path_does_not_wait_for_a_listing() {
     let at = Scene::movies(300);
-    let index = at.open();
-    at.list(&index);
+    let (index, _) = at.listed();
     add(&at.server, &["/data/movies/n1.mkv".to_owned()]);
     // So long after the last one that clocks that moved lead to a listing.
     at.clock.advance_ms(20 * 60_000);
@@ -284,8 +280,7 @@ fn a_question_whose_search_was_killed_is_asked_again() {
     let (_index, library) = at.listed();
     hide_in_change(&at, HIDDEN);
     // The process dies within the search.
-    at.server
-        .fault(Fault::new(Action::Status { status: 404 }).on(Kind::Search).times(0));
+    at.server.fault(Fault::status(404).on(Kind::Search).times(0));
     let killed = hooked::interrupted(&at, "path", || panic!("killed"));
     let ask = std::panic::AssertUnwindSafe(|| killed.movies().ask(HIDDEN));
     std::panic::catch_unwind(ask).expect_err("killed");
@@ -379,8 +374,7 @@ fn a_question_whose_search_failed_stays_open() {
         let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
         let (_index, library) = at.listed();
         hide_in_change(&at, HIDDEN);
-        at.server
-            .fault(Fault::new(Action::Status { status: 503 }).on(Kind::Search).times(0));
+        at.server.fault(Fault::status(503).on(Kind::Search).times(0));
         let failed = library.ask(HIDDEN);
         assert_eq!((failed.reason, failed.stale), (Reason::Unavailable, true));
         at.server.clear_faults();
@@ -404,12 +398,7 @@ fn a_search_of_one_library_does_not_answer_for_another() {
     at.server.alter(|state| state.set_files(key, files, false, true));
     let another = movie("Another", "/data/shared/another.mkv");
     at.server.alter(|state| state.add_items(2, vec![another], true));
-    at.server.fault(
-        Fault::new(Action::Status { status: 401 })
-            .on(Kind::Search)
-            .after(2)
-            .times(0),
-    );
+    at.server.fault(Fault::status(401).on(Kind::Search).after(2).times(0));
     let _ = at.open().query().matched(hidden);
     at.server.clear_faults();
     at.clock.advance_ms(1_000);

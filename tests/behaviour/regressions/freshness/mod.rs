@@ -12,7 +12,7 @@ use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, reque
 use plexindex::error::Status;
 use plexindex::model::{Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -93,8 +93,7 @@ fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_h
 #[test]
 fn each_library_that_may_have_a_new_file_is_asked() {
     let at = Scene::of(shared_folder(300).serve());
-    let index = at.open();
-    at.list(&index);
+    let (index, _) = at.listed();
     let (old, key) = path_of(&at.server, 2, 42);
     let number: u64 = key.parse().expect("a number");
     at.server
@@ -250,8 +249,7 @@ fn a_probe_that_finds_a_new_library_leads_to_its_listing() {
     let new = "/data/new/New (2020)/New (2020).mkv";
     let with_new = || {
         let at = Scene::movies(30);
-        let index = at.open();
-        at.list(&index);
+        let (index, _) = at.listed();
         at.server.alter(|state| {
             let section = state.add_library(LibrarySpec::movies(0).plain().title("New").locations(["/data/new"]))?;
             state
@@ -293,7 +291,7 @@ fn a_server_that_is_down_is_asked_about_doubted_items_once() {
     for (_, key) in &films {
         library.invalidate_item(key).expect("invalidated");
     }
-    at.server.fault(Fault::new(Action::Status { status: 503 }).times(0));
+    at.server.fault(Fault::status(503).times(0));
     at.server.reset();
     for (path, _) in films.iter().chain(&films) {
         let answer = library.query().answer(path.as_str());
