@@ -9,14 +9,10 @@ use crate::query::Params;
 use crate::state::State;
 
 /// Sets the fields of items; locks and tags are taken and forgotten. An error: the status.
-pub(crate) fn section(state: &mut State, library: u32, params: &Params) -> Reply {
-    match keys(state, library, params) {
-        Ok(keys) => {
-            edit(state, &keys, params);
-            Reply::empty()
-        }
-        Err(status) => Reply::html(status),
-    }
+pub(crate) fn section(state: &mut State, library: u32, params: &Params) -> Result<Reply, u16> {
+    let keys = keys(state, library, params)?;
+    edit(state, &keys, params);
+    Ok(Reply::empty())
 }
 
 /// The items that a request names; without ids every item of the type, as Plex does (§5).

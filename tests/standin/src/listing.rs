@@ -13,12 +13,10 @@ use crate::model::ItemType;
 use crate::render::{self, Shape};
 use crate::state::State;
 
-/// Answers a listing, a count or a search.
-pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library: &Library) -> Reply {
+/// Answers a listing, a count or a search. An error, here and below: the status.
+pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library: &Library) -> Result<Reply, u16> {
     let asked = ask.window();
-    let Ok(kind) = item_type(ask, library) else {
-        return Reply::html(400);
-    };
+    let kind = item_type(ask, library)?;
     let version = (library.key, library.version, state.version);
     let (form, query) = ((ask.format, ask.gzip), ask.request.query());
     let key = format!("{form:?} {asked:?} {kind:?} {version:?} {query}");
@@ -26,25 +24,22 @@ pub(crate) fn answer(state: &State, cache: &Mutex<Cache>, ask: &Ask<'_>, library
     let page = match cached {
         Some(page) => page,
         None => {
-            let page = match page(state, ask, library, kind, asked) {
-                Ok(page) => page,
-                Err(status) => return Reply::html(status),
-            };
+            let page = page(state, ask, library, kind, asked)?;
             if ask.omitted.is_empty() {
                 lock(cache).put(key, page.clone());
             }
             page
         }
     };
-    ask.reply_of(page.body, page.gzip, page.window)
+    Ok(ask.reply_of(page.body, page.gzip, page.window))
 }
 
 /// The requested type; `None`: no library of this kind has it. An error: a list, or not a number.
-fn item_type(ask: &Ask<'_>, library: &Library) -> Result<Option<ItemType>, ()> {
+fn item_type(ask: &Ask<'_>, library: &Library) -> Result<Option<ItemType>, u16> {
     let Some(text) = ask.params.get("type") else {
         return Ok(Some(library.kind.types()[0]));
     };
-    let number: u32 = text.parse().map_err(|_| ())?;
+    let number: u32 = text.parse().map_err(|_| 400_u16)?;
     Ok(ItemType::from_number(number).filter(|t| library.kind.types().contains(t)))
 }
 

@@ -17,15 +17,13 @@ fn place<'s>(state: &'s State, token: &Token, key: u64) -> Option<(&'s Library, 
 }
 
 /// Details of items in the requested order, without missing ones; 404 if all are missing.
-pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> Reply {
+pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> Result<Reply, u16> {
     let found: Vec<(&Library, ItemType, u32)> = ids
         .split(',')
         .filter_map(|id| place(state, token, id.parse().ok()?))
         .take(state.config.max_ids.map_or(usize::MAX, |most| most as usize))
         .collect();
-    let Some(first) = found.first() else {
-        return Reply::html(404);
-    };
+    let first = found.first().ok_or(404_u16)?;
     let one_library = found.iter().all(|f| f.0.key == first.0.key);
     let shape = Shape {
         detail: true,
@@ -42,5 +40,5 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
         .map(|(library, kind, at)| render::item(library, &library.item_at(*kind, *at), shape))
         .collect();
     document.set("Metadata", ask.excluded(rows));
-    ask.reply(&state.config, document)
+    Ok(ask.reply(&state.config, document))
 }

@@ -138,11 +138,6 @@ fn size_of(resolution: &Text) -> (u32, u32) {
     }
 }
 
-/// Whether it is a picture, sound, or a film.
-fn is_video(item: &Item) -> bool {
-    !matches!(item.kind, ItemType::Photo | ItemType::Track)
-}
-
 fn one_media(item: &Item, id: u64, media: &Media, ids: &mut RangeFrom<u64>) -> Row {
     let parts = media.parts.iter().zip(ids);
     let parts: Vec<Row> = parts.map(|(part, id)| one_part(item, media, id, part)).collect();
@@ -176,7 +171,7 @@ fn one_media(item: &Item, id: u64, media: &Media, ids: &mut RangeFrom<u64>) -> R
 
 fn one_part(item: &Item, media: &Media, id: u64, part: &Part) -> Row {
     let extension = filled(&media.container).unwrap_or("bin");
-    let video = media.analysed && is_video(item);
+    let video = media.analysed && !matches!(item.kind, ItemType::Photo | ItemType::Track);
     row! {
         "id": id, "key": format!("/library/parts/{id}/{}/file.{extension}", item.added_at),
         "duration": (media.analysed && item.duration > 0).then_some(item.duration), "file": filled(&part.file),

@@ -29,27 +29,30 @@ impl From<Reply> for Answer {
 
 /// Answers a request of a client.
 pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer {
+    handle(shared, ask, kind).unwrap_or_else(|status| Reply::html(status).into())
+}
+
+/// Answers a request, or returns the status that refuses it; so do all below.
+fn handle(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Result<Answer, u16> {
     let request = ask.request;
     let path = request.path().trim_end_matches('/');
     let steps: Vec<&str> = path.split('/').skip(1).collect();
     let state = shared.read();
     if request.target.len() > LONGEST_TARGET {
-        return Reply::html(400).into();
+        return Err(400);
     }
     if steps == ["identity"] {
-        return ask.reply(&state.config, containers::identity(&state.identity)).into();
+        return Ok(ask.reply(&state.config, containers::identity(&state.identity)).into());
     }
-    let Some(token) = admitted(&state, ask) else {
-        return Reply::html(401).into();
-    };
+    let token = admitted(&state, ask).ok_or(401_u16)?;
     if token.expired {
-        return Reply::html(498).into();
+        return Err(498);
     }
     if request.method == "GET" && kind != Kind::Refresh {
         return read(shared, &state, ask, &token, &steps);
     }
     drop(state);
-    write(shared, ask, &token, &steps).into()
+    write(shared, ask, &token, &steps).map(Answer::from)
 }
 
 /// The token that a request carries, if it opens anything.
@@ -61,76 +64,59 @@ fn admitted(state: &State, ask: &Ask<'_>) -> Option<Token> {
     state.tokens.iter().find(|t| t.token == given).cloned()
 }
 
-fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Answer {
+fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Result<Answer, u16> {
     let config = &state.config;
-    match steps {
-        [] | [""] => ask.reply(config, containers::root(state)).into(),
+    let reply = match steps {
+        [] | [""] => ask.reply(config, containers::root(state)),
         // Only the owner gets at /library (Plex API notes §1).
-        ["library"] if !token.owner => Reply::html(403).into(),
-        ["library"] => ask.reply(config, containers::library_root()).into(),
-        ["library", "sections"] => ask.reply(config, containers::sections(state, token)).into(),
-        ["library", "sections", id, "all"] => section(shared, state, ask, token, id).into(),
-        ["library", "sections", id, "collections"] => collections(state, ask, token, id).into(),
-        ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
-        [":", "eventsource", "notifications"] => Answer::Stream(ask.params.list("filters")),
-        _ => Reply::html(404).into(),
-    }
+        ["library"] if !token.owner => return Err(403),
+        ["library"] => ask.reply(config, containers::library_root()),
+        ["library", "sections"] => ask.reply(config, containers::sections(state, token)),
+        ["library", "sections", id, "all"] => listing::answer(state, &shared.cache, ask, seen(state, token, id)?)?,
+        // No library has collections.
+        ["library", "sections", id, "collections"] => {
+            let library = seen(state, token, id)?;
+            let window = ask.window();
+            let window = window.map(|(offset, _)| containers::Window { offset, total: Some(0) });
+            ask.reply(config, containers::detail_head(Some(library), 0, window))
+        }
+        ["library", "metadata", ids] => metadata::items(state, ask, token, ids)?,
+        [":", "eventsource", "notifications"] => return Ok(Answer::Stream(ask.params.list("filters"))),
+        _ => return Err(404),
+    };
+    Ok(reply.into())
 }
 
-fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id: &str) -> Reply {
-    match seen(state, token, id) {
-        Ok(library) => listing::answer(state, &shared.cache, ask, library),
-        Err(status) => Reply::html(status),
-    }
-}
-
-/// No library has collections.
-fn collections(state: &State, ask: &Ask<'_>, token: &Token, id: &str) -> Reply {
-    let window = ask
-        .window()
-        .map(|(offset, _)| containers::Window { offset, total: Some(0) });
-    match seen(state, token, id) {
-        Ok(library) => ask.reply(&state.config, containers::detail_head(Some(library), 0, window)),
-        Err(status) => Reply::html(status),
-    }
-}
-
-/// The library of a request, or the status that refuses it.
+/// The library of a request.
 fn seen<'s>(state: &'s State, token: &Token, id: &str) -> Result<&'s Library, u16> {
     let library = id.parse().ok().and_then(|key| state.library(key)).ok_or(404_u16)?;
     if token.sees(library.key) { Ok(library) } else { Err(403) }
 }
 
-fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Reply {
-    let method = ask.request.method.as_str();
+fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Result<Reply, u16> {
     if !token.owner {
-        return Reply::html(403);
+        return Err(403);
     }
-    match (method, steps) {
-        ("PUT", ["library", "sections", id, "all"]) => match id.parse() {
-            Ok(library) => shared.quiet_change(|state| edits::section(state, library, &ask.params)),
-            Err(_) => Reply::html(404),
-        },
-        ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => refresh_item(shared, id),
+    match (ask.request.method.as_str(), steps) {
+        ("PUT", ["library", "sections", id, "all"]) => {
+            let library = id.parse().map_err(|_| 404_u16)?;
+            shared.quiet_change(|state| edits::section(state, library, &ask.params))
+        }
+        // Moves the item's `updatedAt`.
+        ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => {
+            let key = id.parse().map_err(|_| 404_u16)?;
+            let touched = shared.change(|state| state.touch(&[key], None));
+            touched.map_or(Err(404), |()| Ok(Reply::empty()))
+        }
         ("GET" | "POST", ["library", "sections", id, "refresh"]) => refresh(shared, id, ask.params.get("path")),
-        _ => Reply::html(404),
+        _ => Err(404),
     }
-}
-
-/// Moves the item's `updatedAt`.
-fn refresh_item(shared: &Arc<Shared>, id: &str) -> Reply {
-    let is_known = id
-        .parse()
-        .is_ok_and(|key| shared.change(|state| state.touch(&[key], None)).is_ok());
-    if is_known { Reply::empty() } else { Reply::html(404) }
 }
 
 /// A path outside the library's folders is passed over in silence (Plex API notes §8).
-fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Reply {
+fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Result<Reply, u16> {
     let state = shared.read();
-    let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
-        return Reply::html(404);
-    };
+    let library = id.parse().ok().and_then(|key| state.library(key)).ok_or(404_u16)?;
     let key = library.key;
     let inside = path.is_none_or(|path| {
         let mut locations = library.locations.iter();
@@ -140,5 +126,5 @@ fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Reply {
     if inside {
         let _ = shared.quiet_change(|state| state.scan(key));
     }
-    Reply::empty()
+    Ok(Reply::empty())
 }

@@ -99,10 +99,6 @@ impl State {
         library.ok_or_else(|| format!("no item {key}"))
     }
 
-    fn free_section(&self) -> u32 {
-        self.libraries.iter().map(|l| l.key).max().unwrap_or(0) + 1
-    }
-
     /// A title that no library has: `Movies`, `Movies 2`, …
     fn free_title(&self, title: &str) -> String {
         let taken = |t: &String| self.libraries.iter().any(|l| l.title == *t);
@@ -113,7 +109,8 @@ impl State {
 
     /// Adds a library. Returns its section id.
     pub fn add_library(&mut self, mut spec: LibrarySpec) -> Outcome<u32> {
-        let key = spec.key.unwrap_or_else(|| self.free_section());
+        let last = self.libraries.iter().map(|l| l.key).max().unwrap_or(0);
+        let key = spec.key.unwrap_or(last + 1);
         if self.library(key).is_some() {
             return Err(format!("there is a library {key} already"));
         }
