@@ -165,6 +165,12 @@ impl Worker {
         kept.into_iter().chain(self.said.iter()).collect()
     }
 
+    /// Waits until it says that it is done, and until it ends.
+    pub fn done(mut self) {
+        assert_eq!(self.hear(), "done");
+        self.end();
+    }
+
     /// Closes its input and waits until it ends.
     pub fn end(mut self) {
         self.input = None;

@@ -134,11 +134,10 @@ fn a_folder_that_can_only_be_read_is_refused() {
             super::broken::used(&server, folder.path());
         }
         let (path, key) = path_of(&server, 1, 3);
-        let Some(mut worker) = with_mount("read-only", folder.path(), &server, &[&path, &key]) else {
+        let Some(worker) = with_mount("read-only", folder.path(), &server, &[&path, &key]) else {
             return;
         };
-        assert_eq!(worker.hear(), "done");
-        worker.end();
+        worker.done();
         if used {
             let index = support::open(options(&server, folder.path()), &clock());
             assert_eq!(answer(&index.movies(), &path).expect("an answer"), key);
@@ -210,8 +209,7 @@ pub fn full_and_closed(words: &[&str]) {
 fn a_store_that_was_closed_is_opened_on_a_full_disk() {
     let at = Scene::movies(2_000);
     let (path, key) = path_of(&at.server, 1, 1_900);
-    if let Some(mut worker) = with_mount("full and closed", at.folder(), &at.server, &[&path, &key]) {
-        assert_eq!(worker.hear(), "done");
-        worker.end();
+    if let Some(worker) = with_mount("full and closed", at.folder(), &at.server, &[&path, &key]) {
+        worker.done();
     }
 }

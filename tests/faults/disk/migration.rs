@@ -127,9 +127,7 @@ fn a_migration_that_is_killed_before_any_write_is_completed_by_the_next_process(
     for format in FORMATS {
         let (folder, copies) = (store_of(format), tempfile::tempdir().expect("a folder"));
         let words = [folder.path(), copies.path()].map(|path| path.display().to_string());
-        let mut worker = Worker::start("migration", [&words[0], &words[1]]);
-        assert_eq!(worker.hear(), "done");
-        worker.end();
+        Worker::start("migration", [&words[0], &words[1]]).done();
         let current = version(folder.path());
         let (left, versions) = (Mutex::new(files_in(copies.path())), Mutex::new(BTreeSet::new()));
         // Several at a time: each waits for the disk.
@@ -166,9 +164,8 @@ fn a_migration_that_finds_no_room_is_completed_when_there_is_some() {
 #[test]
 fn an_older_store_that_can_only_be_read_is_migrated_once_it_can_be_written() {
     let (server, folder) = (movies(1), store_of(FORMATS[0]));
-    if let Some(mut worker) = with_mount("migration read-only", folder.path(), &server, &[]) {
-        assert_eq!(worker.hear(), "done");
-        worker.end();
+    if let Some(worker) = with_mount("migration read-only", folder.path(), &server, &[]) {
+        worker.done();
         complete(folder.path(), FORMATS[0]);
     }
 }

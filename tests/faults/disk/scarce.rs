@@ -49,8 +49,7 @@ fn without_a_thread_there_is_a_status() {
     let (path, key) = path_of(&at.server, 1, 3);
     let mut worker = at.worker("without threads", &[&path, &key]);
     assert_eq!(worker.hear(), "ready");
-    assert_eq!(worker.hear(), "done");
-    worker.end();
+    worker.done();
 }
 
 /// In a worker: no more than so many descriptors.
@@ -104,9 +103,7 @@ pub fn without_descriptors(words: &[&str]) {
 fn without_descriptors_calls_say_so_and_hits_go_on() {
     let at = Scene::movies(10);
     let (path, key) = path_of(&at.server, 1, 3);
-    let mut worker = at.worker("without descriptors", &[&path, &key]);
-    assert_eq!(worker.hear(), "done");
-    worker.end();
+    at.worker("without descriptors", &[&path, &key]).done();
 }
 
 /// In a worker: lookups while there is no address space for the index file that another process publishes.

@@ -36,9 +36,7 @@ fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
     let at = Scene::movies(120);
     let (path, key) = path_of(&at.server, 1, 3);
     let forks = rounds("PLEXINDEX_FORKS", 25, 1).to_string();
-    let mut worker = at.worker("fork while connecting", &[&path, &key, &forks]);
-    assert_eq!(worker.hear(), "done");
-    worker.end();
+    at.worker("fork while connecting", &[&path, &key, &forks]).done();
 }
 
 /// Forks while other threads open and close stores; the child opens one, and then sees that other code has it open.
@@ -91,8 +89,6 @@ fn opened_by_child(words: &[&str]) -> Result<(), String> {
 fn a_fork_may_come_while_threads_open_and_close_stores() {
     let at = Scene::movies(10);
     let forks = rounds("PLEXINDEX_FORKS", 25, 1);
-    let mut worker = at.worker("fork while opening", &[&forks.to_string()]);
-    assert_eq!(worker.hear(), "done");
-    worker.end();
+    at.worker("fork while opening", &[&forks.to_string()]).done();
     assert_sound(at.folder());
 }
