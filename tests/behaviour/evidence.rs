@@ -173,7 +173,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
         assert_eq!(found.confidence, confidence, "{path}: {}", found.message);
         assert_eq!(found.reason, reason, "{path}: {}", found.message);
-        let candidates = found.candidates.iter().map(|one| one.item.rating_key.as_str());
+        let candidates = found.candidates.iter().map(|one| one.rating_key.as_str());
         let candidates: Vec<&str> = candidates.collect();
         assert_eq!((candidates.as_slice(), found.total), (&keys[..], 2), "{path}");
         assert_eq!(found.key().as_deref(), Some(keys[0]), "{path}");

@@ -215,7 +215,7 @@ fn ask(words: &[&str]) {
     told();
     library.query().refreshed(true).expect("listed");
     let found = library.ask(GOOD);
-    assert_eq!(found.item.expect("an item").item.rating_key, "7");
+    assert_eq!(found.item.expect("an item").rating_key, "7");
     index.close().expect("closes");
     say("well again");
     told();

@@ -44,8 +44,8 @@ fn mapped(listed: &[&str]) -> (Scene, Index, Library) {
 
 /// The listed path of the item.
 fn path_in(answer: &Match) -> Option<String> {
-    let item = answer.item.as_ref()?;
-    Some(String::from_utf8_lossy(&item.path).into_owned())
+    let path = answer.item.as_ref()?.path.as_ref()?;
+    Some(path.to_string_lossy().into_owned())
 }
 
 #[test]

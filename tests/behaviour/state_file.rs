@@ -40,7 +40,7 @@ impl Started {
     fn ask(&self, index: &Index, expected: &str) {
         let library = index.movies();
         let found = library.ask(&self.path);
-        assert_eq!(found.item.expect("an item").item.rating_key, expected);
+        assert_eq!(found.item.expect("an item").rating_key, expected);
     }
 
     fn record(&self, path: &str, key: &str) {
@@ -173,7 +173,7 @@ fn a_log_that_is_lost_while_no_connection_is_open_is_noticed() {
     started.record("/elsewhere/a.mkv", &other);
     let library = index.movies();
     let found = library.ask("/elsewhere/a.mkv");
-    assert_eq!(found.item.expect("an item").item.rating_key, other);
+    assert_eq!(found.item.expect("an item").rating_key, other);
 }
 
 #[test]

@@ -170,7 +170,7 @@ impl Host {
     pub fn answer(&self, path: &str) -> Option<(String, bool)> {
         let found = offline(&self.movies).matched(path).expect("answered");
         let item = found.item.filter(|_| found.match_kind == MatchKind::Confirmed);
-        item.map(|item| (item.item.rating_key, found.stale))
+        item.map(|item| (item.rating_key, found.stale))
     }
 
     /// The item that is recorded for a path.

@@ -209,7 +209,7 @@ impl World {
         fast.lookup_rating_keys(std::iter::once(path.as_bytes()), |key| batch = key.map(str::to_owned));
         let sure = match &full {
             Ok(found) if found.status == Status::Ok && found.confidence == Confidence::High => {
-                found.item.as_ref().map(|item| item.item.rating_key.clone())
+                found.item.as_ref().map(|item| item.rating_key.clone())
             }
             _ => None,
         };
@@ -290,7 +290,7 @@ impl World {
                 let found = Match {
                     candidates: (found.candidates.iter().cloned())
                         .map(|mut one| {
-                            one.path.clear();
+                            one.path = None;
                             one
                         })
                         .collect(),
@@ -319,8 +319,8 @@ impl World {
             .match_guid(&guid)
             .map(Match::from);
         let mut all = found.iter().flat_map(|found| &found.candidates);
-        if let Some(other) = all.find(|one| one.item.rating_key != key) {
-            return Err(format!("{guid} gives {}", other.item.rating_key));
+        if let Some(other) = all.find(|one| one.rating_key != key) {
+            return Err(format!("{guid} gives {}", other.rating_key));
         }
         if let Ok(found) = &found {
             self.model
@@ -733,7 +733,7 @@ impl Handle {
 
 /// What matters of an answer, in a line.
 pub(super) fn show(found: &Match) -> String {
-    let keys = found.candidates.iter().map(|one| one.item.rating_key.as_str());
+    let keys = found.candidates.iter().map(|one| one.rating_key.as_str());
     let keys: Vec<&str> = keys.collect();
     format!(
         "{:?} {:?} {:?} {:?} {keys:?}, age {:?}, stale {}",

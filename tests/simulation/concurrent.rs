@@ -58,7 +58,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
         match dice.roll(12) {
             0..4 => {
                 let found = films.ask(path);
-                let got = found.item.as_ref().map(|item| item.item.rating_key.as_str());
+                let got = found.item.as_ref().map(|item| item.rating_key.as_str());
                 assert!(
                     got == Some(key) || found.status == Status::NotFound,
                     "{path}: {found:?}"
@@ -102,7 +102,7 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
         let offline = index.query().offline();
         let found = offline.matched(path);
         let right = match &found {
-            Ok(found) => found.item.as_ref().is_none_or(|item| item.item.rating_key == key),
+            Ok(found) => found.item.as_ref().is_none_or(|item| item.rating_key == key),
             // Before the first listing.
             Err(error) => error.status == Status::NotFetched,
         } && records(index, key);
@@ -131,7 +131,7 @@ fn records(index: &crate::support::index::Index, key: &str) -> bool {
     let is_recorded = films.record_match(&own, key).is_ok();
     let found = films.query().offline().matched(&own);
     // Another host's refresh may show an empty library meanwhile.
-    is_recorded && found.is_ok_and(|found| found.item.is_some_and(|item| item.item.rating_key == key))
+    is_recorded && found.is_ok_and(|found| found.item.is_some_and(|item| item.rating_key == key))
 }
 
 /// Takes in what a host said.

@@ -44,7 +44,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
         let [listed, built] = [&index, &anew].map(|index| {
             let found = index.query().answer(film(number));
             assert_eq!(found.status, Status::Ambiguous);
-            let keys = found.candidates.into_iter().map(|one| one.item.rating_key);
+            let keys = found.candidates.into_iter().map(|one| one.rating_key);
             keys.collect::<Vec<_>>()
         });
         assert!(

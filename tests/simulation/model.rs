@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::support::index::{Candidate, Match};
+use crate::support::index::Match;
+use plexindex::Item;
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 
@@ -460,15 +461,16 @@ impl Model {
     }
 
     /// Whether the server had such a row when it may have been asked.
-    fn justify(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
-        let (key, library) = (&candidate.item.rating_key, &candidate.library);
+    fn justify(&self, asked: &Asked<'_>, found: &Match, candidate: &Item) -> Result<(), String> {
+        let (key, library) = (&candidate.rating_key, candidate.library_title.as_ref().expect("named"));
         if found.match_kind == MatchKind::Confirmed {
             return self.justify_confirmed(asked, found, candidate);
         }
         if !sees(asked.who.user, key) {
             return Err(format!("{key}: the user is not shown it"));
         }
-        let path = String::from_utf8_lossy(&candidate.path).into_owned();
+        let path = candidate.path.as_deref().unwrap_or("".as_ref());
+        let (path, title) = (path.to_string_lossy(), candidate.title.as_deref().unwrap_or_default());
         let told = self.told_of(asked, library);
         let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
         let mut floor = (told.all)
@@ -482,10 +484,10 @@ impl Model {
         let Some(facts) = self.facts.get(&place) else {
             return Err(format!("{key}: the server never had such an item in '{library}'"));
         };
-        let mut why = format!("{key}: it never was '{path}' with the title '{}'", candidate.item.title);
+        let mut why = format!("{key}: it never was '{path}' with the title '{title}'");
         for fact in facts {
             let same = path.is_empty() || fold(&fact.path) == fold(&path);
-            if !same || fact.server != asked.server || fact.title != candidate.item.title {
+            if !same || fact.server != asked.server || fact.title != title {
                 continue;
             }
             // While its disk is away an item exists and is not listed: asked for by its key, it is there.
@@ -508,8 +510,8 @@ impl Model {
         Err(why)
     }
 
-    fn justify_confirmed(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
-        let (key, library) = (&candidate.item.rating_key, &candidate.library);
+    fn justify_confirmed(&self, asked: &Asked<'_>, found: &Match, candidate: &Item) -> Result<(), String> {
+        let (key, library) = (&candidate.rating_key, candidate.library_title.as_ref().expect("named"));
         let path = fold(asked.path);
         let told = self.told_of(asked, library);
         let own = (self.hosts.records).get(&(asked.server, asked.who.user, library.clone(), path.clone()));
@@ -582,8 +584,8 @@ impl Model {
         if marked && (asked.offline || asked.failed || asked.full) {
             return Ok(());
         }
-        let own = found.match_kind == MatchKind::Confirmed
-            && found.item.as_ref().is_some_and(|item| item.item.rating_key == *key);
+        let own =
+            found.match_kind == MatchKind::Confirmed && found.item.as_ref().is_some_and(|item| item.rating_key == *key);
         if own && found.confidence == Confidence::High {
             return Ok(());
         }
@@ -672,7 +674,7 @@ impl Model {
                 && other != key
                 && facts.iter().any(|fact| fold(&fact.path) == path)
         });
-        let shown = found.candidates.iter().any(|one| one.item.rating_key == key);
+        let shown = found.candidates.iter().any(|one| one.rating_key == key);
         self.may_be_unconfirmed(asked, library, key)
             || shown
                 && others

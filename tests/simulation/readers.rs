@@ -2,10 +2,10 @@
 //! keeps its token and what it has from time to time. After a kill it goes on from there. At the end it has what is listed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::support::index::{Candidate, ChangeKind, Changes, shown};
-use plexindex::model::{ByteString, Item};
+use crate::support::index::{ChangeKind, Changes};
+use plexindex::Item;
 
 use super::*;
 
@@ -31,6 +31,12 @@ pub struct Reader {
     kept: Place,
 }
 
+/// What an item says wherever it stands.
+fn shown(mut item: Item) -> Item {
+    (item.path, item.section, item.library_title) = (None, None, None);
+    item
+}
+
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
@@ -41,7 +47,7 @@ impl Place {
             let (title, section) = (change.library_title, change.section);
             let path = change.path.as_deref().map(text).unwrap_or_default();
             let from = change.from.as_deref().map(text).unwrap_or_default();
-            let item = change.item.map(|item| Candidate::from(item).item);
+            let item = change.item.map(shown);
             let items = self.items.entry(section.clone()).or_default();
             let files = self.files.entry(section.clone()).or_default();
             match &item {
@@ -167,16 +173,16 @@ impl World {
         let mut items = BTreeMap::new();
         let mut cursor = 0;
         loop {
-            let page = match library.items_page(cursor, 5) {
+            let (page, last) = match library.page(cursor, 5) {
                 Err(error) if error.status == Status::NotFetched => return Ok(None),
                 Err(error) if self.full.is_some() && is_of_the_disk(error.status) => return Ok(None),
                 page => page.map_err(|error| format!("the items of {title}: {:?}: {error}", error.status))?,
             };
-            let Some((last, _)) = page.last() else {
+            let Some(last) = last else {
                 return Ok(Some(items));
             };
-            cursor = *last;
-            items.extend(page.into_iter().map(|(_, item)| (item.rating_key.clone(), shown(item))));
+            cursor = last;
+            items.extend(page.into_iter().map(|item| (item.rating_key.clone(), shown(item))));
         }
     }
 
@@ -239,7 +245,7 @@ impl World {
                 if has != listed {
                     let differs = |one: &BTreeMap<String, Item>, other: &BTreeMap<String, Item>| {
                         let rows = one.iter().filter(|(key, item)| other.get(*key) != Some(item));
-                        rows.map(|(key, item)| format!("{key} {:?}", item.parts))
+                        rows.map(|(key, item)| format!("{key} {:?}", item.paths))
                             .collect::<Vec<_>>()
                     };
                     return Err(format!(
@@ -251,8 +257,8 @@ impl World {
                 }
                 let of_each = |item: &Item| {
                     let key = item.rating_key.clone();
-                    let file = |part: &ByteString| ((part.to_string(), key.clone()), item.clone());
-                    item.parts.iter().map(file).collect::<Vec<_>>()
+                    let file = |path: &PathBuf| ((text(path), key.clone()), item.clone());
+                    item.paths.iter().flatten().map(file).collect::<Vec<_>>()
                 };
                 let listed: BTreeMap<(String, String), Item> = listed.values().flat_map(of_each).collect();
                 let has = self.readers[which].now.files.get(&section).cloned().unwrap_or_default();

@@ -5,19 +5,19 @@
 use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use plexindex::Refreshed;
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{Answer, ChangePage as Changes, Clock, DebounceIntervals, SystemClock};
-use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
+use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Counters, Source};
 use plexindex::stats::Stats;
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, Progress, Proposal, Query, Selector};
+use plexindex::{Item, Refreshed};
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
@@ -47,16 +47,6 @@ pub struct Index(plexindex::Index);
 #[derive(Debug)]
 pub struct Library(plexindex::Library);
 
-/// An item as an answer shows it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Candidate {
-    pub key: String,
-    pub item: Item,
-    pub path: Vec<u8>,
-    pub section: String,
-    pub library: String,
-}
-
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::struct_field_names)] // the field is called as in the API
@@ -66,8 +56,8 @@ pub struct Match {
     pub confidence: Confidence,
     pub reason: Reason,
     pub message: String,
-    pub item: Option<Candidate>,
-    pub candidates: Vec<Candidate>,
+    pub item: Option<Item>,
+    pub candidates: Vec<Item>,
     pub total: usize,
     pub stale: bool,
     pub age_ms: Option<i64>,
@@ -76,7 +66,7 @@ pub struct Match {
 impl Match {
     /// The rating key of the item.
     pub fn key(&self) -> Option<String> {
-        self.item.as_ref().map(|item| item.item.rating_key.clone())
+        self.item.as_ref().map(|item| item.rating_key.clone())
     }
 }
 
@@ -88,49 +78,9 @@ pub fn path(bytes: &[u8]) -> &Path {
     return Path::new(std::str::from_utf8(bytes).expect("these tests have no other paths on Windows"));
 }
 
-fn bytes(path: PathBuf) -> Vec<u8> {
-    path.into_os_string().into_encoded_bytes()
-}
-
-impl From<plexindex::Item> for Candidate {
-    fn from(shown: plexindex::Item) -> Self {
-        let parts = shown.paths.unwrap_or_default().into_iter();
-        let number = |number: Option<u32>| number.map_or(-1, |number| i32::try_from(number).expect("a small number"));
-        Self {
-            key: shown.key,
-            item: Item {
-                rating_key: shown.rating_key,
-                kind: shown.kind,
-                title: shown.title.unwrap_or_default(),
-                year: shown.year.unwrap_or_default(),
-                show_title: shown.show_title.unwrap_or_default(),
-                show_rating_key: shown.show_rating_key.unwrap_or_default(),
-                show_guid: shown.show_guid.unwrap_or_default(),
-                season: number(shown.season),
-                episode: number(shown.episode),
-                guid: shown.guid.unwrap_or_default(),
-                guids: shown.guids.unwrap_or_default(),
-                parts: parts.map(|path| ByteString(bytes(path))).collect(),
-                ..Item::default()
-            },
-            path: shown.path.map(bytes).unwrap_or_default(),
-            section: shown.section.unwrap_or_default(),
-            library: shown.library_title.unwrap_or_default(),
-        }
-    }
-}
-
-/// An item as it is shown: what is said of its season is for folders only.
-pub fn shown(mut item: Item) -> Item {
-    item.season_title.clear();
-    item.season_rating_key.clear();
-    item.season_guid.clear();
-    item
-}
-
 impl From<plexindex::Match> for Match {
     fn from(found: plexindex::Match) -> Self {
-        let candidates: Vec<Candidate> = found.candidates.into_iter().map(Candidate::from).collect();
+        let candidates = found.candidates;
         let status = match found.status {
             plexindex::MatchStatus::Found => Status::Ok,
             plexindex::MatchStatus::Ambiguous => Status::Ambiguous,
@@ -345,9 +295,5 @@ impl Library {
     pub fn record_all(&self, paths: &[impl AsRef<[u8]>], key: &str) {
         let recorded = self.record_matches(paths.iter().map(|of| (path(of.as_ref()), key)));
         recorded.expect("recorded");
-    }
-
-    pub fn item(&self, key: &str) -> Result<Option<Item>> {
-        Ok(self.0.item(key)?.map(|item| Candidate::from(item).item))
     }
 }

@@ -319,7 +319,7 @@ fn shows_are_known_where_the_total_is_too_large() {
     at.server.config(|config| config.unseen_rows = 5);
     let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 7);
-    let show = library.ask(&path).item.expect("an item").item.show_guid;
+    let show = library.ask(&path).item.expect("an item").show_guid.expect("a show");
     let found = library.query().offline().guid(&show);
     assert_ne!(found.status, Status::NotFound, "{found:?}");
 }

@@ -89,8 +89,9 @@ fn processes_with_a_timeout_find_a_new_file_without_a_listing() {
 fn answers(query: &Query<'_>, library: &Library, paths: [&str; 2]) -> Vec<(Status, bool)> {
     let key = library.fast(paths[0]).expect("listed");
     let item = library.item(&key).expect("an answer").expect("an item");
+    let (guid, title) = (item.guid.expect("a GUID"), item.title.expect("a title"));
     let folder = paths[0].rsplit_once('/').expect("a folder").0;
-    let mut answers = vec![query.answer(paths[0]), query.guid(&item.guid), query.title(&item.title)];
+    let mut answers = vec![query.answer(paths[0]), query.guid(&guid), query.title(&title)];
     let of_folder = query.match_folder(folder).expect("an answer");
     answers.push(crate::support::index::Match::from(of_folder.answer));
     answers.extend(query.ask_batch(&paths));

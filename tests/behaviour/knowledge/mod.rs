@@ -12,8 +12,9 @@ use crate::support::hooked::interrupted;
 use crate::support::index::{Ask as _, DebounceIntervals, Index, Library, Match, Query};
 use crate::support::worker::{PATIENCE, until};
 use crate::support::{Scene, add, films, movie, offline, path_of, remove, requests};
+use plexindex::Item;
 use plexindex::error::Status;
-use plexindex::model::{Confidence, Item, Reason};
+use plexindex::model::{Confidence, Reason};
 use plexindex::options::Ttl;
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, MediaSpec, Standin};
 
@@ -72,8 +73,8 @@ fn ask_all(query: &Query<'_>, file: &str, item: &Item) -> [(&'static str, Match)
         ("path", query.answer(file)),
         ("batch", query.ask_batch(&[file]).remove(0)),
         ("folder", folder.answer.into()),
-        ("guid", query.guid(&item.guid)),
-        ("title", query.title(&item.title)),
+        ("guid", query.guid(item.guid.as_ref().expect("a GUID"))),
+        ("title", query.title(item.title.as_ref().expect("a title"))),
     ]
 }
 

@@ -38,7 +38,7 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
         let all = index.query();
         let found = all.title("Found");
         assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
-        assert_eq!(found.item.expect("an item").item.rating_key, "9001");
+        assert_eq!(found.item.expect("an item").rating_key, "9001");
         // And words still give what they gave, where no library has the title.
         at.server.alter(|state| state.remove_items(&[9001], false));
         all.refreshed(true).expect("listed");

@@ -45,7 +45,7 @@ pub fn look(library: &Library, path: &str) -> String {
     let found = offline.answer(path);
     let full = found
         .item
-        .map_or_else(|| format!("{:?}", found.reason), |item| item.item.rating_key);
+        .map_or_else(|| format!("{:?}", found.reason), |item| item.rating_key);
     format!("{} {full}", lookup.as_deref().unwrap_or("?"))
 }
 

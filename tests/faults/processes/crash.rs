@@ -90,7 +90,7 @@ pub fn list(words: &[&str]) {
     say("begins");
     let found = library.ask(words[4]);
     index.close().expect("closes");
-    say(&found.item.expect("an item").item.rating_key);
+    say(&found.item.expect("an item").rating_key);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn key_of(index: &Index, path: &str, offline: bool) -> String {
         (if offline { question.offline() } else { question }).matched(path)
     };
     match answer() {
-        Ok(found) => found.item.map_or(found.message, |item| item.item.rating_key),
+        Ok(found) => found.item.map_or(found.message, |item| item.rating_key),
         Err(error) => error.message,
     }
 }

@@ -34,7 +34,7 @@ pub fn interrupted(words: &[&str]) {
             library.record(&path, words[4]);
             for path in [&path, words[3]] {
                 let found = library.ask(path);
-                assert_eq!(found.item.expect("an item").item.rating_key, words[4]);
+                assert_eq!(found.item.expect("an item").rating_key, words[4]);
             }
         }
         index.watch_start(<_>::default()).expect("watches");

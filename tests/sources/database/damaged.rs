@@ -91,7 +91,7 @@ fn a_damaged_log_is_left_alone_for_a_while() {
     for _ in 0..3 {
         let found = soon(|| asked(&index, &path(3))).expect("the old answer");
         assert_eq!((found.status, found.stale), (Status::Ok, true));
-        assert_eq!(found.item.expect("an item").item.rating_key, "4");
+        assert_eq!(found.item.expect("an item").rating_key, "4");
     }
     let failure = index.counts().last_failure.expect("a failure");
     assert!(failure.contains("its -wal is damaged"), "{failure}");

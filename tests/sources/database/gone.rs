@@ -14,7 +14,7 @@ use crate::support::worker::Dice;
 fn key_of(index: &Index, path: &str) -> Option<i64> {
     let found = index.query().answer(path);
     let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
-    item.map(|item| item.item.rating_key.parse().expect("a number"))
+    item.map(|item| item.rating_key.parse().expect("a number"))
 }
 
 /// A server that changes at random, and two handles that are asked now and then.

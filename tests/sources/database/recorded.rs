@@ -176,7 +176,7 @@ fn answers(index: &crate::support::index::Index, paths: &BTreeSet<String>) -> BT
         let found = query.answer(path);
         let exact = matches!(found.match_kind, plexindex::model::MatchKind::Exact);
         let item = found.item.filter(|_| found.status == Status::Ok && exact)?;
-        Some((path.clone(), item.item.rating_key))
+        Some((path.clone(), item.rating_key))
     };
     paths.iter().filter_map(key).collect()
 }

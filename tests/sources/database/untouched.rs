@@ -71,7 +71,7 @@ const OPEN: [&str; 3] = [
 fn read_all(server: &Server, store: &Path) {
     let index = Index::open(options(store, &server.folder)).expect("opened");
     let found = index.query().answer(path(3));
-    assert_eq!(found.item.expect("an item").item.rating_key, "4");
+    assert_eq!(found.item.expect("an item").rating_key, "4");
     index.query().refreshed(true).expect("listed");
     index.query().refreshed(true).expect("listed again");
     let handle = index.library("Films").expect("a handle");

@@ -206,7 +206,7 @@ fn a_library_that_vanishes_at_each_other_probe_costs_no_more_than_its_listings()
             if let Ok(found) = scene.library.query().matched(film(3))
                 && let Some(item) = found.item
             {
-                assert_eq!(item.path, film(3).as_bytes());
+                assert_eq!(item.path.as_deref(), Some(film(3).as_ref()));
             }
             scene.clock.advance_ms(HOUR_MS + 1);
         }
