@@ -2,18 +2,11 @@
 
 use plexindex::error::{Error, Status};
 use plexindex_sharing::{SharedIndex, SharedTables};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use crate::cluster::{Cluster, Database, shared};
+use crate::support::authority;
 use crate::support::index::Index;
-
-/// An authority.
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).expect("valid");
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
-}
 
 /// Makes the tables in a database, by TCP.
 fn prepare(database: &Database<'_>, host: &str, parameters: &str) -> Result<SharedTables, Error> {
@@ -32,14 +25,14 @@ fn modes_verify_what_libpq_verifies() {
     let Some(cluster) = Cluster::prepare(&settings) else {
         return;
     };
-    let authority = authority("one");
+    let ours = authority("one");
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["localhost".into()]).expect("valid");
-    let certificate = params.signed_by(&key, &authority).expect("signed");
+    let certificate = params.signed_by(&key, &ours).expect("signed");
     cluster.file("server.pem", &certificate.pem());
     cluster.file("server.key", &key.serialize_pem());
-    let ca = cluster.file("ca.pem", &authority.pem());
-    let other = cluster.file("other.pem", &self::authority("other").pem());
+    let ca = cluster.file("ca.pem", &ours.pem());
+    let other = cluster.file("other.pem", &authority("other").pem());
     let nothing = cluster.file("nothing.pem", "");
     cluster.restart();
     cluster.allow("hostssl all all all trust\nhostnossl all all all reject");
@@ -69,7 +62,7 @@ fn modes_verify_what_libpq_verifies() {
         }
     }
     // A certificate that vouches for itself, as many servers have, is its own authority.
-    let own = self::authority("own");
+    let own = authority("own");
     let mut params = CertificateParams::new(vec!["localhost".into()]).expect("valid");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let pem = params.self_signed(own.key()).expect("signed").pem();

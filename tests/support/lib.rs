@@ -28,6 +28,7 @@ use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Deadline, PageRequest, Source, WantedPath};
 use plexindex::tables::TableLimits;
 use plexindex_standin::{ItemSpec, Kind, LibrarySpec, Standin};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// A moment long after every clock of the stand-in server.
@@ -302,6 +303,14 @@ pub fn store_options(folder: &Path) -> Options {
         token: Token::new(STORE_TOKEN),
         ..Options::new(folder)
     }
+}
+
+/// An authority for certificates. Two of one name would be told apart by their signatures only.
+pub fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).expect("valid");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
 }
 
 /// What is in a folder, by name.

@@ -11,38 +11,23 @@ use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
 use plexindex_standin::Standin;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::NamedTempFile;
+
+use crate::support::authority;
 
 use super::support::{Client, TOKEN, answer, client, client_with, no_libraries};
 
-/// An authority, and the file with its certificate.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    folder: tempfile::TempDir,
-}
+type Authority = CertifiedIssuer<'static, KeyPair>;
 
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Two authorities of one name would be told apart by their signatures only.
-        let key = KeyPair::generate().unwrap();
-        let name = format!("Authority of the tests {:x?}", &key.public_key_raw()[1..9]);
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self {
-            issuer: Issuer::new(params, key),
-            folder,
-        }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
+/// A file with a certificate.
+fn written(pem: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pem).unwrap();
+    file
 }
 
 /// A server that gives one answer, and the heads that it was asked with. It ends with the tests.
@@ -57,7 +42,7 @@ impl Secure {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         set(&mut params);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+        let certificate = params.signed_by(&key, authority).unwrap();
         Self::answering(&certificate, &key, no_libraries())
     }
 
@@ -105,14 +90,15 @@ impl Secure {
 
 /// A client that believes an authority.
 fn believing(authority: &Authority, server: &Secure) -> Client {
-    client_with(&server.url(), |options| options.ca_file = Some(authority.file()))
+    let file = written(&authority.pem());
+    client_with(&server.url(), |options| options.ca_file = Some(file.path().to_owned()))
 }
 
 #[test]
 fn an_authority_of_the_hosts_own() {
-    let authority = Authority::new();
-    let server = Secure::new(&authority, "127.0.0.1", |_| ());
-    let client = believing(&authority, &server);
+    let ours = authority("ours");
+    let server = Secure::new(&ours, "127.0.0.1", |_| ());
+    let client = believing(&ours, &server);
     assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
     assert!(server.heads.lock().unwrap()[0].contains(&format!("x-plex-token: {TOKEN}\r\n")));
     assert_eq!(client.count(), 1);
@@ -121,13 +107,13 @@ fn an_authority_of_the_hosts_own() {
 /// Certificates that are refused stay refused, and no request is sent: what the text names.
 #[test]
 fn certificates_that_prove_nothing() {
-    let authority = Authority::new();
+    let ours = authority("ours");
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     let self_signed = Secure::answering(&params.self_signed(&key).unwrap(), &key, no_libraries());
-    let unknown = Secure::new(&Authority::new(), "127.0.0.1", |_| ());
-    let other = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
-    let expired = Secure::new(&authority, "127.0.0.1", |params| {
+    let unknown = Secure::new(&authority("unknown"), "127.0.0.1", |_| ());
+    let other = Secure::new(&ours, "1-2-3-4.abc.plex.direct", |_| ());
+    let expired = Secure::new(&ours, "127.0.0.1", |params| {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     });
@@ -141,7 +127,7 @@ fn certificates_that_prove_nothing() {
     ];
     for (server, believes, words) in refused {
         let client = if believes {
-            believing(&authority, server)
+            believing(&ours, server)
         } else {
             client(&server.url())
         };
@@ -156,13 +142,12 @@ fn certificates_that_prove_nothing() {
 }
 
 /// A certificate as `openssl req -x509` makes it: signed by itself, of an authority, for another name.
-fn own_certificate() -> (rcgen::Certificate, KeyPair, tempfile::NamedTempFile) {
+fn own_certificate() -> (rcgen::Certificate, KeyPair, NamedTempFile) {
     let mut params = CertificateParams::new(vec!["plex.example".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), certificate.pem()).unwrap();
+    let file = written(&certificate.pem());
     (certificate, key, file)
 }
 
@@ -200,7 +185,7 @@ fn the_servers_own_certificate_needs_its_key() {
 
 #[test]
 fn any_certificate_where_the_host_wants_it() {
-    let server = Secure::new(&Authority::new(), "elsewhere.example", |_| ());
+    let server = Secure::new(&authority("one"), "elsewhere.example", |_| ());
     let client = client_with(&server.url(), |options| options.accept_invalid_certs = true);
     assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
 }
@@ -217,14 +202,14 @@ fn http_where_https_was_expected() {
 
 #[test]
 fn a_downgrade_is_refused() {
-    let authority = Authority::new();
+    let ours = authority("ours");
     let plain = Standin::answering([no_libraries()]);
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    let certificate = params.signed_by(&key, &ours).unwrap();
     let location = format!("Location: {}/\r\n", plain.url());
     let secure = Secure::answering(&certificate, &key, answer("302 Found", &location, ""));
-    assert_eq!(believing(&authority, &secure).failure().status, Status::Redirected);
+    assert_eq!(believing(&ours, &secure).failure().status, Status::Redirected);
     assert_eq!(plain.stats().total, 0);
 }
 
