@@ -64,6 +64,11 @@ pub struct Match {
 }
 
 impl Match {
+    /// The rating key of the item, or the reason that there is none.
+    pub fn key_or_reason(&self) -> String {
+        self.key().unwrap_or_else(|| format!("{:?}", self.reason))
+    }
+
     /// The rating key of the item.
     pub fn key(&self) -> Option<String> {
         self.item.as_ref().map(|item| item.rating_key.clone())

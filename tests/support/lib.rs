@@ -18,10 +18,11 @@ pub mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::index::{Index, Library as Handle, ManualClock, Query};
 use crate::worker::Worker;
+use plexindex::error::Result;
 use plexindex::model::{Library, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex::source::plex::PlexHttp;
@@ -107,11 +108,15 @@ pub fn options(server: &Standin, folder: &Path) -> Options {
 }
 
 /// An index over real HTTP, with a clock that stands still.
-pub fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
+pub fn try_open(options: Options, clock: &Arc<ManualClock>) -> Result<Index> {
     Index::open_with(options, Arc::clone(clock) as _, |options, id, counters| {
         Ok(Arc::new(PlexHttp::new(options, id, counters)?) as Arc<dyn Source>)
     })
-    .expect("the index opens")
+}
+
+/// The same, which must be possible.
+pub fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
+    try_open(options, clock).expect("the index opens")
 }
 
 /// A clock.
@@ -326,6 +331,15 @@ pub fn segments(folder: &Path) -> Vec<PathBuf> {
     let mut segments = files_in(folder);
     segments.retain(|path| path.extension().is_some_and(|end| end == "segment"));
     segments
+}
+
+/// Makes files older, so that no other process might be about to announce them.
+pub fn age(files: &[PathBuf]) {
+    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    for path in files {
+        let file = std::fs::File::open(path).expect("opened");
+        file.set_modified(hours_ago).expect("dated");
+    }
 }
 
 /// Debounce intervals for tests: short, so that an event is written at once.

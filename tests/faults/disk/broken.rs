@@ -9,10 +9,9 @@ use crate::support::index::{Ask as _, Library};
 use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
-use super::full::try_open;
 use crate::disk::warnings;
 use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, rounds, say, told, writable};
-use crate::support::{clock, movies, open, options, path_of};
+use crate::support::{clock, movies, open, options, path_of, try_open};
 
 /// Longer than any call may take.
 pub const HANGS: Duration = Duration::from_secs(10);
@@ -68,13 +67,12 @@ pub fn used(server: &Standin, folder: &Path) {
 
 /// The rating key, or the reason that there is none.
 pub fn answer(library: &Library, path: &str) -> Result<String, Error> {
-    let found = library.query().matched(path)?;
-    Ok(found.key().unwrap_or_else(|| format!("{:?}", found.reason)))
+    library.query().matched(path).map(|found| found.key_or_reason())
 }
 
 /// Uses the store, and panics for an answer that is wrong.
 pub fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Error> {
-    let index = try_open(options(server, folder))?;
+    let index = try_open(options(server, folder), &clock())?;
     let library = index.movies();
     let (_, own) = path_of(server, 1, 3);
     let mut failed = Vec::new();

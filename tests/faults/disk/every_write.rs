@@ -13,11 +13,10 @@ use plexindex::model::MatchKind;
 use plexindex_standin::Standin;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_READONLY};
 
-use super::full::try_open;
 use crate::disk::warnings;
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
-use crate::support::{movies, offline, options, path_of};
+use crate::support::{clock, movies, offline, options, path_of, try_open};
 
 /// What goes wrong: SQLite's code, the operating system's, and whether it says that there is no room.
 const CAUSES: [(c_int, c_int, bool); 4] = [
@@ -83,7 +82,7 @@ impl Life<'_> {
 
     /// Uses an index in all ways that write.
     fn live(&mut self, round: u32) {
-        let index = match try_open(options(self.server, self.folder)) {
+        let index = match try_open(options(self.server, self.folder), &clock()) {
             Ok(index) => index,
             Err(error) => {
                 self.ended(Err(error));

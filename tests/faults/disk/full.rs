@@ -4,19 +4,16 @@
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::support::Scene;
 use crate::support::index::Index;
 use plexindex::error::{Error, Status};
-use plexindex::options::{Options, Ttl};
-use plexindex::source::Source;
-use plexindex::source::plex::PlexHttp;
+use plexindex::options::Ttl;
 use plexindex_standin::Standin;
 
 use super::broken::answer;
 use crate::support::worker::{Worker, assert_sound, options_at, say, told, writable};
-use crate::support::{self, clock, files_in, movies, options, path_of};
+use crate::support::{self, clock, files_in, movies, options, path_of, try_open};
 
 /// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
 pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
@@ -75,12 +72,6 @@ fn assert_refused(result: Result<(), Error>, status: Status, folder: &Path, reme
     assert!(error.message.contains(remedy), "names no remedy: {error}");
 }
 
-pub fn try_open(options: Options) -> Result<Index, Error> {
-    Index::open_with(options, clock(), |options, id, meter| {
-        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
-    })
-}
-
 /// In a worker: a folder that can only be read, empty or with a store.
 pub fn read_only(words: &[&str]) {
     let options = options_at(words);
@@ -102,7 +93,12 @@ pub fn read_only(words: &[&str]) {
     } else {
         "can write to"
     };
-    assert_refused(try_open(options.clone()).map(drop), Status::Store, &folder, remedy);
+    assert_refused(
+        try_open(options.clone(), &clock()).map(drop),
+        Status::Store,
+        &folder,
+        remedy,
+    );
     let mut offline = options;
     offline.offline = true;
     if before.is_empty() {
@@ -172,7 +168,7 @@ pub fn full_and_closed(words: &[&str]) {
         return;
     }
     say("ready");
-    let index = try_open(options.clone()).expect("opens");
+    let index = try_open(options.clone(), &clock()).expect("opens");
     let library = index.movies();
     assert_eq!(answer(&library, path).expect("fetched"), key);
     library.record("/host/a.mkv", key);
@@ -183,7 +179,7 @@ pub fn full_and_closed(words: &[&str]) {
         // Nothing is fresh, and cannot store anything new: the old answers stand in.
         let mut impatient = options.clone();
         impatient.library_ttl = Ttl::Zero;
-        let index = try_open(impatient).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let index = try_open(impatient, &clock()).unwrap_or_else(|error| panic!("round {round}: {error}"));
         let library = index.movies();
         for path in [path, "/host/a.mkv"] {
             assert_eq!(answer(&library, path).expect("an answer"), key, "round {round}");
@@ -195,7 +191,7 @@ pub fn full_and_closed(words: &[&str]) {
         let _ = index.close(); // the counters may find no room
     }
     fs::remove_file(folder.join("ballast")).expect("removed");
-    let index = try_open(options).expect("opens");
+    let index = try_open(options, &clock()).expect("opens");
     let library = index.movies();
     library.record("/host/b.mkv", key);
     assert_eq!(answer(&library, "/host/b.mkv").expect("an answer"), key);

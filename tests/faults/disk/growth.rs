@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
 use crate::support::Scene;
 use crate::support::index::{Ask as _, Index};
-use crate::support::{files_in, segments};
+use crate::support::{age, files_in, segments};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::tables::Op;
@@ -35,15 +34,6 @@ fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
     count.expect("a count").cast_unsigned()
 }
 
-/// Makes the files older than any that another process might be about to announce.
-fn age_files(folder: &Path) {
-    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
-    for path in segments(folder) {
-        let file = std::fs::File::open(path).expect("opened");
-        file.set_modified(hour_ago).expect("dated");
-    }
-}
-
 /// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
 fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)) {
     let at = Scene::movies(items);
@@ -61,7 +51,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
     let refreshes = rounds("PLEXINDEX_REFRESHES", 20, 4);
     for _ in 0..refreshes {
         change(&at.server, &index);
-        age_files(at.folder());
+        age(&segments(at.folder()));
         at.clock.advance_ms(HOUR_MS);
         assert_eq!(library.query().refreshed(true).expect("listed"), Status::Ok);
         make_indexes();

@@ -43,6 +43,20 @@ pub const ROLES: &[Role] = &[
     ("without permission", segments::without_permission),
 ];
 
+/// Another user than root and the one of the tests.
+const OTHER: u32 = 54_321;
+
+fn is_root() -> bool {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// In a worker: root becomes another user, to whom files may be closed.
+fn become_other() {
+    // SAFETY: plain calls; this process is for this alone.
+    assert_eq!(unsafe { [libc::setgid(OTHER), libc::setuid(OTHER)] }, [0, 0]);
+}
+
 /// The warnings that name this folder.
 fn warnings(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();

@@ -8,6 +8,7 @@ use crate::support::index::Ask as _;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
+use super::{become_other, is_root};
 use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, options_at, say, told};
 use crate::support::{self, Scene, clock, movies, options, path_of};
 
@@ -162,9 +163,8 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
 
 /// In a worker: another user, in a folder that all may write.
 pub fn another_user(words: &[&str]) {
-    // SAFETY: plain calls; this process is for this alone.
-    assert_eq!(unsafe { [libc::setgid(54_321), libc::setuid(54_321)] }, [0, 0]);
-    let error = super::full::try_open(options_at(words))
+    become_other();
+    let error = support::try_open(options_at(words), &clock())
         .map(drop)
         .expect_err("another user's");
     say(&error.to_string());
@@ -173,8 +173,7 @@ pub fn another_user(words: &[&str]) {
 
 #[test]
 fn the_store_of_another_user_is_refused_with_what_to_do() {
-    // SAFETY: cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
+    if !is_root() {
         return; // no other user can become a third
     }
     let at = Scene::movies(20);

@@ -13,17 +13,9 @@ use plexindex::error::Error;
 use plexindex_standin::Standin;
 
 use super::broken::{answer, used};
-use super::full::try_open;
+use super::{OTHER, is_root};
 use crate::support::worker::assert_sound;
-use crate::support::{files_in, movies, open, options, path_of};
-
-/// An unprivileged user.
-const OTHER: u32 = 65_534;
-
-fn is_root() -> bool {
-    // SAFETY: cannot fail.
-    unsafe { libc::geteuid() == 0 }
-}
+use crate::support::{clock, files_in, movies, open, options, path_of, try_open};
 
 /// Whose the folder is: another user's where this is root, for then a link is an attack.
 fn give(path: &Path) {
@@ -45,7 +37,7 @@ fn pipe(path: &Path) {
 
 /// Uses a store in every way that touches files.
 fn use_it(server: &Standin, folder: &Path) -> Result<(), Error> {
-    let index: Index = try_open(options(server, folder))?;
+    let index: Index = try_open(options(server, folder), &clock())?;
     let library = index.movies();
     let (path, key) = path_of(server, 1, 3);
     assert_eq!(answer(&library, &path)?, key);
@@ -190,7 +182,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let server = movies(20);
     let root = tempfile::tempdir().expect("a folder");
     let (folder, away) = (root.path().join("cache"), root.path().join("away"));
-    let index = open(options(&server, &folder), &crate::support::clock());
+    let index = open(options(&server, &folder), &clock());
     let library = index.movies();
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);

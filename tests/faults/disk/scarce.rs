@@ -4,10 +4,9 @@ use crate::support::index::Ask as _;
 use plexindex::error::Status;
 
 use super::broken::answer;
-use super::full::try_open;
 use crate::support::Scene;
 use crate::support::worker::{Worker, options_at, place, say, told};
-use crate::support::{add, path_of, segments};
+use crate::support::{add, clock, path_of, segments, try_open};
 
 /// In a worker: no more address space than so many bytes.
 fn limit(to: u64) {
@@ -23,7 +22,7 @@ fn address_space() -> u64 {
 
 /// In a worker: no room for another thread's stack.
 pub fn without_threads(words: &[&str]) {
-    let index = try_open(options_at(words)).expect("opens");
+    let index = try_open(options_at(words), &clock()).expect("opens");
     let library = index.movies();
     // What the allocator will need is taken before.
     drop(vec![1_u8; 256 << 10]);
@@ -60,7 +59,7 @@ fn limit_descriptors(to: Option<u64>) {
 /// In a worker: all there is to do, with so many descriptors left, from none to more than are needed.
 pub fn without_descriptors(words: &[&str]) {
     let options = options_at(words);
-    let index = try_open(options.clone()).expect("opens");
+    let index = try_open(options.clone(), &clock()).expect("opens");
     let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     let (mut failed, mut taken) = (0, Vec::new());
@@ -69,7 +68,7 @@ pub fn without_descriptors(words: &[&str]) {
         limit_descriptors(Some(used + left));
         // A hit needs none.
         assert_eq!(library.fast(words[3]).as_deref(), Some(words[4]));
-        let other = try_open(options.clone());
+        let other = try_open(options.clone(), &clock());
         let path = format!("/host/{left}.mkv");
         let recorded = library.record_match(&path, words[4]);
         let listed = library.query().refreshed(true).map(drop);
@@ -109,7 +108,7 @@ fn without_descriptors_calls_say_so_and_hits_go_on() {
 /// In a worker: lookups while there is no address space for the index file that another process publishes.
 pub fn little_space(words: &[&str]) {
     let options = options_at(words);
-    let index = try_open(options.clone()).expect("opens");
+    let index = try_open(options.clone(), &clock()).expect("opens");
     let library = index.movies();
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
     say("ready");
@@ -146,7 +145,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     let at = Scene::movies(7_650);
     let place = place(at.folder(), &at.server);
     let (path, key) = path_of(&at.server, 1, 3);
-    let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
+    let lister = try_open(options_at(&[&place[0], &place[1], &place[2]]), &clock()).expect("opens");
     let library = lister.movies();
     library.query().refreshed(true).expect("listed");
     let lengths = segments(at.folder())

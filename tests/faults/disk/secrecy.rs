@@ -12,6 +12,7 @@ use plexindex_abi::{
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil};
+use super::{OTHER, is_root};
 use crate::support::worker::{Worker, say, told, until};
 use crate::support::{clock, files_in, movies, open, options, path_of};
 
@@ -134,11 +135,10 @@ pub fn masked(words: &[&str]) {
 #[test]
 fn only_the_owner_may_read_and_files_belong_to_the_owner_of_the_folder() {
     // Root in a container works for whom the folder belongs to.
-    // SAFETY: cannot fail.
-    let root = unsafe { libc::geteuid() } == 0;
+    let root = is_root();
     // A mask that forbids nothing, the usual ones, and ones that would keep their own user out.
     let masks = [0, 0o022, 0o077, 0o277, 0o777];
-    let owners = [None, root.then_some(54_321)];
+    let owners = [None, root.then_some(OTHER)];
     let all = owners.into_iter().take(1 + usize::from(root));
     let all = all.flat_map(|owner| masks.map(|mask| (owner, mask)));
     for (owner, mask) in all.filter(|(owner, mask)| owner.is_none() || [0, 0o777].contains(mask)) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::broken::answer;
+use super::{OTHER, become_other, is_root};
 use crate::support::index::{Ask as _, Index, Library};
 use crate::support::worker::{options_at, say, told};
 use crate::support::{Scene, clock, files_in, open, path_of, requests, segments};
@@ -33,10 +34,8 @@ fn a_listing_that_another_handle_has_fetched_again_is_not_lost_again() {
 
 /// In a worker: a user who is not root, and to whom files without permissions are closed.
 pub fn without_permission(words: &[&str]) {
-    // SAFETY: a plain call; this process is for this alone.
-    if unsafe { libc::geteuid() } == 0 {
-        // SAFETY: as above.
-        assert_eq!(unsafe { [libc::setgid(54_321), libc::setuid(54_321)] }, [0, 0]);
+    if is_root() {
+        become_other();
     }
     let index = open(options_at(words), &clock());
     let library = index.movies();
@@ -62,10 +61,9 @@ fn a_listing_that_cannot_be_read_is_never_up_to_date() {
     let at = Scene::movies(60);
     drop(at.listed());
     let (path, key) = path_of(&at.server, 1, 7);
-    // SAFETY: cannot fail.
-    if unsafe { libc::geteuid() } == 0 {
+    if is_root() {
         for file in files_in(at.folder()).iter().map(PathBuf::as_path).chain([at.folder()]) {
-            std::os::unix::fs::chown(file, Some(54_321), Some(54_321)).expect("given");
+            std::os::unix::fs::chown(file, Some(OTHER), Some(OTHER)).expect("given");
         }
     }
     let unreadable = segments(at.folder()).pop().expect("a listing");

@@ -41,11 +41,7 @@ pub fn answer(words: &[&str]) {
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
 pub fn look(library: &Library, path: &str) -> String {
     let lookup = library.fast(&path);
-    let offline = library.query().offline();
-    let found = offline.answer(path);
-    let full = found
-        .item
-        .map_or_else(|| format!("{:?}", found.reason), |item| item.rating_key);
+    let full = library.query().offline().answer(path).key_or_reason();
     format!("{} {full}", lookup.as_deref().unwrap_or("?"))
 }
 

@@ -1,20 +1,17 @@
 //! Killed: what it left behind goes once it is old, and a fetch goes on where it stopped.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::support::index::{Ask as _, Index};
 use plexindex_standin::{Fault, Kind};
 
 use crate::support::worker::{Dice, assert_sound, database, options_at, rounds, say, until};
-use crate::support::{self, Scene, clock, files_in, path_of, requests, segments};
+use crate::support::{self, Scene, age, clock, files_in, offline, path_of, requests, segments};
 
 /// What the index says of a path without asking the server: the rating key, or the reason that there is none.
 fn answer(index: &Index, path: &str) -> String {
-    let library = index.movies();
-    let offline = library.query().offline();
-    let found = offline.answer(path);
-    found.key().unwrap_or_else(|| format!("{:?}", found.reason))
+    offline(&index.movies()).answer(path).key_or_reason()
 }
 
 /// Asserts that nothing lies around but what is in use, and what is too young to tell.
@@ -39,10 +36,10 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     let (index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 3);
     library.ask(&path);
-    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
-    let leave = |name: &str, moment: SystemTime| {
-        let file = std::fs::File::create(at.folder().join(name)).expect("made");
-        file.set_modified(moment).expect("dated");
+    let leave = |name: &str| {
+        let path = at.folder().join(name);
+        std::fs::write(&path, "").expect("made");
+        path
     };
     let old = [
         "plexindex-1-l1-7-99-0.segment",
@@ -57,18 +54,15 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         "plexindex-1-l1-8-99-0.segment.4712-0.new",
     ];
     for name in young {
-        leave(name, SystemTime::now());
+        leave(name);
     }
     let notes = "notes of another program.segment";
     let foreign = [notes, "plexindex-2-l1-7-99-0.segment", "plexindex-2.db"];
-    old.iter().chain(&foreign).for_each(|name| leave(name, hours_ago));
     // The segment in use is old too.
-    for path in segments(at.folder()) {
-        let file = std::fs::File::open(&path).expect("opened");
-        if file.metadata().expect("facts").len() > 0 {
-            file.set_modified(hours_ago).expect("dated");
-        }
-    }
+    let mut ages = segments(at.folder());
+    ages.retain(|path| path.metadata().expect("facts").len() > 0);
+    ages.extend(old.iter().chain(&foreign).map(|name| leave(name)));
+    age(&ages);
     library.query().refreshed(true).expect("listed again");
     for name in old {
         assert!(!at.folder().join(name).exists(), "'{name}' stays for ever");

@@ -9,12 +9,10 @@ use std::time::Duration;
 use crate::support::Scene;
 use crate::support::index::{Ask as _, Index};
 use plexindex::error::Status;
-use plexindex::source::Source;
-use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Fault, Kind};
 
 use crate::support::worker::{assert_sound, fork, open_at, options_at, rounds, say, told, until, wait_for};
-use crate::support::{clock, path_of};
+use crate::support::{clock, path_of, try_open};
 
 /// In a worker: ends it where a child has failed.
 fn expect_well(number: u64, code: i32) {

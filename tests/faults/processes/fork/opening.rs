@@ -68,11 +68,7 @@ pub fn opening(words: &[&str]) {
 }
 
 fn opened_by_child(words: &[&str]) -> Result<(), String> {
-    let open = || {
-        Index::open_with(options_at(words), clock(), |options, id, meter| {
-            Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
-        })
-    };
+    let open = || try_open(options_at(words), &clock());
     let index = open().map_err(|error| error.message)?;
     index.close().map_err(|error| error.message)?;
     // What threads of the parent had open is not open here.
