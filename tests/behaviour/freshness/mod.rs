@@ -23,18 +23,12 @@ fn hurried(library: &Library) -> Query<'_> {
 
 /// What the index has, and what the server has: paths and rating keys.
 fn both(library: &Library, server: &Standin) -> [BTreeMap<String, String>; 2] {
-    let mut ours = BTreeMap::new();
-    let mut cursor = 0;
-    loop {
-        let (page, last) = library.page(cursor, 5_000).expect("items");
-        let Some(last) = last else { break };
-        cursor = last;
-        for item in page {
-            for path in item.paths.expect("all have files") {
-                ours.insert(path.display().to_string(), item.rating_key.clone());
-            }
-        }
-    }
+    let items = library.items().map(|item| item.expect("an item"));
+    let ours = items.flat_map(|item| {
+        let paths = item.paths.expect("files").into_iter();
+        paths.map(move |path| (path.display().to_string(), item.rating_key.clone()))
+    });
+    let ours = ours.collect();
     let theirs = server.paths(1).into_iter();
     let theirs = theirs
         .filter_map(|(key, path)| Some((path?, key.to_string())))
