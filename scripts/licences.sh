@@ -11,8 +11,9 @@ Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library u
 TEXT
 seen=' '
 cargo tree --locked --edges normal --target "$target" --package plexindex-capi --prefix none \
-    --format '{p} {l}' | sort -u | grep -vE ' [(]|^plexindex|^$' | while read -r name version licence; do
-    printf '\n== %s %s: %s\n' "$name" "$version" "${licence%(\*)}"
+    --format '{p} | {l}' | sed 's/ ([*])$//' | sort -u | grep -vE '^[^|]* [(]|^plexindex|^$' |
+    while read -r name version _ licence; do
+    printf '\n== %s %s: %s\n' "$name" "$version" "$licence"
     find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}" -maxdepth 1 -type f \
         \( -iname 'licen*' -o -iname 'copying*' -o -iname 'notice*' \) | sort >"$files"
     while read -r file; do

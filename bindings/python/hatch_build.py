@@ -73,7 +73,10 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             self.stop(f"PLEXINDEX_PREBUILT={library}: this is no shared library")
         name = library.name if suffix == ".dll" else f"libplexindex{suffix}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
+        tag, machine = os.environ.get("PLEXINDEX_PLATFORM_TAG"), os.environ.get("CARGO_BUILD_TARGET")
+        if machine and not tag:
+            self.stop(f"CARGO_BUILD_TARGET={machine}: also set PLEXINDEX_PLATFORM_TAG, such as manylinux_2_28_aarch64")
+        build_data["tag"] = f"py3-none-{tag or platform_tag()}"
         # A copy of this folder alone has no scripts.
         if suffix != ".dll" and (rust / "scripts").is_dir():
             build_data["shared_data"].update(self.shared_data(rust))
@@ -145,7 +148,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
 
 
 def platform_tag() -> str:
-    """Returns the platform's part of the wheel's name, for the architecture that cargo builds for."""
+    """Returns the platform's part of the wheel's name, for the architecture that cargo builds for by default."""
     tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     if not tag.startswith("macosx") or not tag.endswith("universal2"):
         return tag

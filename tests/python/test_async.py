@@ -224,6 +224,42 @@ def test_a_wait_asks_once_until_something_changes(tmp_path: Path, monkeypatch: p
         asyncio.run(ask(plex))
 
 
+def test_equal_waits_have_each_their_own_end(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        async with aio.open(tmp_path / "a", plex.url, plex.token) as index:
+            await index.refresh()
+            # The last check has hardly any time, which says nothing of the server.
+            for timeout in (0.32, 0.405, 0.51):
+                found = await index.wait_for("/m/New.mkv", timeout=timeout, every=0.1)
+                assert (found.status, found.stale) == ("not_found", False)
+            # A listed file, too, lets other tasks run.
+            ticks: list[int] = []
+            asyncio.get_running_loop().call_soon(ticks.append, 1)
+            await index.wait_for("/m/Old.mkv", timeout=5)
+            assert ticks
+        plex.stop()
+        async with aio.open(tmp_path / "b", plex.url, plex.token, retry_for=0) as index:
+            begun = time.monotonic()
+            waits = [index.wait_for("/m/New.mkv", timeout=timeout, every=0.5) for timeout in (1.2, 3)]
+            tasks = [asyncio.create_task(wait) for wait in waits]
+            for task, least in zip(tasks, (0, 2)):
+                with pytest.raises(plexindex.ServerUnavailableError):
+                    await task
+                assert time.monotonic() - begun > least
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
+def test_a_path_that_waits_is_hidden(tmp_path: Path) -> None:
+    async def ask() -> None:
+        async with aio.open(tmp_path, obfuscate_paths=True) as index:
+            with pytest.raises(plexindex.InvalidArgumentError, match="hidden"):
+                await index.wait_for("/m/SECRET\0", timeout=1)
+
+    asyncio.run(ask())
+
+
 def test_watches_of_many_indexes_hear_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started, start = [], aio._start
 

@@ -676,3 +676,12 @@ def test_random_renames(tmp_path: Path, start_server: ServerFactory, seed: int) 
             names_of_rename = {"from": str(old), "to": str(new)}
             server.post("items/rename", {"ratingKey": rating_keys[str(new)], **names_of_rename})
         assert lines_of(index, films) == [], sorted(rating_keys)
+
+
+def test_a_folder_that_cannot_be_compared_is_hidden(tree: Tree, open_index: OpenIndex) -> None:
+    index = open_index(obfuscate_paths=True)
+    index.refresh()
+    for library, folder in ((index, tree.media / "SECRET"), (index.library("Films"), tree.shows)):
+        with pytest.raises(plexindex.InvalidArgumentError, match="hidden") as caught:
+            list(library.compare(folder))
+        assert str(tree.media) not in str(caught.value)

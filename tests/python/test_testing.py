@@ -408,6 +408,20 @@ def test_an_equal_pickle_uses_the_newest_token(tmp_path: Path, monkeypatch: pyte
         second.index.close()
 
 
+def test_a_version_that_is_gone_says_so(tmp_path: Path) -> None:
+    path = "/m/A (2001).mkv"
+    with FakePlex({"Movies": [path]}) as plex:
+        server = PlexServer(plex.url, plex.token)
+        with plexindex.from_server(server, tmp_path) as index:
+            light = index.match(path).light
+            assert light is not None
+            (medium,) = light.media
+            plex.move(path, "/m/B (2001).mkv")
+            with pytest.raises(plexindex.NotOnServerError, match="look up the file again"):
+                _ = medium.parts[0].streams
+            assert not index.match(path)
+
+
 def test_an_edit_sends_the_token_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str | None] = []
 

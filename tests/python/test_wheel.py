@@ -43,6 +43,16 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
     return made
 
 
+def test_the_licences_are_those_of_each_crate() -> None:
+    told = subprocess.check_output(["sh", str(REPOSITORY / "scripts/licences.sh")], text=True)
+    tree = ["cargo", "tree", "--locked", "--offline", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}"]
+    linked = subprocess.check_output([*tree, "--package=plexindex-capi"], cwd=REPOSITORY, text=True).splitlines()
+    crates = {line.replace(" (*)", "") for line in linked if not line.startswith("plexindex")}
+    assert len(crates) > 50
+    assert [crate for crate in crates if f"\n== {crate}: " not in told] == []
+    assert "UNICODE LICENSE V3" in told
+
+
 def copy_of_package(folder: Path) -> Path:
     left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
     return Path(shutil.copytree(PACKAGE, folder / "bindings/python", ignore=left_out))

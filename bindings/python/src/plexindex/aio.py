@@ -87,7 +87,7 @@ class _Threads:
         self.checked: dict[int, float] = {}
         """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
         self.asked: dict[object, asyncio.Task[Match | None]] = {}
-        """What asks the server now for a wait, by the library, file and size. Equal waits share it."""
+        """What asks the server now for a wait, by its event loop, library, file and size. Equal waits share it."""
 
     def submit(self, run: Callable[[], Any], *, stored: bool) -> Future[Any]:
         """Begins a call. Raises StoreError if no thread can start."""
@@ -503,7 +503,7 @@ class AsyncQueries(_Caller):
         convert.milliseconds("every", every, none=None, zero=None)
         begun, limit, library = monotonic(), convert.timeout_ms(timeout) / 1000, id(selection.handle)
         until = inf if timeout is None or limit < 0 else begun + limit
-        wanted = library, convert.path_bytes(path), size
+        wanted = asyncio.get_running_loop(), library, convert.path_bytes(path, selection.session.hides_paths), size
 
         async def ask(*, checks: bool) -> Match | None:
             now = monotonic()
@@ -535,6 +535,7 @@ class AsyncQueries(_Caller):
                     rung = asyncio.wrap_future(heard)
                 found, now = selection.match(path, size, c.QUERY_AT_ONCE), monotonic()
                 if found:
+                    await asyncio.sleep(0)  # so that many answers do not hold the event loop
                     return found
                 checks = now >= max(begun, checked.get(library, 0)) + every
                 if asking is None and (checks or (has_news and found.status == "not_yet")):
@@ -547,9 +548,11 @@ class AsyncQueries(_Caller):
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 has_news = has_news or (rung.done() and rung.result() is None)
                 if asking is not None and asking.done():
-                    has_news = has_news or asking.cancelled()  # with another wait
-                    answer, asking = None if asking.cancelled() else asking.result(), None
-                    if answer or (answer is not None and monotonic() >= until):
+                    failed = asking is not own and (asking.cancelled() or asking.exception() is not None)
+                    answer = None if failed else asking.result()
+                    # Another wait can have less time than this one, which then asks itself.
+                    has_news, asking = has_news or (answer is None and asking is not own), None
+                    if answer:
                         return answer
                 if now >= until:
                     break

@@ -137,7 +137,7 @@ class Index(Queries):
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
         self._session.plexapi.token, self._session.plexapi.made = token, None
-        self._session.recipe.has_token = token is not None  # for a pickle from now on
+        self._session.recipe.has_token = bool(token)  # for a pickle from now on
 
     def table(self, name: str | bytes, *, limit: int | None = None) -> Table:
         """Returns a table of your own in the index: a mapping of names to bytes, which every process sees.

@@ -7,7 +7,6 @@ import plexindex
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_of
-from ._core.record import Field
 from .errors import Error
 from .media import Media, media_of
 
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.selection import Selection
-
-
-def _known(name: str, text: str) -> Any:
-    """Returns the property for a field that each answer contains, with its docstring; None if it is unknown."""
-    return property(lambda item: item._facts.get(name), doc=text)
-
-
-def _listed(name: str, text: str) -> Any:
-    """Returns the property for a field of the listed item, with its docstring."""
-    return property(lambda item: item._listed().get(name), doc=text)
 
 
 class NoIndexError(Error, AttributeError):
@@ -50,8 +39,15 @@ class Item:
         self._source = source
         self._light: plexindex.LightItem | None = None
 
-    key: Field[str] = _known("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
-    rating_key: Field[str] = _known("rating_key", "Plex's rating key: an opaque string.")
+    @property
+    def key(self) -> str:
+        """Plex's address of the item, ``/library/metadata/<rating key>``."""
+        return self._facts["key"]  # type: ignore[no-any-return]
+
+    @property
+    def rating_key(self) -> str:
+        """Plex's rating key: an opaque string."""
+        return self._facts["rating_key"]  # type: ignore[no-any-return]
 
     @property
     def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
@@ -59,7 +55,10 @@ class Item:
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
-    title: Field[str | None] = _known("title", "Title; for an episode, the episode title.")
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode, the episode title."""
+        return self._facts.get("title")
 
     @property
     def kind(self) -> plexindex.types.Kind:
@@ -69,20 +68,52 @@ class Item:
         kind = self._facts.get("kind")
         return "unknown" if kind in (None, "other") else kind
 
-    year: Field[int | None] = _known("year", "Year.")
-    guid: Field[str | None] = _known("guid", "Scalar GUID, such as ``plex://movie/…``.")
-    show_title: Field[str | None] = _known("show_title", "Title of the show or, for a track or album, the artist.")
-    show_rating_key: Field[str | None] = _known("show_rating_key", "Rating key of the show or artist.")
-    show_guid: Field[str | None] = _known("show_guid", "Scalar GUID of the show or artist.")
-    season: Field[int | None] = _known(
-        "season",
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._facts.get("year")
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID, such as ``plex://movie/…``."""
+        return self._facts.get("guid")
+
+    @property
+    def show_title(self) -> str | None:
+        """Title of the show or, for a track or album, the artist."""
+        return self._facts.get("show_title")
+
+    @property
+    def show_rating_key(self) -> str | None:
+        """Rating key of the show or artist."""
+        return self._facts.get("show_rating_key")
+
+    @property
+    def show_guid(self) -> str | None:
+        """Scalar GUID of the show or artist."""
+        return self._facts.get("show_guid")
+
+    @property
+    def season(self) -> int | None:
         """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
-    episodes below the folder, if the server does not report the season's key.
-    """,
-    )
-    episode: Field[int | None] = _known("episode", "Number of the episode or track.")
-    library_title: Field[str | None] = _known("library", "Title of the item's library.")
-    section: Field[str | None] = _known("section", "Section id of the item's library.")
+        episodes below the folder, if the server does not report the season's key.
+        """
+        return self._facts.get("season")
+
+    @property
+    def episode(self) -> int | None:
+        """Number of the episode or track."""
+        return self._facts.get("episode")
+
+    @property
+    def library_title(self) -> str | None:
+        """Title of the item's library."""
+        return self._facts.get("library")
+
+    @property
+    def section(self) -> str | None:
+        """Section id of the item's library."""
+        return self._facts.get("section")
 
     @property
     def trashed(self) -> bool:
@@ -128,11 +159,30 @@ class Item:
         """External IDs, such as ``imdb://tt1254207``."""
         return tuple(self._listed().get("guids") or ())
 
-    season_key: Field[str | None] = _listed("season_rating_key", "Rating key of the season or album.")
-    season_title: Field[str | None] = _listed("season_title", "Title of the season or album.")
-    season_guid: Field[str | None] = _listed("season_guid", "GUID of the season or album.")
-    edition: Field[str | None] = _listed("edition", "Title of the edition.")
-    added_at: Field[int | None] = _listed("added_at", "When Plex added the item, in Unix seconds.")
+    @property
+    def season_key(self) -> str | None:
+        """Rating key of the season or album."""
+        return self._listed().get("season_rating_key")
+
+    @property
+    def season_title(self) -> str | None:
+        """Title of the season or album."""
+        return self._listed().get("season_title")
+
+    @property
+    def season_guid(self) -> str | None:
+        """GUID of the season or album."""
+        return self._listed().get("season_guid")
+
+    @property
+    def edition(self) -> str | None:
+        """Title of the edition."""
+        return self._listed().get("edition")
+
+    @property
+    def added_at(self) -> int | None:
+        """When Plex added the item, in Unix seconds."""
+        return self._listed().get("added_at")
 
     @property
     def duration(self) -> float | None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import plexindex
 
 from ._core import TYPE_CHECKING, Callable, Iterable
+from .errors import NotOnServerError
 from .media import media_of
 
 if TYPE_CHECKING:
@@ -34,18 +35,24 @@ class _Known:
         return getattr(self._full(), name)
 
 
-def _with_id(theirs: Iterable[Any], own: int | None) -> Any:
-    return next(one for one in theirs if one.id == own)
+def _with_id(item: LightItem, theirs: Iterable[Any], own: int | None) -> Any:
+    for one in theirs:
+        if one.id == own:
+            return one
+    item._doubt()
+    raise NotOnServerError(f"the server no longer has version or part {own} of {item.key}: look up the file again")
 
 
 def _medium(item: LightItem, one: Media) -> _Known:
     """Returns a version of an item. ``plexapi`` knows versions and parts by their ids."""
 
     def full() -> Any:
-        return _with_id(item.full().media, one.media_id)
+        return _with_id(item, item.full().media, one.media_id)
 
     def known(part: MediaPart) -> _Known:
-        return _Known(lambda: _with_id(full().parts, part.part_id), id=part.part_id, file=part.path, size=part.size)
+        return _Known(
+            lambda: _with_id(item, full().parts, part.part_id), id=part.part_id, file=part.path, size=part.size
+        )
 
     duration = None if one.duration is None else round(one.duration * 1000)
     given = {"id": one.media_id, "videoResolution": one.resolution, "container": one.container, "duration": duration}
@@ -116,10 +123,14 @@ class LightItem:
                 self._light_full = self._light_plex.fetchItem(self.key)
             except Exception as error:
                 if type(error).__name__ == "NotFound":
-                    item = self._light_item
-                    self._light_selection.session.note_items(item.section, [item.rating_key])
+                    self._doubt()
                 raise
         return self._light_full
+
+    def _doubt(self) -> None:
+        """Makes the next lookup of the item ask the server."""
+        item = self._light_item
+        self._light_selection.session.note_items(item.section, [item.rating_key])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

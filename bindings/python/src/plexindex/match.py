@@ -13,7 +13,6 @@ import plexindex
 from ._core import TYPE_CHECKING, Iterator, Sequence
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
-from ._core.record import Field
 from .errors import Error, NoMatchError, error_for
 from .item import Item
 from .media import MatchedFile, file_of, matched_file
@@ -27,25 +26,6 @@ if TYPE_CHECKING:
 
 # The match kinds for a path that is itself listed, or recorded.
 LISTED = ("confirmed", "exact", "mapped")
-
-
-def _fact(name: str, text: str) -> Any:
-    """Returns the property for a field of the answer, with its docstring; None if it is absent."""
-    return property(lambda match: match._read().get(name), doc=text)
-
-
-def _of_item(name: str, text: str) -> Any:
-    """Returns the property for a field of the sure item, with its docstring; None without one."""
-    place = c.ITEM.get(name) if name in _TEXTS else None
-
-    def read(match: Match) -> object:
-        if not match:
-            return None
-        if place is not None and match._block:
-            return item_text(match._block, match._place, match._base, place)
-        return getattr(match._single(), name)
-
-    return property(read, doc=text)
 
 
 # Read alone, because most callers need only one of them.
@@ -86,56 +66,68 @@ class Match:
             self._facts = answer_facts(self._block, self._place, self._base)
         return self._facts
 
+    def _of_sure(self, name: str) -> Any | None:
+        """Returns a field of the sure item; None without one."""
+        if not self:
+            return None
+        if name in _TEXTS and self._block:
+            return item_text(self._block, self._place, self._base, c.ITEM[name])
+        return getattr(self._single(), name)
+
     def _items(self) -> list[Any]:
         facts = self._read()
         if "candidates" not in facts:
             facts["candidates"] = [item_facts(self._block, place, self._base) for place in facts["places"]]
         return facts["candidates"]  # type: ignore[no-any-return]
 
-    status: Field[plexindex.types.Status] = _fact(
-        "status",
+    @property
+    def status(self) -> plexindex.types.Status:
         """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
-    (the server sent nothing before the timeout). In a batch, also the name of an error.
+        (the server sent nothing before the timeout). In a batch, also the name of an error.
 
-    ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
-    once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
-    a timeout then raises TimeoutError.
-    """,
-    )
-    match_kind: Field[plexindex.types.MatchKind | None] = _fact(
-        "match_kind",
-        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches.""",
-    )
-    confidence: Field[plexindex.types.Confidence | None] = _fact(
-        "confidence",
+        ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
+        once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
+        a timeout then raises TimeoutError.
+        """
+        return self._read()["status"]  # type: ignore[no-any-return]
+
+    @property
+    def match_kind(self) -> plexindex.types.MatchKind | None:
+        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
+        return self._read().get("match_kind")
+
+    @property
+    def confidence(self) -> plexindex.types.Confidence | None:
         """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
-    should verify the item, or choose among the candidates. None means that there is no item.
-    """,
-    )
-    reason: Field[plexindex.types.Reason | None] = _fact(
-        "reason",
+        should verify the item, or choose among the candidates. None means that there is no item.
+        """
+        return self._read().get("confidence")
+
+    @property
+    def reason(self) -> plexindex.types.Reason | None:
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise None.
 
-    For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
-    size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
-    unknown, or proves nothing), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed),
-    ``"same_name"`` (a file with the same name, which may be a different file), ``"not_listed"`` (the file is in a
-    library's folder, but not listed),
-    or ``"no_location"`` (a file has a similar name). A listed path also has ``"size_differs"`` if you
-    pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned it yet.
-    ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
-    :attr:`candidates` contains all episodes in order.
-    """,
-    )
+        For a path that is not listed, the reason is ``"same_file"`` if the confidence is high: the file name and the
+        size are those of a listed file. For low confidence, the reason is ``"only_root_differs"`` (the size is
+        unknown, or proves nothing), ``"size_differs"``, ``"same_size"`` (perhaps the file was renamed),
+        ``"same_name"`` (a file with the same name, which may be a different file), ``"not_listed"`` (the file is in a
+        library's folder, but not listed), or ``"no_location"`` (a file has a similar name). A listed path also has
+        ``"size_differs"`` if you pass another ``size`` than Plex lists: the file was replaced, and Plex has not scanned
+        it yet.
+        ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
+        :attr:`candidates` contains all episodes in order.
+        """
+        return self._read().get("reason")
 
     @property
     def message(self) -> str:
         """:attr:`reason` as a sentence for people, or an empty string."""
         return self._read().get("message") or ""
 
-    stale: Field[bool] = _fact(
-        "stale", "Whether the listing had expired, and plexindex did not ask the server or got no response."
-    )
+    @property
+    def stale(self) -> bool:
+        """Whether the listing had expired, and plexindex did not ask the server or got no response."""
+        return bool(self._read().get("stale"))
 
     @property
     def age(self) -> float | None:
@@ -202,7 +194,10 @@ class Match:
         """
         return [Item(facts, self._source) for facts in self._items()]
 
-    candidates_total: Field[int] = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
+    @property
+    def candidates_total(self) -> int:
+        """Number of candidates. ``candidates`` can contain fewer."""
+        return self._read().get("total") or 0
 
     @property
     def error(self) -> Error | None:
@@ -212,20 +207,40 @@ class Match:
             return None
         return error_for(status, self.message)
 
-    key: Field[str | None] = _of_item("key", "The item's key, ``/library/metadata/<rating key>``.")
-    rating_key: Field[str | None] = _of_item("rating_key", "The item's rating key: an opaque string.")
-    ratingKey: Field[int | str | None] = _of_item(  # noqa: N815 - plexapi's name
-        "ratingKey", "The item's rating key as in plexapi: an int if the key is a number."
-    )
-    title: Field[str | None] = _of_item("title", "The item's title; for an episode, the episode title.")
-    kind: Field[plexindex.types.Kind | None] = _of_item(
-        "kind",
-        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``.""",
-    )
-    path: Field[str | None] = _of_item("path", "The listed path that matched, in the server's spelling.")
-    light: Field[plexindex.LightItem | None] = _of_item(
-        "light", "The item with plexapi's attributes, see :attr:`Item.light`."
-    )
+    @property
+    def key(self) -> str | None:
+        """The item's key, ``/library/metadata/<rating key>``."""
+        return self._of_sure("key")
+
+    @property
+    def rating_key(self) -> str | None:
+        """The item's rating key: an opaque string."""
+        return self._of_sure("rating_key")
+
+    @property
+    def ratingKey(self) -> int | str | None:  # noqa: N802 - plexapi's name
+        """The item's rating key as in plexapi: an int if the key is a number."""
+        return self._of_sure("ratingKey")
+
+    @property
+    def title(self) -> str | None:
+        """The item's title; for an episode, the episode title."""
+        return self._of_sure("title")
+
+    @property
+    def kind(self) -> plexindex.types.Kind | None:
+        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
+        return self._of_sure("kind")
+
+    @property
+    def path(self) -> str | None:
+        """The listed path that matched, in the server's spelling."""
+        return self._of_sure("path")
+
+    @property
+    def light(self) -> plexindex.LightItem | None:
+        """The item with plexapi's attributes, see :attr:`Item.light`."""
+        return self._of_sure("light")
 
     @property
     def file(self) -> MatchedFile | None:
@@ -301,13 +316,17 @@ class FolderMatch(Match):
 
     __slots__ = ()
 
-    items: Field[int] = _fact(
-        "items",
+    @property
+    def items(self) -> int:
         """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
-    plexindex has searched a never-fetched library for only one file.
-    """,
-    )
-    files: Field[int] = _fact("files", "Number of listed files below the folder; 0 in the same cases as :attr:`items`.")
+        plexindex has searched a never-fetched library for only one file.
+        """
+        return self._read().get("items") or 0
+
+    @property
+    def files(self) -> int:
+        """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
+        return self._read().get("files") or 0
 
     def _value(self) -> dict[str, object]:
         value = super()._value()

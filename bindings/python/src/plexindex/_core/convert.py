@@ -100,7 +100,7 @@ def _encoded(
 def event_bytes(body: Any) -> bytes:
     """Encodes a webhook or a server notification."""
     if isinstance(body, str):
-        return text_bytes("body", body)
+        return text_bytes("body", body, hidden=True)
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     if not hasattr(body, "keys"):

@@ -52,7 +52,7 @@ def open_session(options: dict[str, Any]) -> Session:
                     name, f"{name} is relative, but there is no working directory: {error}"
                 ) from error
     folder, server_url = os.fspath(options.pop("cache_dir")), options.pop("server_url")
-    recipe = Recipe(os.fsdecode(os.path.abspath(folder)), server_url, text is not None, options)
+    recipe = Recipe(os.fsdecode(os.path.abspath(folder)), server_url, bool(text), options)
     session = Session(os.fsdecode(folder), recipe, progress)
     session.open(c_struct, renewal)
     session.plexapi.token = renew or text

@@ -5,25 +5,15 @@ from __future__ import annotations
 from . import TYPE_CHECKING, Mapping
 
 if TYPE_CHECKING:
-    from typing import Any, Generic, NoReturn, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     Made = TypeVar("Made", bound="Record")
-    Value = TypeVar("Value", covariant=True)
 
     from typing_extensions import dataclass_transform
-
-    class Field(Generic[Value]):
-        """The type of a property, which type checkers let nobody set."""
-
-        def __get__(self, owner: Any, kind: Any = None) -> Value: ...
 else:
 
     def dataclass_transform(**_):
         return lambda kind: kind
-
-    class Field:
-        def __class_getitem__(cls, kind):
-            return kind
 
 
 @dataclass_transform(frozen_default=True)

@@ -252,17 +252,22 @@ class Comparison:
         if any(disk.is_in(one.folder, folder) for one in around):
             return
         if location.others and not location.compared:
-            text = f"{os.fsdecode(folder)} belongs to library '{location.others[0].title}'"
+            text = f"{self._shown(folder)} belongs to library '{location.others[0].title}'"
             raise InvalidArgumentError(f"{text}: compare that library, or all")
         why = "does not exist" if disk.is_missing(folder) else "is a file" if os.path.isfile(folder) else ""
         if not (why or around or _has_media(self._scope, folder)):
             why = "contains no media files"
         if why and not any(_listed_below(folder, library) for one in around for library in one.compared):
-            there = "', '".join(os.fsdecode(one.folder) for one in self._scope.compared[:6])
+            there = "', '".join(self._shown(one.folder) for one in self._scope.compared[:6])
             raise InvalidArgumentError(
-                f"{os.fsdecode(folder)} {why}, and Plex lists nothing below it: give a folder on this disk, or one of "
+                f"{self._shown(folder)} {why}, and Plex lists nothing below it: give a folder on this disk, or one of "
                 f"Plex's folders: '{there}'"
             )
+
+    def _shown(self, folder: bytes) -> str:
+        """Returns a folder's path for an error, which hides it if the index does."""
+        path = os.fsdecode(folder)
+        return convert.display_path(path, hidden=True) if self._selection.session.hides_paths else path
 
     def _is_in_empty(self, path: bytes) -> bool:
         """Returns whether a path is in a location without media."""
