@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from typing import Concatenate, ParamSpec
 
+    from ._core.selection import Selection
     from ._core.session import Session
     from .edits import EditReport
     from .types import PathArg, ProgressArg, SizeArg
@@ -167,6 +168,31 @@ class _Bell:
             waits, self._waits = self._waits, {}
         for wait in waits:
             tell(wait, what)
+
+
+class _News:
+    """What a watch or a wait hears of changes, until it ends."""
+
+    def __init__(self, bell: _Bell, *, asks: bool) -> None:
+        self._bell, self._asks = bell, asks
+        self._heard: Future[None] | None = None
+
+    def next(self) -> asyncio.Future[None]:
+        """Returns what is done after the next change. Call this before looking at the store."""
+        if self._heard is None or self._heard.done():
+            self._heard = self._bell.next(asks=self._asks)
+            self._rung = asyncio.wrap_future(self._heard)
+        return self._rung
+
+    @property
+    def has_come(self) -> bool:
+        """Whether something has changed. Raises why the index cannot tell."""
+        return self._rung.done() and self._rung.result() is None
+
+    def end(self) -> None:
+        if self._heard is not None:
+            self._bell.drop(self._heard)
+            self._rung.cancel()  # so that its loop can end
 
 
 class _Caller:
@@ -415,28 +441,23 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
-        ends, bell = self._ends(self._target._progress), self._threads.bell
+        ends = self._ends(self._target._progress)
         pages, is_due = Pages(self._target, ends), True
+        news = _News(self._threads.bell, asks=not pages.offline)
         try:
             while not pages.is_over:
-                heard = bell.next(asks=not pages.offline)  # first, so that it tells of a change after the turn
-                rung: asyncio.Future[None] | None = None
-                try:
-                    if is_due and pages.may_ask:
-                        await self._run(ends, pages.ask, timeout=pages.left)
-                    page = await self._stored(pages.turn)
-                    if page is not None:
-                        yield AsyncChanges(page, self._threads)
-                        await asyncio.sleep(pages.pause)
-                    left = 0.0 if pages.is_over else max(0.0, pages.at - monotonic())
-                    rung = asyncio.wrap_future(heard)
-                    await asyncio.wait([rung], timeout=None if left > threading.TIMEOUT_MAX else left)
-                    is_due = rung.done() and rung.result() is None
-                finally:
-                    bell.drop(heard)
-                    if rung is not None:
-                        rung.cancel()  # so that its loop can end
+                rung = news.next()
+                if is_due and pages.may_ask:
+                    await self._run(ends, pages.ask, timeout=pages.left)
+                page = await self._stored(pages.turn)
+                if page is not None:
+                    yield AsyncChanges(page, self._threads)
+                    await asyncio.sleep(pages.pause)
+                left = 0.0 if pages.is_over else max(0.0, pages.at - monotonic())
+                await asyncio.wait([rung], timeout=None if left > threading.TIMEOUT_MAX else left)
+                is_due = news.has_come
         finally:
+            news.end()
             ends.stop()
             pages.end()
 
@@ -454,6 +475,88 @@ class AsyncComparison(_Caller):
 
     def __aiter__(self) -> AsyncIterator[Difference]:
         return self._each(iter(self._target), self._target)  # type: ignore[no-any-return]
+
+
+class _Wait:
+    """A wait for a file. Equal waits in an event loop share what asks the server; each has its own end."""
+
+    def __init__(
+        self,
+        caller: AsyncQueries,
+        selection: Selection,
+        path: PathArg,
+        size: SizeArg,
+        every: float,
+        until: float,
+        ends: Stoppable,
+    ) -> None:
+        self._caller, self._selection, self._ends = caller, selection, ends
+        self._path, self._size, self._every, self._until = path, size, every, until
+        self._threads, self._library, self._begun = caller._threads, id(selection.handle), monotonic()
+        raw = convert.path_bytes(path, selection.session.hides_paths)
+        self._key = asyncio.get_running_loop(), self._library, raw, size
+        self._news = _News(self._threads.bell, asks=True)
+        self._own: asyncio.Task[Match | None] | None = None
+
+    async def found(self) -> Match | None:
+        """Returns the match; None at the end."""
+        asking: asyncio.Task[Match | None] | None = None
+        has_news = True
+        while True:
+            rung = self._news.next()
+            now, match = monotonic(), self._selection.match(self._path, self._size, c.QUERY_AT_ONCE)
+            if match:
+                await asyncio.sleep(0)  # so that many answers do not hold the event loop
+                return match
+            checks = now >= max(self._begun, self._threads.checked.get(self._library, 0)) + self._every
+            if asking is None and (checks or (has_news and match.status == "not_yet")):
+                asking, has_news = self._threads.asked.get(self._key) or self._begin(checks=checks), False
+            left = min(self._until - now, _BETWEEN_LOOKS) if now < self._until else _UNTIL_BEGUN
+            waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
+            await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            has_news = has_news or self._news.has_come
+            if asking is not None and asking.done():
+                is_own = asking is self._own
+                failed = not is_own and (asking.cancelled() or asking.exception() is not None)
+                answer, asking = None if failed else asking.result(), None
+                if answer:
+                    return answer
+                has_news = has_news or (answer is None and not is_own)  # the other wait can have had less time
+            if now >= self._until:
+                return None
+
+    def _begin(self, *, checks: bool) -> asyncio.Task[Match | None]:
+        self._own = self._threads.asked[self._key] = asyncio.ensure_future(self._ask(checks=checks))
+        self._own.add_done_callback(lambda _: self._threads.asked.pop(self._key))
+        return self._own
+
+    async def _ask(self, *, checks: bool) -> Match | None:
+        """Asks the server. Returns None if it did not answer, but may answer later."""
+        now, checked = monotonic(), self._threads.checked
+        if checks:
+            checked[self._library] = inf
+        given, left = (self._path, self._size, query_flags(check=checks)), max(0, self._until - now)
+        try:
+            found = await self._caller._run(
+                self._ends, self._selection.match, *given, timeout=left, progress=self._ends
+            )
+            return found  # type: ignore[no-any-return]
+        except TimeoutError:  # also if no thread was free
+            return None
+        except ServerUnavailableError as error:
+            # The store is empty, and the server is unreachable, but the server may return in time.
+            if error.status != c.CONNECT or self._until - now <= self._every:
+                raise
+            return None
+        finally:
+            if checks:
+                checked[self._library] = now
+
+    def end(self) -> None:
+        self._news.end()
+        if self._own is not None:
+            self._ends.stop()
+            self._own.cancel()
 
 
 class AsyncQueries(_Caller):
@@ -498,73 +601,18 @@ class AsyncQueries(_Caller):
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
         """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
-        selection, ends, bell = selection_of(self._target), self._ends(progress), self._threads.bell
-        checked, asked = self._threads.checked, self._threads.asked
+        selection = selection_of(self._target)
         convert.milliseconds("every", every, none=None, zero=None)
-        begun, limit, library = monotonic(), convert.timeout_ms(timeout) / 1000, id(selection.handle)
-        until = inf if timeout is None or limit < 0 else begun + limit
-        wanted = asyncio.get_running_loop(), library, convert.path_bytes(path, selection.session.hides_paths), size
-
-        async def ask(*, checks: bool) -> Match | None:
-            now = monotonic()
-            if checks:
-                checked[library] = inf
-            given = path, size, query_flags(check=checks)
-            try:
-                return await self._run(  # type: ignore[no-any-return]
-                    ends, selection.match, *given, timeout=max(0, until - now), progress=ends
-                )
-            except TimeoutError:  # also if no thread was free
-                return None
-            except ServerUnavailableError as error:
-                # The store is empty, and the server is unreachable, but the server may return in time.
-                if error.status != c.CONNECT or until - now <= every:
-                    raise
-                return None
-            finally:
-                if checks:
-                    checked[library] = now
-
-        heard: Future[None] | None = None
-        asking: asyncio.Task[Match | None] | None = None
-        own, has_news = asking, True
+        limit = convert.timeout_ms(timeout) / 1000
+        until = inf if timeout is None or limit < 0 else monotonic() + limit
+        wait = _Wait(self, selection, path, size, every, until, self._ends(progress))
         try:
-            while True:
-                if heard is None or heard.done():
-                    heard = bell.next(asks=True)  # first, so that it tells of a change after the look
-                    rung = asyncio.wrap_future(heard)
-                found, now = selection.match(path, size, c.QUERY_AT_ONCE), monotonic()
-                if found:
-                    await asyncio.sleep(0)  # so that many answers do not hold the event loop
-                    return found
-                checks = now >= max(begun, checked.get(library, 0)) + every
-                if asking is None and (checks or (has_news and found.status == "not_yet")):
-                    asking, has_news = asked.get(wanted), False
-                    if asking is None:
-                        own = asking = asked[wanted] = asyncio.ensure_future(ask(checks=checks))
-                        asking.add_done_callback(lambda _: asked.pop(wanted))
-                left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN
-                waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                has_news = has_news or (rung.done() and rung.result() is None)
-                if asking is not None and asking.done():
-                    failed = asking is not own and (asking.cancelled() or asking.exception() is not None)
-                    answer = None if failed else asking.result()
-                    # Another wait can have less time than this one, which then asks itself.
-                    has_news, asking = has_news or (answer is None and asking is not own), None
-                    if answer:
-                        return answer
-                if now >= until:
-                    break
+            found = await wait.found()
         finally:
-            if heard is not None:
-                bell.drop(heard)
-                rung.cancel()  # so that its loop can end
-            if own is not None:
-                ends.stop()
-                own.cancel()
+            wait.end()
         try:
-            return await self._stored(selection.match, path, size, c.QUERY_OFFLINE)  # type: ignore[no-any-return]
+            # What the store says, because a request that had only the last milliseconds proves nothing.
+            return found or await self._stored(selection.match, path, size, c.QUERY_OFFLINE)
         except NotFetchedError:
             raise TimeoutError("the timeout passed before the library was fetched: retry") from None
 
