@@ -155,6 +155,25 @@ def test_the_command_watches(tmp_path: Path, tree: Tree) -> None:
 NEW = "/media/films/New (2024).mkv"
 
 
+def test_a_watch_of_an_expired_listing_is_not_deaf(open_index: OpenIndex) -> None:
+    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
+        index = open_index(server_url=plex.url, token=plex.token, library_ttl=0.5)
+        for _ in range(4):
+            time.sleep(0.6)
+            # It connects meanwhile, after which something can have changed.
+            first = next(iter(index.watch()))
+            assert first.error is None
+        time.sleep(0.6)
+        begun = 0.0
+        for page in index.watch(timeout=20):
+            if [change.path for change in page]:
+                assert time.monotonic() - begun < 10
+                return
+            begun = begun or time.monotonic()
+            plex.add("Films", NEW)
+        pytest.fail("the watch heard nothing")
+
+
 def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
     with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
         index = open_index(server_url=plex.url, token=plex.token)

@@ -94,15 +94,17 @@ _MODULES = {
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    for module, names in _MODULES.items():
-        if name in (module, *names):
-            # Without `importlib`, which takes 1 ms of each process.
-            with importing():
-                found = __import__(f"{__name__}.{module}", fromlist=[name])
-                value = globals()[name] = found if name == module else getattr(found, name)
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # otherwise a type checker would believe in any name
+
+    def __getattr__(name):
+        for module, names in _MODULES.items():
+            if name in (module, *names):
+                # Without `importlib`, which takes 1 ms of each process.
+                with importing():
+                    found = __import__(f"{__name__}.{module}", fromlist=[name])
+                    value = globals()[name] = found if name == module else getattr(found, name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

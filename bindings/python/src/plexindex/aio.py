@@ -811,6 +811,8 @@ async def _open(options: dict[str, Any]) -> AsyncIndex:
         try:
             return future.result(until and min(max(until - monotonic(), 0), threading.TIMEOUT_MAX))
         except FutureTimeout:
+            if future.done():  # the coroutine's own
+                raise
             raise TimeoutError("the token did not come before the timeout") from None
         finally:
             future.cancel()

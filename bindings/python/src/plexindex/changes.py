@@ -276,7 +276,8 @@ class Pages:
             self._begin()
         limits, doubts = (timeout, self._progress), self._page is not None
         self._missed = bring_up_to_date(self._selection, limits, doubts=doubts, waits=True)
-        self._silent_until = monotonic() + (_PAUSE if self._missed else BETWEEN if doubts else 0)
+        has_failed = self._missed is not None and not isinstance(self._missed, LateError)
+        self._silent_until = monotonic() + (_PAUSE if has_failed else BETWEEN if doubts else 0)
 
     def turn(self) -> Changes | None:
         """Reads the next page. Returns it if it is the first or last, has changes, or says for the first time why
@@ -315,9 +316,12 @@ def bring_up_to_date(
     fresh = bool(known) and all(facts["fresh"] for facts in known)
     if fresh and not (always or doubts):
         return None
+    (timeout, progress), begun = limits, monotonic()
     try:
-        if selection.refresh(query_flags(check=always), *limits):
-            return None
+        for _ in range(2):  # once more for what changed meanwhile, as when a watch connects
+            left = None if timeout is None else max(timeout + begun - monotonic(), 0)
+            if selection.refresh(query_flags(check=always), left, progress):
+                return None
     except REFRESH_ERRORS as error:
         if _missing(selection.select().facts() if waits else known, whole=whole) is not None:
             raise

@@ -59,20 +59,25 @@ def open_session(options: dict[str, Any]) -> Session:
     return session
 
 
+# What options name, which are empty if a variable is not set.
+_NOT_EMPTY = {
+    "server_url": "the server's address, such as http://127.0.0.1:32400",
+    "user": "a name",
+    "ca_file": "a PEM file",
+    "database": "Plex's database or the folder 'Plex Media Server'",
+    "shared": "an address such as postgresql://user@host/database",
+}
+
+
 def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
     """Returns a plexindex_options from the arguments of :func:`plexindex.open`. The struct keeps its texts alive."""
     given = SimpleNamespace(**options)
     folder = convert.folder_bytes("cache_dir", given.cache_dir)
     if not folder or b"\0" in folder:
         raise convert.invalid("cache_dir", f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
-    if given.database is not None and not convert.folder_bytes("database", given.database):
-        raise convert.invalid(
-            "database", "database is empty: give Plex's database or the folder 'Plex Media Server', or None"
-        )
-    if given.shared is not None and not given.shared:
-        raise convert.invalid(
-            "shared", "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
-        )
+    for name, wanted in _NOT_EMPTY.items():
+        if options[name] is not None and not options[name]:
+            raise convert.invalid(name, f"{name} is empty: give {wanted}, or None")
     for name in ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"):
         if name != "shared_durable" or given.shared_durable is not None:
             convert.flag(name, options[name])
