@@ -106,26 +106,26 @@ class Table(_Entries):
         status, value = self._session.fill(table_get, raw, len(raw), target=self._handle)
         return bytes(value) if status == c.OK else default
 
-    def set(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> None:
+    def set(self, key: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> None:
         """Stores a value, which expires after ``expire`` seconds; without ``expire``, never.
 
         >>> table.set("b", b"2", expire=3600)
         >>> table["b"]
         b'2'
         """
-        raw, data = convert.text_bytes("name", name), _bytes_of(value)
+        raw, data = convert.text_bytes("name", key), _bytes_of(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
         self._session.ask(self._session.native.table_put, *given, target=self._handle)
 
-    def delete(self, name: plexindex.types.NameArg) -> None:
+    def delete(self, key: plexindex.types.NameArg) -> None:
         """Removes an entry. A missing entry is not an error.
 
         >>> table.delete("a")
         >>> "a" in table
         False
         """
-        raw = convert.text_bytes("name", name)
+        raw = convert.text_bytes("name", key)
         self._session.ask(self._session.native.table_remove, raw, len(raw), target=self._handle)
 
     def clear(self) -> None:
@@ -150,22 +150,22 @@ class Table(_Entries):
         if self._take(name) is None:
             raise KeyError(name)
 
-    def add(self, name: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> bool:
+    def add(self, key: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> bool:
         """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did.
         A value of this method, :meth:`setdefault`, :meth:`pop` and ``del`` has at most 45 MB.
 
         >>> table.add("a", b"2")  # there is one
         False
         """
-        return self._add(name, value, expire) is None
+        return self._add(key, value, expire) is None
 
-    def setdefault(self, name: plexindex.types.NameArg, default: bytes) -> bytes:
+    def setdefault(self, key: plexindex.types.NameArg, default: bytes) -> bytes:
         """Returns an entry's value. If there is no entry, stores ``default``. Of several processes, one stores.
 
         >>> table.setdefault("a", b"2")
         b'1'
         """
-        found = self._add(name, default, None)
+        found = self._add(key, default, None)
         return bytes(default) if found is None else found
 
     if TYPE_CHECKING:
