@@ -7,8 +7,8 @@
 use std::fmt::Write;
 use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use crate::engine::{
     LibraryRows, ListingSegments, Selection, Selector, Store, StoreStates, StoreWriter, Tables, Totals,
@@ -23,7 +23,7 @@ use crate::platform::fork::{self, ForkAware, ForkLock, SingleThreadProof, lock, 
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{CallStart, Counters, RequestKind, Stats};
-use crate::sync::{IndexReader, NoPeers, PeerComponents, Peers, Synchronizer};
+use crate::sync::{Call, IndexReader, NoPeers, PeerComponents, Peers, Synchronizer, TICK};
 
 /// A handle to an open index, cheap to clone and usable from any thread.
 ///
@@ -672,34 +672,45 @@ impl TokenRenewal {
             .map(|call| call.session)
     }
 
-    /// Asks the host for a new token after the server has refused the token with the number `session`, and passes the
-    /// new token to `set`. If another thread is running the callback, first waits for that thread until the deadline,
-    /// but no longer than the read timeout. Does nothing if `is_renewed` then returns `true`, during the pause after a
-    /// failed renewal, or within the callback. `now_ms` is the current time in Unix ms.
+    /// Asks the host for a new token after the server has refused the call's token, and passes the new token to `set`. If
+    /// another thread is running the callback, first waits for that thread until the deadline, but no longer than the
+    /// read timeout. Does nothing if `is_renewed` then returns `true`, during the pause after a failed renewal, or within
+    /// the callback. `now_ms` is the current time in Unix ms.
+    ///
+    /// # Errors
+    /// Fails if the host ends the call while it waits.
     pub fn renew(
         &self,
         now_ms: i64,
-        session: u64,
-        deadline: Deadline,
+        call: &Call<'_>,
         is_renewed: &dyn Fn() -> bool,
         set: &dyn Fn(Token),
-    ) {
-        let Some(renewal) = &self.renewal else { return };
-        let thread = this_thread();
-        let state = lock(&self.state);
+    ) -> Result<()> {
+        let Some(renewal) = &self.renewal else {
+            return Ok(());
+        };
+        let (thread, session) = (this_thread(), call.session);
+        let mut state = lock(&self.state);
         // A call within the callback must not run the callback again.
         if state.running_for.is_some_and(|call| call.thread == thread) {
-            return;
+            return Ok(());
         }
         // Wait for another thread's renewal, whose token this call can use.
-        let waited = self
-            .ended
-            .wait_timeout_while(state, deadline.wait(self.max_wait), |state| state.running_for.is_some());
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (begun, longest) = (Instant::now(), call.deadline.wait(self.max_wait));
+        while state.running_for.is_some() && begun.elapsed() < longest {
+            let step = longest.saturating_sub(begun.elapsed()).min(TICK);
+            let waited = self
+                .ended
+                .wait_timeout_while(state, step, |state| state.running_for.is_some());
+            // The host's function runs without the lock, since it may use the index.
+            drop(waited);
+            call.report_progress(begun.elapsed())?;
+            state = lock(&self.state);
+        }
         // A negative difference means that the clock was set back, which ends the pause.
         let is_in_pause = |failed_ms: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(failed_ms));
         if state.running_for.is_some() || is_renewed() || state.failed_ms.is_some_and(is_in_pause) {
-            return;
+            return Ok(());
         }
         // Run the callback without the lock, since the callback may use the index.
         state.running_for = Some(RefusedCall { thread, session });
@@ -710,6 +721,7 @@ impl TokenRenewal {
         }
         lock(&self.state).failed_ms = (!is_renewed()).then_some(now_ms);
         drop(guard);
+        Ok(())
     }
 
     /// Starts the pause before the next renewal, since the server refused the new token. `now_ms`: current Unix ms.

@@ -570,7 +570,7 @@ impl Inner {
             return Err(refusal);
         }
         // If no other thread has set a new token, asks the host's callback for a new token.
-        let is_renewed = is_replaced || self.renew(call);
+        let is_renewed = is_replaced || self.renew(call)?;
         // A token from the host's callback belongs to the same user. A token that another thread set may belong to any
         // user, so the repeated call must then read only the view of the first token's user.
         let (session, is_same_user) = tokens.compare_current(call.session);
@@ -616,20 +616,15 @@ impl Inner {
     }
 
     /// Asks the host for a new token, or waits for a thread that is asking. Returns whether the index has a new token.
-    fn renew(&self, call: &Call<'_>) -> bool {
+    fn renew(&self, call: &Call<'_>) -> Result<bool> {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
-        self.renewing.renew(
-            self.reading.clock.now_ms(),
-            call.session,
-            call.deadline,
-            &is_renewed,
-            &|token| {
+        self.renewing
+            .renew(self.reading.clock.now_ms(), call, &is_renewed, &|token| {
                 if let Err(error) = self.set_token(Some(token)) {
                     log::warn!("cannot use the token from the renewal callback: {error}");
                 }
-            },
-        );
-        is_renewed()
+            })?;
+        Ok(is_renewed())
     }
 }
 

@@ -22,6 +22,7 @@ import plexindex
 import pytest
 from conftest import OpenIndex, Server, exit_of_child, until
 from plexindex import aio
+from plexindex._core.callbacks import running
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 
@@ -232,6 +233,12 @@ def test_equal_waits_have_each_their_own_end(tmp_path: Path) -> None:
             for timeout in (0.32, 0.405, 0.51):
                 found = await index.wait_for("/m/New.mkv", timeout=timeout, every=0.1)
                 assert (found.status, found.stale) == ("not_found", False)
+            # Whereas a server that fails is told of.
+            plex.add("Films", "/m/New.mkv")
+            plex.fail(503, 1000)
+            found = await index.wait_for("/m/New.mkv", timeout=1, every=0.2)
+            assert (found.sure, found.stale, found.reason) == (None, True, "unavailable")
+            plex._failures.clear()
             # A listed file, too, lets other tasks run.
             ticks: list[int] = []
             asyncio.get_running_loop().call_soon(ticks.append, 1)
@@ -248,6 +255,35 @@ def test_equal_waits_have_each_their_own_end(tmp_path: Path) -> None:
                 assert time.monotonic() - begun > least
 
     with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
+        asyncio.run(ask(plex))
+
+
+def test_cancelled_tasks_wait_for_no_token(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        asked = asyncio.Event()
+
+        async def token() -> str:
+            if plex.token == "first":
+                return plex.token
+            asked.set()
+            await asyncio.sleep(60)
+            return "never"
+
+        async with aio.open(tmp_path, plex.url, token, user="ann") as index:
+            await index.refresh()
+            plex.token = "second"
+            tasks = [asyncio.create_task(index.refresh(check=True)) for _ in range(8)]
+            await asyncio.wait_for(asked.wait(), 20)
+            await asyncio.sleep(0.3)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            began = time.monotonic()
+            while running():
+                assert time.monotonic() - began < 5
+                await asyncio.sleep(0.05)
+
+    with FakePlex({"Films": ["/m/Old.mkv"]}, token="first") as plex:
         asyncio.run(ask(plex))
 
 

@@ -1,6 +1,10 @@
 //! The function of a host that renews its token.
 
+use std::ops::ControlFlow;
+use std::time::Instant;
+
 use super::*;
+use plexindex::Progress;
 
 /// A function that is given how often it was asked, and that number.
 fn counted(renew: impl Fn(u32) -> Option<Token> + Send + Sync + 'static) -> (Renewal, Arc<AtomicU32>) {
@@ -348,6 +352,38 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     let library = index.movies();
     library.query().refreshed(true).expect("renewed");
     slot.lock().expect("a lock").take();
+}
+
+#[test]
+fn the_host_ends_a_call_that_waits_for_another_threads_token() {
+    let at = scene("old");
+    let begun = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+    let inside = Arc::clone(&begun);
+    let renewal = Renewal::new(move || {
+        inside.0.store(1, Ordering::SeqCst);
+        while inside.1.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Token::new("new")
+    });
+    let index = at.open_with(|options| options.renewal = Some(renewal));
+    admit(&at.server, &["new"]);
+    let library = index.movies();
+    std::thread::scope(|scope| {
+        let renewed = scope.spawn(|| library.query().checked().expect("renewed"));
+        while begun.0.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let started = Instant::now();
+        let stop = |_: &Progress<'_>| match started.elapsed() < Duration::from_millis(300) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        };
+        let error = library.query().progress(stop).checked().expect_err("stopped");
+        assert_eq!(error.status, Status::Aborted, "{error}");
+        begun.1.store(1, Ordering::SeqCst);
+        renewed.join().expect("no panic");
+    });
 }
 
 #[test]

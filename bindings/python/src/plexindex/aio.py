@@ -62,8 +62,10 @@ _THREADS = 32
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
-# The time at which the call of a thread ends, for the token that it needs.
-_ends_at = threading.local()
+# Until when the call of a thread can wait for the token that it needs, and what ends it before.
+_call = threading.local()
+# Seconds between two looks whether that was stopped.
+_TICK = 0.1
 # Seconds between two looks of a wait for a file, if nothing is listed meanwhile, and between two tries of an index that
 # cannot tell what changes.
 _BETWEEN_LOOKS = 0.5
@@ -217,9 +219,9 @@ class _Caller:
         convert.timeout_ms(timeout)
 
         def run() -> Any:
-            _ends_at.time = None if timeout is None else began + timeout
+            _call.until, _call.ends = None if timeout is None else began + timeout, ends
             if timeout is not None:
-                options["timeout"] = max(_ends_at.time - monotonic(), 0)
+                options["timeout"] = max(_call.until - monotonic(), 0)
             return call(*arguments, **options)
 
         future = self._threads.submit(run, stored=False)
@@ -497,9 +499,12 @@ class _Wait:
         self._key = asyncio.get_running_loop(), self._library, raw, size
         self._news = _News(self._threads.bell, asks=True)
         self._own: asyncio.Task[Match | None] | None = None
+        self.last: Match | None = None
+        """The last answer that is no match: the server's or, if it did not answer, that of the last look."""
 
     async def found(self) -> Match | None:
         """Returns the match; None at the end."""
+        answered = False
         asking: asyncio.Task[Match | None] | None = None
         has_news = True
         while True:
@@ -508,10 +513,13 @@ class _Wait:
             if match:
                 await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return match
+            self.last = self.last if answered else match
             checks = now >= max(self._begun, self._threads.checked.get(self._library, 0)) + self._every
-            if asking is None and (checks or (has_news and match.status == "not_yet")):
+            # An answer that has only the last milliseconds says nothing of the server.
+            has_time = self._until - now >= _UNTIL_BEGUN or not answered
+            if asking is None and has_time and (checks or (has_news and match.status == "not_yet")):
                 asking, has_news = self._threads.asked.get(self._key) or self._begin(checks=checks), False
-            left = min(self._until - now, _BETWEEN_LOOKS) if now < self._until else _UNTIL_BEGUN
+            left = min(self._until - now, _BETWEEN_LOOKS) if now < self._until else _UNTIL_BEGUN if asking else 0.0
             waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
             await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             has_news = has_news or self._news.has_come
@@ -521,6 +529,8 @@ class _Wait:
                 answer, asking = None if failed else asking.result(), None
                 if answer:
                     return answer
+                if answer is not None:
+                    self.last, answered = answer, True
                 has_news = has_news or (answer is None and not is_own)  # the other wait can have had less time
             if now >= self._until:
                 return None
@@ -610,11 +620,10 @@ class AsyncQueries(_Caller):
             found = await wait.found()
         finally:
             wait.end()
-        try:
-            # What the store says, because a request that had only the last milliseconds proves nothing.
-            return found or await self._stored(selection.match, path, size, c.QUERY_OFFLINE)
-        except NotFetchedError:
-            raise TimeoutError("the timeout passed before the library was fetched: retry") from None
+        if found is None and wait.last is not None and wait.last.status == "not_yet":
+            with suppress(NotFetchedError):  # without an answer, the store can have an old one
+                found = await self._stored(selection.match, path, size, c.QUERY_OFFLINE)
+        return found or wait.last  # type: ignore[return-value]
 
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
@@ -807,13 +816,18 @@ async def _open(options: dict[str, Any]) -> AsyncIndex:
             raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
         future = asyncio.run_coroutine_threadsafe(found, loop)
         tokens.add(future)
-        until = getattr(_ends_at, "time", limit and monotonic() + limit)
+        until = getattr(_call, "until", limit and monotonic() + limit) or inf
         try:
-            return future.result(until and min(max(until - monotonic(), 0), threading.TIMEOUT_MAX))
-        except FutureTimeout:
-            if future.done():  # the coroutine's own
-                raise
-            raise TimeoutError("the token did not come before the timeout") from None
+            while True:
+                try:
+                    return future.result(min(max(until - monotonic(), 0), _TICK))
+                except FutureTimeout:
+                    if future.done():  # the coroutine's own
+                        raise
+                if getattr(getattr(_call, "ends", None), "stopped", False):
+                    raise AbortedError("the task was cancelled")
+                if monotonic() >= until:
+                    raise TimeoutError("the token did not come before the timeout")
         finally:
             future.cancel()
             tokens.discard(future)
