@@ -15,7 +15,7 @@ if ! cmp -s scripts/requirements-wheel.txt "$tools/made"; then
     cp scripts/requirements-wheel.txt "$tools/made"
 fi
 mkdir -p "$wheels"
-trap 'rm -f bindings/python/THIRD-PARTY' EXIT
+trap 'rm -f bindings/python/LICENSE-THIRD-PARTY' EXIT
 PATH=$tools/bin:$PATH
 
 for platform in $platforms; do
@@ -28,7 +28,7 @@ for platform in $platforms; do
     *) echo "make wheel cannot build for $platform: use one of $all, or run pip wheel ./bindings/python there" >&2 && exit 1 ;;
     esac
     [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
-    sh scripts/licences.sh "$target" >bindings/python/THIRD-PARTY
+    sh scripts/licences.sh "$target" >bindings/python/LICENSE-THIRD-PARTY
     # Remove the folders of this machine from the names of source files in panic messages.
     RUSTFLAGS="$flags -Cstrip=symbols --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
         cargo-zigbuild rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile "$profile" \

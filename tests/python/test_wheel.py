@@ -61,7 +61,7 @@ def copy_of_package(folder: Path) -> Path:
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library, version = Path(_native.load().path), plexindex.__version__
     package = copy_of_package(tmp_path)
-    (package / "THIRD-PARTY").touch()  # as `make wheel` does
+    (package / "LICENSE-THIRD-PARTY").touch()  # as `make wheel` does
     (tmp_path / "scripts").symlink_to(REPOSITORY / "scripts")  # which make the manual page
     wheel = build("wheel", tmp_path / "dist", package, PLEXINDEX_PREBUILT=str(library))
     assert wheel.name.startswith(f"plexindex-{version}-py3-none-")
@@ -88,7 +88,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     assert "Author: The plexindex contributors" in metadata
     packed_licences = {name.rpartition("/")[2] for name in names if "/licenses/" in name}
     named = set(re.findall("^License-File: (.*)$", metadata, re.MULTILINE))
-    assert packed_licences == named == {"LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY"}
+    assert packed_licences == named == {"LICENSE-MIT", "LICENSE-APACHE", "LICENSE-THIRD-PARTY"}
     page = metadata.partition("\n\n")[2]
     assert not re.search(r"\]\((?!https?:)|\bdocs/|`make ", page), "a checkout's file is not on a package's page"
 
