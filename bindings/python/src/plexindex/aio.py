@@ -276,14 +276,17 @@ class _Caller:
         def some(**_: object) -> list[Any]:
             return list(islice(values, _AT_ONCE))
 
+        is_over = False
         try:
             while found := await (self._stored(some) if stored else self._run(None, some, timeout=timeout)):
                 timeout = None
                 for one in found:
                     yield one
+            is_over = True
         finally:
             ends.stop()
-            _alone(partial(_end, values))
+            if not is_over:
+                _alone(partial(_end, values))
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__

@@ -245,7 +245,8 @@ class Pages:
     def pause(self) -> float:
         """Seconds to wait before the next turn if the caller did not read all of the last page, which comes again."""
         page = self._page
-        return BETWEEN if page is not None and page.cursor != page._page["cursor"] else 0.0
+        is_unread = page is not None and page.cursor != page._page["cursor"]
+        return min(BETWEEN, max(self._until - monotonic(), 0.0)) if is_unread else 0.0
 
     @property
     def at(self) -> float:

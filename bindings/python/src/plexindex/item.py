@@ -29,7 +29,8 @@ class Item:
     """One item of a library: a movie, episode, track, clip or photo; in a :class:`FolderMatch` also a show, season,
     artist or album. An unknown field is None.
 
-    Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
+    Items are equal if all fields of :meth:`to_dict` but :attr:`path` are equal. Items can be pickled, and can be keys
+    of a dict.
     """
 
     __slots__ = ("_facts", "_light", "_source")
@@ -241,7 +242,7 @@ class Item:
         return f"{title} ({self.year})" if self.year else title
 
     def to_dict(self) -> dict[str, object]:
-        """Returns all fields by their names in JSON: ``library`` is the :attr:`library_title`.
+        """Returns the fields that each answer contains, by their names in JSON: ``library`` is :attr:`library_title`.
 
         >>> item.to_dict()["title"]
         'Sintel'

@@ -152,7 +152,7 @@ class Table(_Entries):
 
     def add(self, key: plexindex.types.NameArg, value: bytes, *, expire: float | None = None) -> bool:
         """Stores a value as :meth:`set` does, unless the table has a value with this name. Returns whether it did.
-        A value of this method, :meth:`setdefault`, :meth:`pop` and ``del`` has at most 45 MB.
+        A value of this method, :meth:`setdefault`, :meth:`pop` and ``del`` has at most 45 MB, or 60 MB of UTF-8.
 
         >>> table.add("a", b"2")  # there is one
         False
