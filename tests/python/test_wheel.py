@@ -192,7 +192,8 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
     assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]
     # A copy of the package alone has none of it, and what lies beside it is somebody else's.
     package = copy_of_package(tmp_path / "elsewhere/vendored")
-    made = subprocess.run(["hatchling", "build", "-t", "sdist"], cwd=package, capture_output=True, text=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist"]
+    made = subprocess.run(command, cwd=package, capture_output=True, text=True)
     assert made.returncode
     assert "Rust sources of plexindex are missing" in made.stderr
     # All can be collected. Those of the stand-in server take minutes.
