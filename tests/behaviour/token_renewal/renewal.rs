@@ -375,9 +375,12 @@ fn the_host_ends_a_call_that_waits_for_another_threads_token() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let started = Instant::now();
-        let stop = |_: &Progress<'_>| match started.elapsed() < Duration::from_millis(300) {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        let stop = |_: &Progress<'_>| {
+            if started.elapsed() < Duration::from_millis(300) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         };
         let error = library.query().progress(stop).checked().expect_err("stopped");
         assert_eq!(error.status, Status::Aborted, "{error}");
