@@ -696,12 +696,12 @@ impl TokenRenewal {
             return Ok(());
         }
         // Wait for another thread's renewal, whose token this call can use.
-        let (begun, longest) = (Instant::now(), call.deadline.wait(self.max_wait));
-        while state.running_for.is_some() && begun.elapsed() < longest {
-            let step = longest.saturating_sub(begun.elapsed()).min(TICK);
+        let begun = Instant::now();
+        let until = Deadline::after(call.deadline.wait(self.max_wait));
+        while state.running_for.is_some() && !until.has_passed() {
             let waited = self
                 .ended
-                .wait_timeout_while(state, step, |state| state.running_for.is_some());
+                .wait_timeout_while(state, until.wait(TICK), |state| state.running_for.is_some());
             // The host's function runs without the lock, since it may use the index.
             drop(waited);
             call.report_progress(begun.elapsed())?;
