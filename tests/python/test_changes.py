@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -208,7 +209,7 @@ def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: Ope
         with index.watch() as outer:
             until(lambda: len(plex._listeners) == 1)
             outer.stop()
-            assert not session.listens(outer)
+            assert weakref.ref(outer) not in session._listening.watches
         watch = index.watch()
         watch.start()
         assert len(session._listening.watches) == 1
@@ -234,4 +235,4 @@ def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: Ope
         with index.watch() as other:
             for page in index.watch(timeout=0):
                 list(page)
-            assert session.listens(other)
+            assert weakref.ref(other) in session._listening.watches

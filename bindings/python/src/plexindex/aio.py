@@ -516,7 +516,8 @@ class _Wait:
             if match:
                 await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return match
-            self.last = self.last if answered else match
+            if not answered:
+                self.last = match
             checks = now >= max(self._begun, self._threads.checked.get(self._library, 0)) + self._every
             # An answer that has only the last milliseconds says nothing of the server.
             has_time = self._until - now >= _UNTIL_BEGUN or not answered

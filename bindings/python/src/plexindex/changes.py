@@ -11,7 +11,7 @@ from ._core import TYPE_CHECKING, Iterator, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
-from ._core.selection import check_limits, oldest, query_flags
+from ._core.selection import check_limits, oldest, query_flags, time_left
 from ._core.session import ForkLock
 from .errors import Error
 from .item import Item
@@ -84,8 +84,8 @@ class Changes:
     """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
     object.
 
-    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you
-    have handled the changes: a reader that resumes there misses no change, and sees at most the last page again.
+    plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
+    reader that resumes there misses no change, and sees at most the last page again.
     """
 
     def __init__(
@@ -320,8 +320,7 @@ def bring_up_to_date(
     (timeout, progress), begun = limits, monotonic()
     try:
         for _ in range(2):  # once more for what changed meanwhile, as when a watch connects
-            left = None if timeout is None else max(timeout + begun - monotonic(), 0)
-            if selection.refresh(query_flags(check=always), left, progress):
+            if selection.refresh(query_flags(check=always), time_left(timeout, begun), progress):
                 return None
     except REFRESH_ERRORS as error:
         if _missing(selection.select().facts() if waits else known, whole=whole) is not None:

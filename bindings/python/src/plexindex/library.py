@@ -8,7 +8,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
 from ._core import abi as c
-from ._core.selection import Selection, check_limits, key_bytes, selection_of
+from ._core.selection import Selection, check_limits, key_bytes, selection_of, time_left
 from ._core.session import Handle
 from .edits import EditReport, edit
 from .queries import Queries
@@ -175,7 +175,7 @@ class Library(Facts, Queries):
         if not self._handle.is_known and not self._selection.facts():
             self._selection.request("libraries.list", timeout, progress)
         self._handle.is_known = True
-        return None if timeout is None else max(timeout - monotonic() + begun, 0)
+        return time_left(timeout, begun)
 
     def edit_items(
         self,

@@ -348,14 +348,13 @@ class Queries:
     ) -> plexindex.Comparison:
         """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
-        The result yields each :class:`Difference` during the walk. Unless
-        ``offline``, plexindex first asks the server for changes, with one request, and requests items of missing
-        files, which may have been renamed: 100 per request, at most 256. For one library, other libraries' folders are
-        skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports files
-        that this rule ignores), ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``,
-        ``plexignore``. ``progress`` receives the number of files so far. ``timeout`` limits the requests, not the walk.
-        With a mapping's pattern for the host's paths, which plexindex cannot invert, it does not search the disk for
-        listed files.
+        The result yields each :class:`Difference` during the walk. Unless ``offline``, plexindex first asks the server
+        for changes, with one request, and requests items of missing files, which may have been renamed: 100 per
+        request, at most 256. For one library, other libraries' folders are skipped. ``without`` disables rules for
+        files that Plex ignores: ``extension`` (plexindex never reports files that this rule ignores), ``hidden``,
+        ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives
+        the number of files so far. ``timeout`` limits the requests, not the walk. With a mapping's pattern for the
+        host's paths, which plexindex cannot invert, it does not search the disk for listed files.
 
         >>> [difference.reason for difference in index.compare(folder)]
         ['no_library']

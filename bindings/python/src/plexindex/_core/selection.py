@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from ..errors import InvalidArgumentError, LibraryNotFoundError, NotFetchedError, OfflineError
 from ..item import Item
 from ..light import LightItem
@@ -41,6 +43,11 @@ def check_limits(timeout: float | None, progress: ProgressArg) -> None:
     """Checks options of a call that begins later."""
     convert.timeout_ms(timeout)
     convert.callback("progress", progress)
+
+
+def time_left(timeout: float | None, begun: float) -> float | None:
+    """Returns what is left of a timeout that began at this time; None without a timeout."""
+    return None if timeout is None else max(begun + timeout - monotonic(), 0)
 
 
 class Selection:

@@ -347,10 +347,6 @@ class Session:
         """The session that opened the handle. Those of equal pickles have the same."""
         return self._first or self
 
-    def listens(self, watch: object) -> bool:
-        """Returns whether a watch listens."""
-        return ref(watch) in self._listening.watches
-
     def stats(self) -> dict[str, Any]:
         """Returns the counts, and the times in seconds."""
         raw = c.CStats(size=ctypes.sizeof(c.CStats))

@@ -20,7 +20,7 @@ from .._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
 from .._core.paths import full_path
-from .._core.selection import oldest, selection_of
+from .._core.selection import oldest, selection_of, time_left
 from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
@@ -335,7 +335,7 @@ class Comparison:
         # As if the server had said that they are gone. Invalidating their paths would remove recorded matches.
         entries = [{"sectionID": one.section, "itemID": one.rating_key, "metadataState": "deleted"} for one in items]
         self._index.notify({"TimelineEntry": entries})
-        left = None if self._timeout is None else max(self._begun + self._timeout - time.monotonic(), 0)
+        left = time_left(self._timeout, self._begun)
         try:
             self.renames_unknown |= not self._library.refresh(timeout=left, progress=self._stop)
         except REFRESH_ERRORS:
