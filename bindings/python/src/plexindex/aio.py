@@ -278,7 +278,7 @@ class _Caller:
 
         is_over = False
         try:
-            while found := await (self._stored(some) if stored else self._run(None, some, timeout=timeout)):
+            while found := await (self._stored(some) if stored else self._run(ends, some, timeout=timeout)):
                 timeout = None
                 for one in found:
                     yield one
