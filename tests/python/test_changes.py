@@ -21,6 +21,7 @@ from cli import Cli
 from conftest import OpenIndex, Server, until
 from disk import Tree
 from plexindex._core.selection import selection_of
+from plexindex.changes import feed_of
 from plexindex.testing import FakePlex
 
 ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
@@ -53,15 +54,14 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
 
 def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the step turns the page all the same."""
-    found = index.changes(full=True)
-    threads = plexindex.aio._Threads(found._selection.session)
-    steps = plexindex.aio.AsyncChanges(found, threads)
-    selection, pages = found._selection, []
+    found, selection = index.changes(full=True), selection_of(index)
+    steps = plexindex.aio.AsyncChanges(found, plexindex.aio._Threads(selection.session))
+    feed, pages = feed_of(found), []
 
     def slow(*arguments: Any, **options: Any) -> Any:
         pages.append(options)
         time.sleep(0.05)
-        return selection_of(index).request(*arguments, **{**options, "limit": 100})
+        return selection.request(*arguments, **{**options, "limit": 100})
 
     async def read() -> list[str | None]:
         seen = []
@@ -73,9 +73,8 @@ def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: p
             except StopAsyncIteration:
                 return seen
 
-    monkeypatch.setattr(found, "_selection", SimpleNamespace(request=slow, handle=selection.handle))
-    found._page = {"cursor": None, "more": True}
-    found._entries = iter([])
+    monkeypatch.setattr(feed, "selection", SimpleNamespace(request=slow, handle=selection.handle))
+    feed.page, feed._entries = {"cursor": None, "more": True}, iter([])
     seen = asyncio.run(read())
     assert len(pages) == 5
     assert len(seen) == len(set(seen)) == 420

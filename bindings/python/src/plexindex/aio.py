@@ -27,7 +27,7 @@ from ._core import abi as c
 from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Change, Changes, Pages, Watch
+from .changes import Change, Changes, Watch, feed_of, pages_of
 from .compare import Comparison, Difference
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
@@ -420,12 +420,12 @@ class AsyncChanges(_Caller):
         return self
 
     async def __anext__(self) -> Change:
-        changes = self._target
+        feed = feed_of(self._target)
         while True:
-            page = changes._page
-            if (change := changes._next_change()) is not None:
+            page = feed.page
+            if (change := feed.next()) is not None:
                 return change
-            if not await self._stored(changes._turn_page, page):
+            if not await self._stored(feed.turn, page):
                 raise StopAsyncIteration
 
 
@@ -446,8 +446,8 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
-        ends = self._ends(self._target._progress)
-        pages, is_due = Pages(self._target, ends), True
+        pages, is_due = pages_of(self._target), True
+        pages.progress = ends = self._ends(pages.progress)
         news = _News(self._threads.bell, asks=not pages.offline)
         try:
             while not pages.is_over:
@@ -487,7 +487,8 @@ class _Wait:
 
     def __init__(
         self,
-        caller: AsyncQueries,
+        run: Callable[..., Coroutine[Any, Any, Any]],
+        threads: _Threads,
         selection: Selection,
         path: PathArg,
         size: SizeArg,
@@ -495,9 +496,9 @@ class _Wait:
         until: float,
         ends: Stoppable,
     ) -> None:
-        self._caller, self._selection, self._ends = caller, selection, ends
+        self._run, self._threads, self._selection, self._ends = run, threads, selection, ends
         self._path, self._size, self._every, self._until = path, size, every, until
-        self._threads, self._library, self._begun = caller._threads, id(selection.handle), monotonic()
+        self._library, self._begun = id(selection.handle), monotonic()
         raw = convert.path_bytes(path, selection.session.hides_paths)
         self._key = asyncio.get_running_loop(), self._library, raw, size
         self._news = _News(self._threads.bell, asks=True)
@@ -551,9 +552,7 @@ class _Wait:
             checked[self._library] = inf
         given, left = (self._path, self._size, query_flags(check=checks)), max(0, self._until - now)
         try:
-            found = await self._caller._run(
-                self._ends, self._selection.match, *given, timeout=left, progress=self._ends
-            )
+            found = await self._run(self._ends, self._selection.match, *given, timeout=left, progress=self._ends)
             return found  # type: ignore[no-any-return]
         except TimeoutError:  # also if no thread was free
             return None
@@ -619,7 +618,7 @@ class AsyncQueries(_Caller):
         convert.milliseconds("every", every, none=None, zero=None)
         limit = convert.timeout_ms(timeout) / 1000
         until = inf if timeout is None or limit < 0 else monotonic() + limit
-        wait = _Wait(self, selection, path, size, every, until, self._ends(progress))
+        wait = _Wait(self._run, self._threads, selection, path, size, every, until, self._ends(progress))
         try:
             found = await wait.found()
         finally:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._core.selection import Limits, Selection
-    from .types import ProgressArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -80,6 +79,50 @@ class Change(Record):
         return f"<plexindex.Change {self.kind} {what}>"
 
 
+class Feed:
+    """Reads the changes since a cursor, a page at a time."""
+
+    def __init__(self, selection: Selection, since: str | None, *, full: bool = False) -> None:
+        _check_since(since)
+        self.selection: Selection = selection
+        self.cursor: str | None = since
+        """The end of the last page that was read completely."""
+        self.page: dict[str, Any] = {"cursor": since, "more": True}
+        """The page that is being read."""
+        self._full, self._lock = full, ForkLock()
+        # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
+        # error here.
+        self.turn(self.page)
+
+    def turn(self, read: dict[str, Any]) -> bool:
+        """Moves the cursor to the end of the page that was ``read``, and reads the next page. Returns whether there is
+        one. A step that was cancelled still turns the page, and another thread may have: then this does nothing.
+        """
+        with self._lock():
+            if self.page is not read:
+                return True
+            self.cursor = read["cursor"]
+            if not read["more"]:
+                return False
+            full = self._full and self.cursor is None
+            page = self.selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
+            if not page["changes"]:
+                self.cursor = page["cursor"]
+            # In this order: who sees the new page sees its entries.
+            self._entries: Iterator[dict[str, Any]] = iter(page["changes"])
+            self.page = page
+            return True
+
+    def next(self) -> Change | None:
+        """Returns the next change of the page; None at its end."""
+        entry = next(self._entries, None)
+        if entry is None:
+            return None
+        item = Item(entry["item"], self.selection) if "item" in entry else None
+        path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
+        return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
+
+
 class Changes:
     """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
     object.
@@ -88,71 +131,43 @@ class Changes:
     reader that resumes there misses no change, and sees at most the last page again.
     """
 
-    def __init__(
-        self, selection: Selection, since: str | None, full: bool = False, missed: Error | None = None
-    ) -> None:
+    def __init__(self, feed: Feed, missed: Error | None = None) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
-        _check_since(since)
-        self._selection, self._full = selection, full
-        self.cursor: str | None = since
-        """The position after the last page that you have read completely, from which to resume. In a full listing, None
-        until you have read the first page completely; with None, a full listing starts again.
-        """
+        self._feed = feed
         self.error = missed
         """Why changes may be missing: the server did not answer, or not within the timeout. None if none is missing."""
         self.stale: bool = missed is not None
         """Whether changes may be missing."""
-        self._page: dict[str, Any] = {"cursor": since, "more": True}
-        self._lock = ForkLock()
-        # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
-        # error here.
-        self._turn_page(self._page)
-        self.age: float | None = oldest(selection.facts())
+        self.age: float | None = oldest(feed.selection.facts())
         """Seconds between the last check that the listing was current and this call. With several libraries, the
         maximum. None if nothing was fetched yet.
         """
 
-    def _turn_page(self, read: dict[str, Any]) -> bool:
-        """Moves the cursor to the end of the page that was ``read``, and reads the next page. Returns whether there is
-        one. A step that was cancelled still turns the page, and another thread may have: then this does nothing.
+    @property
+    def cursor(self) -> str | None:
+        """The position after the last page that you have read completely, from which to resume. In a full listing, None
+        until you have read the first page completely; with None, a full listing starts again.
         """
-        with self._lock():
-            if self._page is not read:
-                return True
-            self.cursor = read["cursor"]
-            if not read["more"]:
-                return False
-            full = self._full and self.cursor is None
-            page = self._selection.request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
-            if not page["changes"]:
-                self.cursor = page["cursor"]
-            # In this order: who sees the new page sees its entries.
-            self._entries: Iterator[dict[str, Any]] = iter(page["changes"])
-            self._page = page
-            return True
-
-    def _next_change(self) -> Change | None:
-        """Returns the next change of the current page; None at the page's end."""
-        entry = next(self._entries, None)
-        if entry is None:
-            return None
-        item = Item(entry["item"], self._selection) if "item" in entry else None
-        path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
-        return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
+        return self._feed.cursor
 
     def __iter__(self) -> Changes:
         return self
 
     def __next__(self) -> Change:
         while True:
-            page = self._page
-            if (change := self._next_change()) is not None:
+            page = self._feed.page
+            if (change := self._feed.next()) is not None:
                 return change
-            if not self._turn_page(page):
+            if not self._feed.turn(page):
                 raise StopIteration
 
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
+
+
+def feed_of(changes: Changes) -> Feed:
+    """Returns what reads the changes, for the package's other modules."""
+    return changes._feed
 
 
 class Watch:
@@ -164,8 +179,8 @@ class Watch:
     def __init__(self, selection: Selection, since: str | None, offline: bool, limits: Limits) -> None:
         _check_since(since)
         check_limits(*limits)
-        self._selection, self._since, self._offline = selection, since, convert.flag("offline", offline)
-        self._timeout, self._progress = limits
+        self._selection, self._since = selection, since
+        self._offline, self._limits = convert.flag("offline", offline), limits
 
     def start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`stop` or :meth:`Index.close`.
@@ -199,7 +214,7 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        pages, is_due = Pages(self, self._progress), True
+        pages, is_due = pages_of(self), True
         try:
             while not pages.is_over:
                 if is_due and pages.may_ask:
@@ -216,17 +231,23 @@ class Watch:
             pages.end()
 
 
+def pages_of(watch: Watch) -> Pages:
+    """Returns the pages of a watch from now on, for the package's modules."""
+    return Pages(watch._selection, watch._since, watch._offline, watch._limits)
+
+
 class Pages:
     """The pages of a watch while its caller iterates over it. The caller waits between two :meth:`turn`."""
 
-    def __init__(self, watch: Watch, progress: ProgressArg) -> None:
-        self._watch, self._selection, self._progress = watch, watch._selection, progress
-        self.offline: bool = watch._offline
+    def __init__(self, selection: Selection, since: str | None, offline: bool, limits: Limits) -> None:
+        self._selection, self._since = selection, since
+        self.offline: bool = offline
         """Whether the watch sends no request."""
-        self._until = _FOREVER if watch._timeout is None else monotonic() + watch._timeout
+        self._timeout, self.progress = limits
+        self._until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
         self._silent_until = _FOREVER if self.offline else 0.0
-        self._page: Changes | None = None
+        self._feed: Feed | None = None
         self._missed: Error | None = None
         self._told: Error | None = None
         self.is_over: bool = False
@@ -244,8 +265,8 @@ class Pages:
     @property
     def pause(self) -> float:
         """Seconds to wait before the next turn if the caller did not read all of the last page, which comes again."""
-        page = self._page
-        is_unread = page is not None and page.cursor != page._page["cursor"]
+        feed = self._feed
+        is_unread = feed is not None and feed.cursor != feed.page["cursor"]
         return min(BETWEEN, max(self._until - monotonic(), 0.0)) if is_unread else 0.0
 
     @property
@@ -256,10 +277,10 @@ class Pages:
     def wait(self) -> bool:
         """Waits until the next turn. Returns whether a listing has expired, or an event or a change has arrived."""
         at, now = self.at, monotonic()
-        if self._page is None or now >= at:
+        if self._feed is None or now >= at:
             return False
-        given = {"cursor": self._page.cursor or "", "offline": now < self._silent_until}
-        return self._selection.request("changes.wait", at - now, self._progress, **given)["ready"]  # type: ignore[no-any-return]
+        given = {"cursor": self._feed.cursor or "", "offline": now < self._silent_until}
+        return self._selection.request("changes.wait", at - now, self.progress, **given)["ready"]  # type: ignore[no-any-return]
 
     @property
     def may_ask(self) -> bool:
@@ -269,13 +290,13 @@ class Pages:
     @property
     def left(self) -> float | None:
         """Seconds until the watch ends. None without a timeout."""
-        return None if self._watch._timeout is None else max(0.0, self._until - monotonic())
+        return None if self._timeout is None else max(0.0, self._until - monotonic())
 
     def ask(self, timeout: float | None) -> None:
         """Asks the server, if a listing has expired or, after the first page, an event has invalidated an item."""
-        if self._page is None:
+        if self._feed is None:
             self._begin()
-        limits, doubts = (timeout, self._progress), self._page is not None
+        limits, doubts = (timeout, self.progress), self._feed is not None
         self._missed = bring_up_to_date(self._selection, limits, doubts=doubts, waits=True)
         has_failed = self._missed is not None and not isinstance(self._missed, LateError)
         self._silent_until = monotonic() + (_PAUSE if has_failed else BETWEEN if doubts else 0)
@@ -284,12 +305,12 @@ class Pages:
         """Reads the next page. Returns it if it is the first or last, has changes, or says for the first time why
         changes may be missing. Before, the caller asks if it :attr:`may_ask`, and first or after :meth:`wait`.
         """
-        page, before = self._page, self._told
-        since = self._watch._since if page is None else page.cursor
-        self._page, self._told = Changes(self._selection, since, missed=self._missed), self._missed
-        has_news = page is None or bool(self._page._page["changes"]) or self._missed is not before
+        last, before = self._feed, self._told
+        self._feed = Feed(self._selection, self._since if last is None else last.cursor)
+        page, self._told = Changes(self._feed, self._missed), self._missed
+        has_news = last is None or bool(self._feed.page["changes"]) or self._missed is not before
         self.is_over = monotonic() >= self._until
-        return self._page if has_news or self.is_over else None
+        return page if has_news or self.is_over else None
 
     def end(self) -> None:
         """Ends what the watch has begun."""

@@ -35,30 +35,6 @@ class _Known:
         return getattr(self._full(), name)
 
 
-def _with_id(item: LightItem, theirs: Iterable[Any], own: int | None) -> Any:
-    for one in theirs:
-        if one.id == own:
-            return one
-    item._doubt()
-    raise NotOnServerError(f"the server no longer has version or part {own} of {item.key}: look up the file again")
-
-
-def _medium(item: LightItem, one: Media) -> _Known:
-    """Returns a version of an item. ``plexapi`` knows versions and parts by their ids."""
-
-    def full() -> Any:
-        return _with_id(item, item.full().media, one.media_id)
-
-    def known(part: MediaPart) -> _Known:
-        return _Known(
-            lambda: _with_id(item, full().parts, part.part_id), id=part.part_id, file=part.path, size=part.size
-        )
-
-    duration = None if one.duration is None else round(one.duration * 1000)
-    given = {"id": one.media_id, "videoResolution": one.resolution, "container": one.container, "duration": duration}
-    return _Known(full, parts=[known(part) for part in one.parts], **given)
-
-
 class LightItem:
     """An item from the index with plexapi's attributes. The first use of any other attribute fetches the plexapi
     object: see :meth:`full`.
@@ -108,7 +84,29 @@ class LightItem:
         facts = self._facts()
         if facts is None or not facts.get("media"):
             return self.full().media  # type: ignore[no-any-return]
-        return [_medium(self, one) for one in media_of(facts, self.locations)]
+        return [self._medium(one) for one in media_of(facts, self.locations)]
+
+    def _medium(self, one: Media) -> _Known:
+        """Returns a version of the item. ``plexapi`` knows versions and parts by their ids."""
+
+        def full() -> Any:
+            return self._with_id(self.full().media, one.media_id)
+
+        def known(part: MediaPart) -> _Known:
+            return _Known(
+                lambda: self._with_id(full().parts, part.part_id), id=part.part_id, file=part.path, size=part.size
+            )
+
+        duration = None if one.duration is None else round(one.duration * 1000)
+        given = {"id": one.media_id, "videoResolution": one.resolution, "container": one.container}
+        return _Known(full, parts=[known(part) for part in one.parts], duration=duration, **given)
+
+    def _with_id(self, theirs: Iterable[Any], own: int | None) -> Any:
+        for one in theirs:
+            if one.id == own:
+                return one
+        self._doubt()
+        raise NotOnServerError(f"the server no longer has version or part {own} of {self.key}: look up the file again")
 
     def full(self) -> plexindex.types.Untyped:
         """Returns the plexapi object. The first call sends one request. After a 404, the next lookup of the item asks

@@ -8,7 +8,7 @@ from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert, importi
 from ._core.record import record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
-from .changes import Changes, Watch, bring_up_to_date, expired
+from .changes import Changes, Feed, Watch, bring_up_to_date, expired
 from .errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from .item import Item
 from .match import FolderMatch, Match, Matches
@@ -450,7 +450,7 @@ class Queries:
             missed = bring_up_to_date(selection, (timeout, progress), always=check, whole=full)
         else:
             missed = expired(selection, whole=full)
-        return Changes(selection, since, full, missed)
+        return Changes(Feed(selection, since, full=full), missed)
 
     def watch(
         self,

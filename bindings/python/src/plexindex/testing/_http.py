@@ -17,7 +17,10 @@ from weakref import WeakSet
 from ._content import Row, as_json, as_xml
 
 if TYPE_CHECKING:
-    from ._server import FakePlex
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Events = queue.Queue[tuple[str, Row] | None]
 
 
 #: According to RFC 6455, a WebSocket server hashes the client's key together with this text.
@@ -55,8 +58,13 @@ class Connections(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, plex: FakePlex, port: int) -> None:
-        self.plex = plex
+    def __init__(
+        self,
+        port: int,
+        reply: Callable[[Request, dict[str, str]], Reply],
+        listening: Callable[[], AbstractContextManager[Events]],
+    ) -> None:
+        self.reply, self.listening = reply, listening
         self._sockets: WeakSet[socket.socket] = WeakSet()
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -94,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
         plain = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
         request = Request(self.command, unquote(url.path), plain, _window(headers))
-        reply = self.server.plex._reply(request, headers)
+        reply = self.server.reply(request, headers)
         if reply.status == 200 and request.path.startswith("/:/") and request.path.endswith("/notifications"):
             self._send_events(headers)
         else:
@@ -123,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Sends events until the client or the server disconnects."""
         self.close_connection = True
         key = headers.get("sec-websocket-key")
-        with self.server.plex._listening() as events:
+        with self.server.listening() as events:
             self._begin_events(key)
             while True:
                 try:

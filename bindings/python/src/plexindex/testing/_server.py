@@ -119,7 +119,7 @@ class FakePlex:
     def start(self) -> None:
         """Makes the server reachable again after :meth:`stop`."""
         if self._connections is None:
-            self._connections = Connections(self, self._port)
+            self._connections = Connections(self._port, self._reply, self._listening)
             self._port = self._connections.server_address[1]
             threading.Thread(target=self._connections.serve_forever, args=(0.02,), daemon=True).start()
 
