@@ -493,6 +493,65 @@ def test_a_task_that_is_cancelled_twice_has_its_report(tmp_path: Path) -> None:
         asyncio.run(ask(plex))
 
 
+OLD, NEW = "/m/Old.mkv", "/m/New.mkv"
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    *[("match", (path,), how) for path in (OLD, NEW) for how in ({}, {"check": True}, {"offline": True})],
+    ("match_paths", ([OLD, NEW],), {"check": True}), ("folder", ("/m",), {"check": True}), ("lookup_key", (OLD,), {}),
+    ("wait_for", (NEW,), {"timeout": 0.7, "every": 0.2}), ("changes", (), {"check": True}), ("refresh", (), {}),
+    ("server", (), {}),
+]  # fmt: skip
+
+
+def told(found: Any) -> object:
+    """What a call says of the server and of its answer."""
+    if isinstance(found, plexindex.Matches):
+        return list(map(told, found))
+    if isinstance(found, plexindex.Match):
+        return found.status, found.reason, found.stale, found.title
+    if isinstance(found, (plexindex.Changes, aio.AsyncChanges)):
+        return found.stale, type(found.error)
+    return found if isinstance(found, (str, bool)) else type(found)
+
+
+@pytest.mark.parametrize("is_listed", [False, True], ids=["empty", "listed"])
+@pytest.mark.parametrize("state", ["well", "refused", "rejected", "failing"])
+def test_what_a_call_says_is_the_same_without_asyncio(tmp_path: Path, state: str, is_listed: bool) -> None:
+    with FakePlex({"Films": [OLD]}) as plex:
+
+        def opened(name: str) -> plexindex.Index:
+            index = plexindex.open(tmp_path / name, plex.url, plex.token, retry_for=0)
+            if is_listed:
+                index.refresh()
+            return index
+
+        with opened("with") as index, opened("without") as other:
+            if state == "refused":
+                plex.stop()
+            elif state == "rejected":
+                plex.token = "another"
+            elif state == "failing":
+                plex.fail(500, times=10_000)
+            asked = aio.AsyncIndex(index)
+            for name, given, options in CALLS:
+                theirs = outcome(functools.partial(getattr(other, name), *given, **options))
+                assert outcome(functools.partial(run, asked, name, given, options)) == theirs, (name, given, options)
+
+
+def outcome(call: Callable[[], Any]) -> object:
+    try:
+        return told(call())
+    except plexindex.Error as error:
+        return type(error)
+
+
+def run(index: aio.AsyncIndex, name: str, given: tuple[Any, ...], options: dict[str, Any]) -> object:
+    async def ask() -> object:
+        found = getattr(index, name)(*given, **options)
+        return await found if inspect.isawaitable(found) else found
+
+    return asyncio.run(ask())
+
+
 def test_changes_hop_to_a_thread_once_a_page(open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     index, hops = open_index(), 0
     index.refresh()
