@@ -81,24 +81,12 @@ impl Synchronizer {
         };
         self.peers.start(); // a forked child has no thread yet
         let refresh = || -> Result<Status> {
-            let status = match self.refresh_listings(call, reason)? {
-                Status::Ok => self.verify_invalidated(call)?,
-                other => other,
-            };
-            if status != Status::Ok {
-                return Ok(status);
+            let since = self.reading.snapshot().sequence();
+            match self.refresh_once(call, reason)? {
+                // An event came meanwhile, such as that of a watch that connects.
+                Status::NotYet if self.has_doubts_since(call, since)? => self.refresh_once(call, RefreshReason::Due),
+                status => Ok(status),
             }
-            self.compact_listings(call)?;
-            let (snapshot, now_ms) = (self.reading.snapshot(), self.clock.now_ms());
-            let scope = snapshot.scope(call.library)?.filter(|_| !snapshot.rows.is_empty());
-            let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
-            let is_doubted = |row: &LibraryRow| row.generation.is_fetched() && self.is_doubted(row, now_ms);
-            let has_doubted_items = || scope.is_some_and(|scope| self.has_doubted_items(&snapshot, scope));
-            Ok(if rows.iter().any(is_doubted) || has_doubted_items() {
-                Status::NotYet
-            } else {
-                Status::Ok
-            })
         };
         match refresh() {
             // The next call continues, as soon as the lock is free.
@@ -109,6 +97,36 @@ impl Synchronizer {
             }
             refreshed => refreshed,
         }
+    }
+
+    fn refresh_once(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
+        let status = match self.refresh_listings(call, reason)? {
+            Status::Ok => self.verify_invalidated(call)?,
+            other => other,
+        };
+        if status != Status::Ok {
+            return Ok(status);
+        }
+        self.compact_listings(call)?;
+        let (snapshot, now_ms) = (self.reading.snapshot(), self.clock.now_ms());
+        let Some(scope) = snapshot.scope(call.library)?.filter(|_| !snapshot.rows.is_empty()) else {
+            return Ok(Status::Ok);
+        };
+        let is_doubted = |row: &LibraryRow| row.generation.is_fetched() && self.is_doubted(row, now_ms);
+        let has_doubts = snapshot.rows_in(scope).iter().any(is_doubted) || self.has_doubted_items(&snapshot, scope);
+        Ok(if has_doubts { Status::NotYet } else { Status::Ok })
+    }
+
+    /// Returns whether a library of the call is doubted since a change sequence.
+    fn has_doubts_since(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
+        let snapshot = self.reading.snapshot();
+        let rows = snapshot
+            .scope(call.library)?
+            .map_or(&[][..], |scope| snapshot.rows_in(scope));
+        Ok(rows
+            .iter()
+            .flat_map(|row| &row.doubts)
+            .any(|doubt| doubt.raised > since))
     }
 
     /// Rebuilds listing segments that have many changes, so that new processes need not read the changes.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
+use crate::support::hooked;
 use crate::support::index::{Ask as _, DebounceIntervals, Index, Match};
 use crate::support::quick;
 use crate::support::worker::{PATIENCE, until};
@@ -288,4 +289,18 @@ fn a_program_that_replaces_a_file_leads_to_its_new_path() {
         assert_eq!(told, Notified::NothingNew);
     }
     assert!(is_fresh(&index));
+}
+
+/// Such as one that a watch gets when it connects.
+#[test]
+fn a_refresh_asks_once_more_for_an_event_that_came_meanwhile() {
+    let at = Scene::movies(30);
+    let other = at.listed().0;
+    let index = hooked::interrupted(&at, "libraries", move || {
+        other.notify(r#"{"event":"library.new"}"#).expect("an event");
+    });
+    at.clock.advance_ms(7_200_000);
+    at.server.reset();
+    assert_eq!(index.movies().query().refreshed(false).expect("refreshed"), Status::Ok);
+    assert_eq!(requests(&at.server), [0, 2, 0, 0, 0, 2]);
 }

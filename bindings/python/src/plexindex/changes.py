@@ -11,7 +11,7 @@ from ._core import TYPE_CHECKING, Iterator, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
-from ._core.selection import check_limits, oldest, query_flags, time_left
+from ._core.selection import check_limits, oldest, query_flags
 from ._core.session import ForkLock
 from .errors import Error
 from .item import Item
@@ -338,11 +338,10 @@ def bring_up_to_date(
     fresh = bool(known) and all(facts["fresh"] for facts in known)
     if fresh and not (always or doubts):
         return None
-    (timeout, progress), begun = limits, monotonic()
+    timeout, progress = limits
     try:
-        for _ in range(2):  # once more for what changed meanwhile, as when a watch connects
-            if selection.refresh(query_flags(check=always), time_left(timeout, begun), progress):
-                return None
+        if selection.refresh(query_flags(check=always), timeout, progress):
+            return None
     except REFRESH_ERRORS as error:
         if _missing(selection.select().facts() if waits else known, whole=whole) is not None:
             raise
