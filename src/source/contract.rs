@@ -35,8 +35,8 @@ pub struct PageRequest<'a> {
     pub library: &'a Library,
     /// Index of the partition (a part of the listing, such as one item type), less than [`Source::partitions`].
     pub partition: usize,
-    /// Start position: 0, or [`PageEnd::next`] of an earlier page. Positions that may move are row numbers, so a resumed
-    /// listing reads some rows again and compares them.
+    /// Start position: 0, or [`PageEnd::next`] of an earlier page. Positions that may move are row numbers, so a page then
+    /// begins one row earlier, with the last row of the page before.
     pub position: u64,
     /// Maximum number of rows, from 1 to 1,000.
     pub size: u32,

@@ -287,8 +287,6 @@ fn can_resume(row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
     may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
 }
 
-/// Number of rows that a resumed listing fetches again, to check that no rows have moved.
-const OVERLAP: usize = 50;
 /// Maximum number of fetched pages that are not stored yet.
 const MAX_WAITING_PAGES: usize = 6;
 
@@ -309,10 +307,12 @@ struct FetchedPage {
     next: u64,
     /// Number of rows in the partition; `None` if the server does not report the number.
     total: Option<u64>,
+    /// By how much the number has changed since the page before.
+    growth: i64,
     /// The items, without those in the trash.
     items: Vec<Item>,
-    /// Rating keys of the last [`OVERLAP`] rows, including those in the trash.
-    last_keys: Vec<String>,
+    /// The rating key of the last row, for the next page.
+    last_key: Option<String>,
     /// The ticket of the page's request.
     requested_at: Sequence,
     /// Whether this is the first page of a partition.
@@ -322,16 +322,17 @@ struct FetchedPage {
 }
 
 /// The progress of a listing in one partition (a part of the library that the source lists separately).
-struct PartitionCursor<'t> {
+///
+/// Where positions are row numbers, pages form a chain: each begins with the last row of the page before. If rows before
+/// it came or went meanwhile, it begins with another row, and the listing starts again. Otherwise it would lack a row that
+/// moved into an earlier page, or have one that is gone.
+struct PartitionCursor {
     partition: usize,
+    /// Position of the first row that has not arrived yet.
     position: u64,
-    /// Position of the first new row, after the overlap.
-    resumed_at: u64,
-    /// Rating keys of the last stored rows, which the job fetches again if positions are row numbers. They must come
-    /// first in the new rows, or else rows have moved.
-    overlap: &'t [String],
-    /// Number of overlap rows that have not arrived yet.
-    to_skip: u64,
+    is_chained: bool,
+    /// The rating key of the row before. `None` at the start, without a chain, and if the row has no key.
+    last_key: Option<String>,
     total: Option<u64>,
     /// Whether no page of the partition has arrived yet.
     first: bool,
@@ -341,29 +342,21 @@ struct PartitionCursor<'t> {
     first_key: Option<String>,
 }
 
-impl<'t> PartitionCursor<'t> {
-    /// Creates a cursor at the start of the overlap. `position`: the position after the overlap. `overlap`: rating keys
-    /// of the last stored rows. `total`: the number of rows in the partition, if known.
-    fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
-        let to_skip = overlap.len() as u64;
-        Self {
-            partition,
-            position: position - to_skip.min(position),
-            resumed_at: position,
-            overlap,
-            to_skip,
-            total,
-            first: position == 0,
-            rows: 0,
-            first_key: None,
-        }
+impl PartitionCursor {
+    /// Number of rows that the next page has in common with the page before.
+    fn overlap(&self) -> u64 {
+        u64::from(self.last_key.is_some())
     }
 
-    /// Returns whether the items start with the overlap, which proves that no rows have moved. If the overlap is longer
-    /// than `items`, compares only its first rows, and the next page must contain the rest.
-    fn overlaps(&self, items: &[Item]) -> bool {
-        let mut pairs = items.iter().zip(self.overlap);
-        pairs.all(|(item, key)| item.rating_key == *key)
+    /// The position of the next page.
+    fn start(&self) -> u64 {
+        self.position - self.overlap()
+    }
+
+    /// Returns whether the items continue the page before.
+    fn continues(&self, items: &[Item]) -> bool {
+        let first = items.first().map(|item| &item.rating_key);
+        self.last_key.as_ref().is_none_or(|key| first == Some(key))
     }
 
     /// Checks a received page and advances the cursor. Returns the page to store, or a shift if rows have moved, so
@@ -375,70 +368,72 @@ impl<'t> PartitionCursor<'t> {
         items: Vec<Item>,
         requested_at: Sequence,
     ) -> Result<std::result::Result<FetchedPage, Shift>> {
+        let (start, overlap) = (self.start(), self.overlap());
         let first_key = items.first().map(|item| item.rating_key.clone());
-        let is_repeated = self.position > 0 && first_key.is_some() && first_key == self.first_key;
+        let is_repeated = start > 0 && first_key.is_some() && first_key == self.first_key;
         if end.has_shifted || is_repeated {
-            return Ok(Err(Shift::Repeated(self.position)));
+            return Ok(Err(Shift::Repeated(start)));
         }
-        let has_total_changed = self.total.is_some() && end.total.is_some() && end.total != self.total;
-        if !self.overlaps(&items) || has_total_changed {
+        if !self.continues(&items) {
             return Ok(Err(Shift::Moved));
         }
-        if self.position == 0 {
+        if start == 0 {
             self.first_key = first_key;
         }
-        if exceeds_limits(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
-            return Err(missing_rows_error(library, end, self.position));
+        if exceeds_limits(end) || end.next.is_some_and(|next| next <= start || end.rows == 0) {
+            return Err(missing_rows_error(library, end, start));
         }
-        self.rows += end.rows;
-        if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
+        let new_rows = end.rows - overlap;
+        self.rows += new_rows;
+        // After the last row, the server may report rows that it never returns.
+        let is_last = end.next.is_none() || new_rows == 0;
+        if !is_last && end.total.is_some_and(|total| self.rows > total) {
             return Ok(Err(Shift::Moved)); // otherwise the listing might never finish
         }
-        self.total = end.total;
-        // Do not count the overlap, which is already stored. A listing that stops within the overlap resumes behind it.
-        let skipped = self.to_skip.min(end.rows);
-        self.to_skip -= skipped;
-        self.position = end.next.unwrap_or(self.position + end.rows);
-        let next = if self.to_skip > 0 {
-            self.resumed_at
-        } else {
-            self.position
+        let growth = match (self.total, end.total) {
+            (Some(before), Some(now)) => i64::try_from(now).unwrap_or(0) - i64::try_from(before).unwrap_or(0),
+            _ => 0,
         };
-        Ok(Ok(self.page(
-            items,
-            end.rows - skipped,
-            next,
-            end.next.is_none(),
-            requested_at,
-        )))
+        self.total = end.total;
+        let next = end.next.unwrap_or(start + end.rows);
+        Ok(Ok(self.page(items, (end.rows, growth), next, is_last, requested_at)))
     }
 
     /// Returns a page of the rows that arrived before a request failed, so that a resumed listing need not fetch them
-    /// again; `None` if the rows contain none after the overlap, do not start with the overlap, or exceed `size`, the
-    /// requested number.
+    /// again; `None` if the rows contain no new one, do not continue the page before, or exceed `size`, the requested
+    /// number.
     fn partial_page(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
-        let old = self.overlap.len().min(items.len()) as u64;
-        let is_usable = received <= u64::from(size) && received > self.to_skip && self.overlaps(&items);
-        is_usable.then(|| self.page(items, received - old, self.position + received, false, requested_at))
+        let is_usable =
+            self.is_chained && received > self.overlap() && received <= u64::from(size) && self.continues(&items);
+        is_usable.then(|| self.page(items, (received, 0), self.start() + received, false, requested_at))
     }
 
-    /// Builds a page from the received items without the overlap, which is already stored. `rows`: number of new rows.
-    /// `next`: position of the next page. `last`: whether this is the partition's last page.
-    fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
-        let old_count = self.overlap.len().min(items.len());
-        items.drain(..old_count);
-        self.overlap = &self.overlap[old_count..];
-        let last_rows = items.iter().skip(items.len().saturating_sub(OVERLAP));
-        let last_keys = last_rows.map(|item| item.rating_key.clone()).collect();
+    /// Builds a page from the received items without those of the page before, and advances the cursor. `rows`: number
+    /// of rows. `next`: position of the next page. `last`: whether this is the partition's last page.
+    fn page(
+        &mut self,
+        mut items: Vec<Item>,
+        (rows, growth): (u64, i64),
+        next: u64,
+        last: bool,
+        requested_at: Sequence,
+    ) -> FetchedPage {
+        let overlap = self.overlap();
+        // The last row may have no valid key.
+        let last_item = items.last().filter(|_| self.is_chained && items.len() as u64 == rows);
+        self.last_key = last_item.map(|item| item.rating_key.clone());
+        self.position = next;
+        items.drain(..usize::from(overlap > 0));
         items.retain(|item| !item.trashed);
         FetchedPage {
             partition: self.partition,
-            rows,
+            rows: rows - overlap,
             next,
             total: self.total,
+            growth,
             items,
-            last_keys,
+            last_key: self.last_key.clone(),
             requested_at,
             first: std::mem::take(&mut self.first),
             last,
@@ -458,12 +453,12 @@ impl SyncJob<'_> {
         earlier: u64,
     ) -> Result<Option<Shift>> {
         let from = (listing.partition, listing.position);
-        let (total, overlap_keys) = (listing.total, listing.tail.clone());
+        let (total, last_key) = (listing.total, listing.tail.last().cloned());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
         // The segment's thread adds a stored page to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
-            let fetch = move || self.fetch_pages(&row.library, from, total, &overlap_keys, &send);
+            let fetch = move || self.fetch_pages(&row.library, from, total, last_key, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| thread_start_error(&error))?;
@@ -492,29 +487,33 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `tail`: rating keys of
-    /// the last stored rows, which this function fetches again if positions are row numbers. `total`: number of rows in
-    /// all partitions so far. Returns a shift if the fetched rows do not start with `tail`, or if the total has
-    /// changed, so that the listing must start again.
+    /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `last_key`: the rating key
+    /// of the last stored row. `total`: number of rows in all partitions so far. Returns a shift if rows have moved, so
+    /// that the listing must start again.
     fn fetch_pages(
         &self,
         library: &Library,
         (first, position): (usize, u64),
         total: Option<u64>,
-        tail: &[String],
+        last_key: Option<String>,
         send: &SyncSender<FetchedPage>,
     ) -> Result<Option<Shift>> {
-        let has_row_numbers = !library.is_exact();
-        // The overlap is at most one page, so that even a call with time for only two pages makes progress.
-        let tail = &tail[tail.len().saturating_sub(self.sync.page_size as usize)..];
+        // An exact token tells later of what moves meanwhile.
+        let is_chained = !library.is_exact();
         for partition in first..self.source.partitions(library) {
-            let (position, overlap) = match partition == first {
-                true if has_row_numbers => (position, tail),
-                true => (position, &[][..]),
-                false => (0, &[][..]),
+            let is_resumed = partition == first;
+            let position = if is_resumed { position } else { 0 };
+            let cursor = PartitionCursor {
+                partition,
+                position,
+                is_chained,
+                last_key: last_key.clone().filter(|_| is_resumed && is_chained && position > 0),
+                // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
+                total: total.filter(|_| partition == 0),
+                first: position == 0,
+                rows: 0,
+                first_key: None,
             };
-            // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
-            let cursor = PartitionCursor::new(partition, position, overlap, total.filter(|_| partition == 0));
             if let Some(shift) = self.fetch_partition(library, cursor, send)? {
                 return Ok(Some(shift));
             }
@@ -527,17 +526,16 @@ impl SyncJob<'_> {
     fn fetch_partition(
         &self,
         library: &Library,
-        mut cursor: PartitionCursor<'_>,
+        mut cursor: PartitionCursor,
         send: &SyncSender<FetchedPage>,
     ) -> Result<Option<Shift>> {
-        let size = self.sync.page_size;
         loop {
             let requested_at = self.sync.store.ticket(self.bounds.deadline)?;
             let request = PageRequest {
                 library,
                 partition: cursor.partition,
-                position: cursor.position,
-                size,
+                position: cursor.start(),
+                size: (self.sync.page_size + u32::from(cursor.last_key.is_some())).min(1_000), // Plex accepts no more
             };
             let mut items = Vec::new();
             // The query's limit on silence does not apply, because a server can be silent for long during a scan.
@@ -551,9 +549,7 @@ impl SyncJob<'_> {
             let page = match outcome {
                 Ok(end) => cursor.accept_page(library, &end, items, requested_at)?,
                 Err(error) => {
-                    if !library.is_exact()
-                        && let Some(page) = cursor.partial_page(items, size, requested_at)
-                    {
+                    if let Some(page) = cursor.partial_page(items, request.size, requested_at) {
                         let _ = send.send(page);
                     }
                     return Err(error);
@@ -600,30 +596,20 @@ impl SyncJob<'_> {
 
 /// Adds a page to a listing's counts, and advances the listing's position past the page.
 fn advance_listing(listing: &mut Listing, page: &mut FetchedPage, now_ms: i64) {
-    // A new partition starts, whose rows do not continue the last partition's rows.
-    if page.first && page.partition != listing.partition {
-        listing.partition = page.partition;
-        listing.tail.clear();
-    }
+    listing.partition = page.partition;
     // The total covers all partitions so far. It is unknown as soon as one partition's total is unknown.
-    if page.first {
-        listing.total = match (listing.total, page.total, page.partition) {
-            (_, total, 0) => total,
-            (Some(before), Some(total), _) => Some(before + total),
-            _ => None,
-        };
-    }
+    listing.total = match (listing.total, page.total, page.partition) {
+        (total, ..) if !page.first => total.map(|total| total.saturating_add_signed(page.growth)),
+        (_, total, 0) => total,
+        (Some(before), Some(total), _) => Some(before + total),
+        _ => None,
+    };
     listing.position = page.next;
     listing.rows += page.rows;
     listing.keyed += page.items.len() as u64;
     listing.touched_ms = now_ms;
-    listing.tail.append(&mut page.last_keys);
-    let surplus = listing.tail.len().saturating_sub(OVERLAP);
-    listing.tail.drain(..surplus);
-    if page.last {
-        // The partition is complete, so a resumed listing need not fetch its last rows again.
-        listing.tail.clear();
-    }
+    // After the last page, a resumed listing begins with the next partition.
+    listing.tail = page.last_key.take().filter(|_| !page.last).into_iter().collect();
 }
 
 /// Returns the error for a thread that cannot be started.

@@ -94,9 +94,10 @@ impl Source for PlexHttp {
         self.fetch_partition(request, Rows::Trash, bounds, items)
     }
 
-    /// Requests all pages of shows, which are not a partition because they have no files.
+    /// Requests all pages of shows, which are not a partition because they have no files. A page begins with the last
+    /// row of the page before, as in a listing.
     fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
-        let mut shows = Vec::new();
+        let mut shows: Vec<Item> = Vec::new();
         let mut position = 0;
         loop {
             let request = PageRequest {
@@ -105,11 +106,17 @@ impl Source for PlexHttp {
                 position,
                 size: MAX_ROWS,
             };
-            let page = self.fetch_page(&request, ItemType::Show, Rows::All, bounds, &mut shows)?;
+            let mut rows = Vec::new();
+            let page = self.fetch_page(&request, ItemType::Show, Rows::All, bounds, &mut rows)?;
+            let last = shows.pop();
+            let is_next = last.is_none_or(|last| rows.first().is_some_and(|row| row.rating_key == last.rating_key));
+            if page.has_shifted || !is_next {
+                return Ok(None); // rows moved
+            }
+            shows.extend(rows);
             match page.next {
-                None => break,
-                Some(next) if next > position && !page.has_shifted => position = next,
-                Some(_) => return Ok(None), // rows moved
+                Some(next) if next > position + 1 => position = next - 1,
+                _ => break,
             }
         }
         // Types without files have no name of their own here. A server that ignores the type sends episodes.
@@ -422,6 +429,7 @@ impl DeltaReader<'_> {
         let rows = Rows::NewestUpdated;
         let last_delta = self.index.cursor().newest_update;
         let (mut start, mut newest) = (0, None);
+        let read_before = new.len();
         for page in 0..MAX_PAGES {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
             let (items, result) = self.fetch_rows(kind, rows, start, self.clamp_rows(size));
@@ -437,7 +445,17 @@ impl DeltaReader<'_> {
             if metadata.update_order.is_disordered {
                 return Ok(None);
             }
-            start += metadata.rows;
+            // Each page begins with a row that was read. Otherwise rows before it are gone, and others have moved into
+            // the pages before. An update meanwhile moves the rows the other way, and is the next delta's.
+            let is_read = |first: &Item| {
+                new[read_before..]
+                    .iter()
+                    .any(|item| item.rating_key == first.rating_key)
+            };
+            if page > 0 && !items.first().is_some_and(is_read) {
+                return Ok(None);
+            }
+            start += metadata.rows.saturating_sub(1);
             if page == 0 {
                 newest = metadata.update_order.times.map(|(first, _)| first);
             }
@@ -450,7 +468,7 @@ impl DeltaReader<'_> {
             let last_rows = items.iter().rev().filter(|item| !item.trashed).take(LAST_ROWS);
             let reached_index = is_older && self.has_all(last_rows)?;
             new.extend(items);
-            if reached_index || metadata.rows == 0 || start >= total {
+            if reached_index || metadata.rows == 0 || start + 1 >= total {
                 return Ok(Some((total, newest)));
             }
         }

@@ -6,13 +6,13 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::support::index::{Ask as _, Query};
+use crate::support::index::{Ask as _, Library, Query};
 use crate::support::worker::until;
-use crate::support::{HOUR_MS, Scene, add, clock, movies, open, options, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, clock, movie, movies, open, options, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin, State};
 
 /// The same, with so much time, or as much as it takes.
 fn in_time(query: Query<'_>, timeout: Option<Duration>) -> Query<'_> {
@@ -30,24 +30,69 @@ fn go_on(goes_on: bool) -> ControlFlow<()> {
     }
 }
 
-#[test]
-fn rows_that_shift_while_paging_lose_nothing() {
-    let at = Scene::movies(4_000);
-    let (_index, library) = at.opened();
-    let (first, key) = path_of(&at.server, 1, 0);
-    let (last, _) = path_of(&at.server, 1, 3_999);
-    // Before the third page the first row goes: what was row 2,000 is now row 1,999.
-    let key: u64 = key.parse().expect("a number");
-    let shift = Action::change(move |state| state.remove_items(&[key], false).expect("removed"));
-    at.server.fault(Fault::new(shift).on(Kind::Listing).after(2));
-    assert_eq!(library.ask(last).status, Status::Ok);
-    let gone = library.ask(first);
-    assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
+/// Each file leads to its item, and none to what is gone.
+fn assert_listed(at: &Scene, library: &Library, gone: &str) {
+    let answer = library.ask(gone);
+    assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
     for (key, path) in at.server.paths(1) {
         let path = path.expect("all have files");
-        let seen = library.fast(&path);
-        assert_eq!(seen, Some(key.to_string()), "{path}");
+        assert_eq!(library.fast(&path), Some(key.to_string()), "{path}");
     }
+}
+
+#[test]
+fn rows_that_shift_while_paging_lose_nothing() {
+    for is_replaced in [false, true] {
+        let at = Scene::movies(4_000);
+        let (_index, library) = at.opened();
+        let (first, key) = path_of(&at.server, 1, 0);
+        let (last, _) = path_of(&at.server, 1, 3_999);
+        // Before the third page the first row goes: what was row 2,000 is now row 1,999. With another one at the end,
+        // there are as many as before.
+        let key: u64 = key.parse().expect("a number");
+        let shift = Action::change(move |state| {
+            state.remove_items(&[key], false).expect("removed");
+            let new = movie("New", "/data/movies/New (2020)/New (2020).mkv");
+            let added = if is_replaced { vec![new] } else { Vec::new() };
+            state.add_items(1, added, false).expect("added");
+        });
+        at.server.fault(Fault::new(shift).on(Kind::Listing).after(2));
+        assert_eq!(library.ask(last).status, Status::Ok);
+        assert_listed(&at, &library, &first);
+    }
+}
+
+#[test]
+fn rows_that_shift_during_a_delta_lose_nothing() {
+    let at = Scene::movies(12_000);
+    let (_index, library) = at.listed();
+    let better: Vec<(u64, String)> = at.server.paths(1)[1_000..1_200]
+        .iter()
+        .filter_map(|(key, path)| Some((*key, path.as_ref()?.replace(".mkv", " (2160p).mkv"))))
+        .collect();
+    let give = |state: &mut State, (key, path): &(u64, String)| {
+        state
+            .set_files(*key, vec![MediaSpec::File(path.clone())], true, true)
+            .expect("changed");
+    };
+    for one in &better {
+        at.server.alter(|state| {
+            give(state, one);
+            Ok(())
+        });
+    }
+    // Between the two pages of the newest updates, one of the first page goes. Then others change, which the next delta
+    // shows.
+    let (gone, last) = (better[150].clone(), better[0].clone());
+    let shift = Action::change(move |state| state.remove_items(&[gone.0], true).expect("removed"));
+    at.server.fault(Fault::new(shift).on(Kind::Listing).after(1));
+    let changes = Action::change(move |state| give(state, &(last.0, last.1.replace("2160p", "4320p"))));
+    at.server.fault(Fault::new(changes).on(Kind::Listing).after(2));
+    for _ in 0..2 {
+        at.clock.advance_ms(120_000);
+        library.query().checked().expect("checked");
+    }
+    assert_listed(&at, &library, &better[150].1);
 }
 
 /// Removes so many of the first movies.
@@ -102,7 +147,7 @@ fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     // Two pages come, and no other.
     at.server
         .fault(Fault::delay(60_000).on(Kind::Listing).after(2).times(0));
-    let stop = |so_far: &plexindex::Progress<'_>| go_on(so_far.items < 2_000);
+    let stop = |so_far: &plexindex::Progress<'_>| go_on(so_far.items < 1_999);
     let stopped = ask(library.query().progress(stop)).expect_err("it has two pages");
     assert_eq!(stopped.status, Status::Aborted);
     let found = ask(library.query().timeout(Duration::from_millis(200)));

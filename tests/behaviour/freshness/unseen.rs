@@ -62,7 +62,7 @@ fn deltas_know_the_trash() {
     let [old, new, removed, later] = [10, 2_000, 3_050, 4_000].map(nth);
     set_missing(&at.server, &old.1, true);
     library.ask(&new.0);
-    assert_eq!(requests(&at.server)[2], 6);
+    assert_eq!(requests(&at.server)[2], 7);
     at.server.reset();
     let reason = |path: &str| library.ask(path).reason;
     let pages = |wanted: u64| {

@@ -172,8 +172,8 @@ fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
     at.server.clear_faults();
     crowd.assert_all_right(&at.server, at.folder());
     let [identity, sections, listing, _, _, all] = requests(&at.server);
-    // The page that never came is asked for again, and half a page for the overlap.
-    assert_eq!(listing, PASS + 1 + 15, "one continuation");
+    // The page that never came is asked for again.
+    assert_eq!(listing, PASS + 1 + 14, "one continuation");
     assert_eq!(identity, 1);
     // Before and after, and once more for each of the two that listed, as in `assert_once`.
     assert!((2..=4).contains(&sections), "{sections}");

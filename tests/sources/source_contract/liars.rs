@@ -95,7 +95,7 @@ fn partitions_that_overlap_answer_each_item_once() {
         let mut extra = extra.lock().expect("whole");
         if request.partition == 0 {
             extra.clone_from(items);
-        } else if request.position == 0 {
+        } else if end.next.is_none() {
             let more = extra.len() as u64;
             items.extend(extra.iter().cloned());
             return PageEnd {
