@@ -458,7 +458,7 @@ impl SyncJob<'_> {
         // The segment's thread adds a stored page to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
-            let fetch = move || self.fetch_pages(&row.library, from, total, last_key, &send);
+            let fetch = move || self.fetch_pages(&row.library, from, total, last_key.as_deref(), &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| thread_start_error(&error))?;
@@ -495,7 +495,7 @@ impl SyncJob<'_> {
         library: &Library,
         (first, position): (usize, u64),
         total: Option<u64>,
-        last_key: Option<String>,
+        last_key: Option<&str>,
         send: &SyncSender<FetchedPage>,
     ) -> Result<Option<Shift>> {
         // An exact token tells later of what moves meanwhile.
@@ -507,7 +507,9 @@ impl SyncJob<'_> {
                 partition,
                 position,
                 is_chained,
-                last_key: last_key.clone().filter(|_| is_resumed && is_chained && position > 0),
+                last_key: last_key
+                    .filter(|_| is_resumed && is_chained && position > 0)
+                    .map(str::to_owned),
                 // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
                 total: total.filter(|_| partition == 0),
                 first: position == 0,
