@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::support::index::{Ask as _, Index, Library};
+use crate::support::index::{Ask as _, Index, Library, freeze_coarse_clock};
 use crate::support::{
     KEEP, STORE_PORT, STORE_TOKEN, add, copy_of, repository, segments, store_of, store_options, warnings,
 };
@@ -207,6 +207,7 @@ fn current_version() -> i64 {
 
 #[test]
 fn each_older_store_has_all_that_was_recorded_after_its_migration() {
+    freeze_coarse_clock(0); // no other process has to notice that there is no version page
     for format in formats() {
         let folder = store_of(format);
         assert_eq!(version(folder.path()), format);
@@ -316,6 +317,7 @@ fn a_migrated_database_has_the_tables_of_a_new_one() {
         ]
         .concat()
     }
+    freeze_coarse_clock(0); // no other process has to notice that there is no version page
     let new = tempfile::tempdir().expect("a folder");
     drop(open(new.path(), |_| {}));
     for format in formats() {
@@ -327,13 +329,16 @@ fn a_migrated_database_has_the_tables_of_a_new_one() {
 
 #[test]
 fn processes_that_migrate_at_once_agree() {
-    for format in formats() {
-        let folder = store_of(format);
-        std::thread::scope(|scope| {
+    let stores: Vec<_> = formats().into_iter().map(|format| (format, store_of(format))).collect();
+    // All stores at once: each waits until there is a version page.
+    std::thread::scope(|scope| {
+        for (_, folder) in &stores {
             for _ in 0..8 {
                 scope.spawn(|| drop(open(folder.path(), |_| {})));
             }
-        });
+        }
+    });
+    for (format, folder) in stores {
         check_migrated(folder.path(), format);
     }
 }

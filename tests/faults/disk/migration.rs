@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use crate::support::index::Index;
+use crate::support::index::{Index, freeze_coarse_clock};
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, is_deep, say};
 use crate::support::{copy_of, files_in, movies, store_of, store_options};
@@ -102,6 +102,8 @@ fn version(folder: &Path) -> i64 {
 
 /// The next process completes the migration, and finds all that was recorded.
 fn complete(copy: &Path, format: i64) {
+    // A new version page waits until other processes have noticed that the old one is gone. There are none here.
+    freeze_coarse_clock(0);
     let index = Index::open(options(copy)).expect("opens");
     let table = index.tables().table(b"Notes", false).expect("a table");
     let entry = |name: &[u8]| table.lookup(name, |value| String::from_utf8(value.to_vec()).expect("text"));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use self::steps::{STEPS, Step, check, forced, path};
-use crate::support::index::{Index, Library, failpoint};
+use crate::support::index::{Index, Library, failpoint, freeze_coarse_clock};
 use crate::support::{copy_files, files_in};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
@@ -353,6 +353,8 @@ pub fn power(words: &[&str]) {
     let (seed, states) = (number(2), number(3));
     let (has_log, aside) = (journal != "journal", journal == "aside");
     crate::support::warnings::keep();
+    // Most folders have lost the version page, and no other process has to notice that before there is a new one.
+    freeze_coarse_clock(0);
     failpoint::simulate_network(!has_log);
     let server = movies(150);
     let cache = root.join("cache");

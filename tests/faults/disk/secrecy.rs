@@ -13,6 +13,7 @@ use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil};
 use super::{OTHER, is_root};
+use crate::support::index::freeze_coarse_clock;
 use crate::support::worker::{Worker, say, told, until};
 use crate::support::{clock, files_in, movies, open, options, path_of};
 
@@ -113,6 +114,7 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
 pub fn masked(words: &[&str]) {
     // SAFETY: cannot fail; the mask is this process's own.
     unsafe { libc::umask(words[5].parse().expect("a mask")) };
+    freeze_coarse_clock(0); // no other process has to notice that the version page goes
     let options = crate::support::worker::options_at(words);
     let folder = options.cache_dir.clone();
     let index = open(options.clone(), &clock());
