@@ -72,7 +72,8 @@ RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --w
 	echo "cargo-nextest also ends tests that hang: cargo install --locked cargo-nextest"; $(CARGO) test --workspace \
 	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
-PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python'
+# In the order of their names, because xdist would begin with the files that have the most tests, not with the longest.
+PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder tests/python'
 WHEELS = wheels '$(PYTEST) -m packaging tests/python/test_wheel.py'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 SOURCES = bindings/python tests/python tests/smoke.py demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
