@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use super::model::{
     Cause, Doubt, DoubtScope, Effects, FreshnessRules, Interval, ItemStore, Knowledge, ListingState, Need, Observation,
     Order, PAGE_ROWS, PROVISIONAL_MS, Policy, ProbedState, StoredItem, SyncRequest, Verdict, has_changed_content,
-    is_aged, is_pause_over, is_unsettled, listing_interval_ms, shrank_too_much, tells_content,
+    is_aged, is_older_content, is_pause_over, is_unsettled, listing_interval_ms, shrank_too_much, tells_content,
 };
 use crate::model::{PathSearch, SourceState, TokenReliability};
 use crate::options::Ttl;
@@ -441,6 +441,10 @@ fn need_by_age(listing: &ListingState, probed: &ProbedState, policy: &Policy, mo
 fn deltas_suffice(listing: &ListingState, probed: &ProbedState, policy: &Policy, moment: &Moment) -> bool {
     if probed.state.trust == TokenReliability::Exact {
         return true;
+    }
+    // Deltas extend a history. Where it went back, as after a restored backup, they would miss what is different now.
+    if is_older_content(&probed.state.token, &listing.token) {
+        return false;
     }
     let interval_ms = listing_interval_ms(listing.items, policy);
     // Every scan changes the rest of the token, so a scan alone needs no full listing, unless a delta costs as much.

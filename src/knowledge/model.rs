@@ -409,6 +409,14 @@ pub fn tells_content(token: &str) -> bool {
     content_of(token) != "0"
 }
 
+/// Returns whether a token that is a hint is of an earlier content than another one. The content's number only grows.
+pub fn is_older_content(token: &str, than: &str) -> bool {
+    let number = |token| content_of(token).parse::<u64>().ok().filter(|number| *number > 0);
+    number(token)
+        .zip(number(than))
+        .is_some_and(|(number, than)| number < than)
+}
+
 /// Returns whether a token that is a hint says that the library's content has changed since the listing.
 #[must_use]
 pub fn has_changed_content(listed_token: &str, probed: &SourceState) -> bool {

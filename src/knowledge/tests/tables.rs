@@ -202,6 +202,11 @@ fn only_the_content_of_a_hint_marks_but_each_difference_costs_a_delta() {
     let policy = hourly();
     let status = |trust, token: &str| status(&probed(trust, token), &[], &policy, LISTED + 1);
     assert_eq!(status(Hint, "11 20"), (Some(Need::Changes), true));
+    assert_eq!(
+        status(Hint, "9 20"),
+        (Some(Need::Listing), true),
+        "a backup was restored"
+    );
     assert_eq!(status(Hint, "10 21"), (Some(Need::Changes), false));
     assert_eq!(status(Exact, "10 21"), (Some(Need::Changes), true));
     assert_eq!(status(Exact, "10 20~"), (Some(Need::Changes), false));
