@@ -268,14 +268,13 @@ impl LibraryIndex for LibrarySnapshot {
         if has_changes && self.memtable.records_of_path(path).next().is_some() {
             return None;
         }
-        // Without a listing, no listed path can contradict a confirmed match.
+        // Without a listing, only an item of a single request can contradict a confirmed match, also by a mapping.
         if !self.properties.fetched {
-            let matches = self.matches.as_ref()?;
+            let matches = self.matches.as_ref().filter(|_| !has_changes)?;
             let SingleMatch::Match(rating_key) = matches.unique(path.raw(), path.form(), path.hash()) else {
                 return None;
             };
-            let outdated = has_changes && self.memtable.records_of_item(rating_key).next().is_some();
-            return (!outdated && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
+            return (!self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
         }
         let (rating_key, _) = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
         if has_changes && self.memtable.records_of_item(rating_key).next().is_some() {

@@ -162,3 +162,28 @@ proptest! {
         }
     }
 }
+
+/// The item, found by a mapping, is newer, which a fast lookup must not hide.
+#[test]
+fn an_item_of_a_request_contradicts_a_confirmed_match() {
+    let path = b"/data/media/DC.mkv".to_vec();
+    let setup = Setup {
+        locations: Vec::new(),
+        fetched: false,
+        items: Vec::new(),
+        recorded: vec![(path.clone(), "0".to_owned(), 0)],
+        changes: vec![MemtableChange::Added {
+            item: Arc::new(movie("1", &["/mnt/media/DC.mkv"])),
+            asked: 0,
+            shown: 0,
+        }],
+    };
+    let rules = [Rule {
+        to_server: true,
+        from: "/data".to_owned(),
+        to: "/mnt".to_owned(),
+    }];
+    let mappings = compiled(&rules);
+    let (view, naive) = build(&setup, &mappings);
+    compare(&[view], &[naive], Some(0), &rules, &mappings, &path);
+}
