@@ -11,7 +11,7 @@ use super::job::{SyncJob, Synchronizer};
 use super::refresh::cursor_of;
 use crate::engine::{LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, RecordRows, SharedRows, ShowRows};
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume};
+use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume, tells_content};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, DeltaCursor, PageEnd, PageRequest};
@@ -113,7 +113,9 @@ impl SyncJob<'_> {
             && last.left_out == left_out
             && (row.has_doubt(Cause::Partial) || left_out > 0)
             && is_pause_over(Some(row.listed_ms()), PROVISIONAL_MS, now_ms);
-        let is_whole = counts_agree || is_confirmed;
+        // A server that starts may list nothing, although it counted changes.
+        let is_emptied = draft.items() == 0 && !row.library.is_exact() && tells_content(&row.library.change.token);
+        let is_whole = counts_agree && !is_emptied || is_confirmed;
         let scanned = Some(listing.change.scanned_ms / 1_000);
         let cursor = DeltaCursor {
             items: Some(draft.items()),

@@ -95,6 +95,30 @@ fn rows_that_shift_during_a_delta_lose_nothing() {
     assert_listed(&at, &library, &better[150].1);
 }
 
+/// A server that starts can answer so. A library that has no items any more is believed the second time.
+#[test]
+fn an_empty_first_listing_needs_a_second_one() {
+    for is_empty in [false, true] {
+        let at = Scene::movies(3);
+        let (_index, library) = at.opened();
+        let (path, key) = path_of(&at.server, 1, 1);
+        if is_empty {
+            lose(&at.server, 3);
+        }
+        let nothing = Action::Body {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: r#"{"MediaContainer":{"size":0,"totalSize":0,"offset":0}}"#.to_owned(),
+        };
+        at.server.fault(Fault::new(nothing).on(Kind::Listing));
+        let refresh = || library.query().refreshed(false).expect("an answer");
+        assert_eq!(refresh(), Status::NotYet);
+        at.clock.advance_ms(61_000);
+        assert_eq!(refresh(), Status::Ok);
+        assert_eq!(library.fast(&path), Some(key).filter(|_| !is_empty));
+    }
+}
+
 /// Removes so many of the first movies.
 fn lose(server: &Standin, count: usize) {
     let keys: Vec<u64> = server.paths(1).iter().take(count).map(|(key, _)| *key).collect();
