@@ -14,9 +14,11 @@
 //! A watermark is the database's highest ids and latest changes at one moment. A watermark and the metadata of
 //! the files form the change token, which all libraries share.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 
 use rusqlite::{Connection, OptionalExtension};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::contract::{Bounds, DeltaCursor, IndexedItems, SourceChanges};
 use super::super::plex::item_types_with_files;
@@ -30,21 +32,16 @@ use crate::model::{Item, ItemType, Library, MAY_MISS_NEXT_WRITE};
 /// Maximum number of changed rows in a delta. If more rows have changed, a listing is cheaper.
 const MAX_CHANGED_ROWS: i64 = 50_000;
 
-/// Selects at most ?5 rows of library ?1: rows that changed after ?2, rows with a part id above ?3, and, if ?4 is 1,
-/// rows with a version or part in the trash. Also selects the descendants of these rows, because a changed show,
-/// season, artist or album changes its items. Includes rows whose counter is not an integer, because they may have
-/// changed; SQLite sorts strings and blobs above all numbers. `unlikely` and `+` make SQLite use the index on
-/// `changed_at`. `UNION` prevents endless recursion in a damaged file.
+/// Selects at most ?4 rows of library ?1: rows that changed after ?2, and rows with a part id above ?3. Also selects the
+/// descendants of these rows, because a changed show, season, artist or album changes its items. Includes rows whose
+/// counter is not an integer, because they may have changed; SQLite sorts strings and blobs above all numbers.
+/// `unlikely` and `+` make SQLite use the index on `changed_at`. `UNION` prevents endless recursion in a damaged file.
 const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
      UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
      UNION SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id WHERE p.id \
-     > ?3 UNION SELECT m.metadata_item_id FROM media_items d CROSS JOIN media_items m ON m.id = d.id \
-     WHERE ?4 AND d.deleted_at IS NOT NULL \
-     UNION SELECT m.metadata_item_id FROM media_parts d CROSS JOIN media_parts p ON p.id = d.id \
-     CROSS JOIN media_items m ON m.id = p.media_item_id WHERE ?4 AND d.deleted_at IS NOT NULL \
-     UNION SELECT i.id FROM changed CROSS JOIN metadata_items i ON i.parent_id = changed.id) \
-     SELECT id FROM changed LIMIT ?5";
+     > ?3 UNION SELECT i.id FROM changed CROSS JOIN metadata_items i ON i.parent_id = changed.id) \
+     SELECT id FROM changed LIMIT ?4";
 
 /// The rows that have changed since a watermark.
 struct ChangedRows {
@@ -119,8 +116,7 @@ impl PlexDatabase {
         // If there is no sign of removed items, the delta is complete. Otherwise, this function compares all ids.
         let has_moved_items = index.has_any(&changed.keys_elsewhere)? || index.has_any(&absent)?;
         let counts_agree = library_count.is_none_or(|count| count == index_count);
-        let is_trash_unchanged = changed.current_watermark.trash == since.trash;
-        if counts_agree && !changed.lost_last_change && is_trash_unchanged && !has_moved_items {
+        if counts_agree && !changed.lost_last_change && !has_moved_items {
             return Ok(SourceChanges::Known {
                 removed_keys: Vec::new(),
                 cursor: DeltaCursor::default(),
@@ -236,16 +232,15 @@ fn read_changed_rows(
     let Some(delta_base) = since.delta_base(&current_watermark, connection)? else {
         return Ok(None);
     };
-    // The rows do not show which versions and parts were moved to or from the trash. So if the trash has changed, the
-    // query selects all items with a version or part in the trash.
-    let is_trash_changed = i64::from(current_watermark.trash[1..] != since.trash[1..]);
-    let (mut ids, mut keys_elsewhere) = (Vec::new(), Vec::new());
+    let Some(mut ids) = items_of_moved_trash(connection, &since.trash, &current_watermark.trash)? else {
+        return Ok(None);
+    };
+    let mut keys_elsewhere = Vec::new();
     // Reads one row more than the maximum, to detect that there are too many.
     let params = [
         section,
         delta_base.change_number,
         since.max_part_id,
-        is_trash_changed,
         MAX_CHANGED_ROWS + 1,
     ];
     for_each_integer(connection, SELECT_CHANGED, &params, &mut |id| ids.push(id))?;
@@ -262,6 +257,7 @@ fn read_changed_rows(
         return Ok(None);
     }
     ids.sort_unstable();
+    ids.dedup();
     let new_rows = connection.query_row(
         "SELECT count(*) FROM metadata_items WHERE id > ?1",
         [since.max_item_id],
@@ -276,6 +272,86 @@ fn read_changed_rows(
     }))
 }
 
+/// Returns the items that have moved to the trash or from it, or whose versions or parts have: their rows do not show it.
+/// Returns `None` if there were or are too many to know them.
+fn items_of_moved_trash(
+    connection: &Connection,
+    before: &[Trash; 3],
+    now: &[Trash; 3],
+) -> rusqlite::Result<Option<Vec<i64>>> {
+    const ITEM_OF: [&str; 3] = [
+        "SELECT id FROM metadata_items WHERE id = ?1",
+        "SELECT metadata_item_id FROM media_items WHERE id = ?1 AND metadata_item_id IS NOT NULL",
+        "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+         WHERE p.id = ?1 AND m.metadata_item_id IS NOT NULL",
+    ];
+    let mut ids = Vec::new();
+    for ((before, now), item_of) in before
+        .iter()
+        .zip(now)
+        .zip(ITEM_OF)
+        .filter(|((before, now), _)| before != now)
+    {
+        let (Trash::Ids(before), Trash::Ids(now)) = (before, now) else {
+            return Ok(None);
+        };
+        for id in before.symmetric_difference(now) {
+            for_each_integer(connection, item_of, &[*id], &mut |item| ids.push(item))?;
+        }
+    }
+    Ok(Some(ids))
+}
+
+/// The rows of a table that are in the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trash {
+    /// Their ids, of which a token can have this many.
+    Ids(BTreeSet<i64>),
+    /// A digest of their ids.
+    Many(u64),
+}
+
+impl Trash {
+    const MAX_IDS: usize = 128;
+
+    fn read(connection: &Connection, ids_of_trash: &str) -> rusqlite::Result<Self> {
+        let (mut ids, mut digest) = (BTreeSet::new(), 0_u64);
+        for_each_integer(connection, ids_of_trash, &[], &mut |id| {
+            // In any order, because the index is by time.
+            digest = digest.wrapping_add(xxh3_64(&id.to_le_bytes()));
+            if ids.len() <= Self::MAX_IDS {
+                ids.insert(id);
+            }
+        })?;
+        Ok(if ids.len() > Self::MAX_IDS {
+            Self::Many(digest)
+        } else {
+            Self::Ids(ids)
+        })
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        if let Some(digest) = word.strip_prefix('m') {
+            return u64::from_str_radix(digest, 16).ok().map(Self::Many);
+        }
+        let ids = word.strip_prefix('t')?.split(',').filter(|id| !id.is_empty());
+        ids.map(|id| id.parse().ok()).collect::<Option<_>>().map(Self::Ids)
+    }
+}
+
+impl fmt::Display for Trash {
+    /// As a word of a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ids(ids) => {
+                let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+                write!(f, "t{}", ids.join(","))
+            }
+            Self::Many(digest) => write!(f, "m{digest:x}"),
+        }
+    }
+}
+
 /// Number of recently changed rows in a watermark. A delta is possible as long as one of these rows still exists.
 const RECENT_CHANGES: usize = 16;
 
@@ -288,9 +364,8 @@ pub struct Watermark {
     pub max_item_id: i64,
     /// The highest part id ever assigned.
     pub max_part_id: i64,
-    /// Numbers of items, versions and parts in the trash. These numbers may change while the other fields stay the
-    /// same.
-    pub trash: [i64; 3],
+    /// The items, versions and parts in the trash. They may change while the other fields stay the same.
+    pub trash: [Trash; 3],
     /// Change number and id of the rows that changed last, newest first.
     pub recent_changes: Vec<(i64, i64)>,
 }
@@ -334,9 +409,9 @@ impl Watermark {
             max_item_id: count("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(highest_id("metadata_items")?),
             max_part_id: count("SELECT coalesce(max(id), 0) FROM media_parts")?.max(highest_id("media_parts")?),
             trash: [
-                count("SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL")?,
-                count("SELECT count(*) FROM media_items WHERE deleted_at IS NOT NULL")?,
-                count("SELECT count(*) FROM media_parts WHERE deleted_at IS NOT NULL")?,
+                Trash::read(connection, "SELECT id FROM metadata_items WHERE deleted_at IS NOT NULL")?,
+                Trash::read(connection, "SELECT id FROM media_items WHERE deleted_at IS NOT NULL")?,
+                Trash::read(connection, "SELECT id FROM media_parts WHERE deleted_at IS NOT NULL")?,
             ],
             recent_changes,
         })
@@ -379,7 +454,7 @@ impl Watermark {
         }))
     }
 
-    /// Encodes a change token: the file id, the highest item id and part id, the three trash counts, the recent changes
+    /// Encodes a change token: the file id, the highest item id and part id, the trash of three tables, the recent changes
     /// (change number and id), `/`, the row count, `/`, and the files' stamp. `rows` is the row count; `None` if the
     /// rows were not counted.
     pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
@@ -410,7 +485,9 @@ impl Watermark {
         let mut words = counters.split(' ');
         let file_id = u64::from_str_radix(words.next()?, 16).ok()?;
         let mut number = || words.next()?.parse().ok();
-        let (max_item_id, max_part_id, trash) = (number()?, number()?, [number()?, number()?, number()?]);
+        let (max_item_id, max_part_id) = (number()?, number()?);
+        let mut trash = || Trash::parse(words.next()?);
+        let trash = [trash()?, trash()?, trash()?];
         let numbers: Vec<i64> = words
             .map(|word| i64::from_str_radix(word, 16).ok())
             .collect::<Option<_>>()?;
@@ -447,7 +524,9 @@ pub fn is_token_current(token: &str, state: &FileState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Watermark, parse_row_count};
+    use std::collections::BTreeSet;
+
+    use super::{Trash, Watermark, parse_row_count};
 
     #[test]
     fn a_mark_round_trips_through_its_token() {
@@ -455,7 +534,11 @@ mod tests {
             file_id: u64::MAX,
             max_item_id: 202,
             max_part_id: 235,
-            trash: [1, 0, 3],
+            trash: [
+                Trash::Ids([1].into()),
+                Trash::Ids(BTreeSet::new()),
+                Trash::Many(u64::MAX),
+            ],
             recent_changes: vec![(7254, 202), (7253, 17)],
         };
         let state = super::FileState::for_tests(5, true);

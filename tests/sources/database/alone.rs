@@ -106,6 +106,38 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
     assert_eq!(item.rating_key, episode.to_string());
 }
 
+/// As many are in the trash as before, and the server counts none of these changes.
+#[test]
+fn what_comes_back_from_the_trash_as_another_goes_there_is_seen() {
+    for (table, id) in [
+        ("metadata_items", "id"),
+        ("media_items", "metadata_item_id"),
+        ("media_parts", "id"),
+    ] {
+        for many in [false, true] {
+            let (folder, server, _) = films(200);
+            let trash = |which: &str, at: &str| {
+                let sql = format!("UPDATE {table} SET deleted_at = {at} WHERE {id} IN ({which})");
+                server.write(|database| database.execute_batch(&sql).expect("set"));
+            };
+            if many {
+                trash(
+                    "WITH RECURSIVE n (i) AS (SELECT 20 UNION ALL SELECT i + 1 FROM n WHERE i < 160) SELECT i FROM n",
+                    "1700000001",
+                );
+            }
+            trash("3", "1700000001");
+            let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+            index.list();
+            assert_eq!(key_of(&index, &path(2)), None, "{table}");
+            trash("5", "1700000002");
+            trash("3", "NULL");
+            assert_eq!(key_of(&index, &path(2)).as_deref(), Some("3"), "{table}");
+            assert_eq!(key_of(&index, &path(4)), None, "{table}");
+        }
+    }
+}
+
 #[test]
 fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
     let (folder, server, section) = films(10);
