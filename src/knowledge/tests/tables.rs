@@ -527,3 +527,21 @@ fn a_reply_about_a_library_without_a_listing_is_stored() {
     assert_eq!(folded(&knowledge, &[], &changes, (12, 13), LISTED).put, []);
     assert_eq!(Knowledge::default().begin(Ticket(1), LISTED), None);
 }
+
+/// Whatever the server's clock says: a scan of an hour ago, as this host's clock has it.
+#[test]
+fn a_scan_of_which_only_its_second_tells_is_followed_by_a_second_look() {
+    let after_delta = |listed: &str, token: &str| {
+        let mut knowledge = probed(Hint, token);
+        knowledge.probed.as_mut().expect("probed").state.scanned_ms = LISTED - HOUR;
+        knowledge.listing.as_mut().expect("listed").token = listed.to_owned();
+        causes(&delta(&knowledge, &[], 10, LISTED + HOUR))
+    };
+    assert_eq!(after_delta("0 20", "0 21"), [Cause::Scan]);
+    assert_eq!(after_delta("0 21", "0 21"), []);
+    assert_eq!(
+        after_delta("10 20", "10 21"),
+        [],
+        "the content's count tells of changes"
+    );
+}
