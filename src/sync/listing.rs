@@ -385,7 +385,7 @@ impl PartitionCursor {
         if exceeds_limits(end) || end.next.is_some_and(|next| next <= start || end.rows == 0) {
             return Err(missing_rows_error(library, end, start));
         }
-        let new_rows = end.rows - overlap;
+        let new_rows = end.rows.saturating_sub(overlap);
         self.rows += new_rows;
         // After the last row, the server may report rows that it never returns.
         let is_last = end.next.is_none() || new_rows == 0;
@@ -430,7 +430,7 @@ impl PartitionCursor {
         items.retain(|item| !item.trashed);
         FetchedPage {
             partition: self.partition,
-            rows: rows - overlap,
+            rows: rows.saturating_sub(overlap),
             next,
             total: self.total,
             growth,
