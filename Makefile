@@ -67,8 +67,8 @@ build/venv/installed: build/venv/made $(BUILT)/$(SHARED) $(shell git ls-files bi
 
 # Each suite is a name and a command for scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
-# Tests often wait, so nextest runs two more tests at a time than there are processors.
-RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 2)),\
+# Tests often wait, so nextest runs three more tests at a time than there are processors.
+RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 3)),\
 	echo "cargo-nextest also ends tests that hang: cargo install --locked cargo-nextest"; $(CARGO) test --workspace \
 	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
