@@ -19,7 +19,8 @@ use std::collections::HashSet;
 use super::model::{
     Cause, Doubt, DoubtScope, Effects, FreshnessRules, Interval, ItemStore, Knowledge, ListingState, Need, Observation,
     Order, PAGE_ROWS, PROVISIONAL_MS, Policy, ProbedState, StoredItem, SyncRequest, Verdict, has_changed_content,
-    is_aged, is_older_content, is_pause_over, is_unsettled, listing_interval_ms, shrank_too_much, tells_content,
+    is_aged, is_older_content, is_pause_over, is_unsettled, is_unsettled_since, listing_interval_ms, shrank_too_much,
+    tells_content,
 };
 use crate::model::{PathSearch, SourceState, TokenReliability};
 use crate::options::Ttl;
@@ -178,7 +179,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         });
         self.end_of_library::<R>(&[Need::Changes]);
         self.explain::<R>(items);
-        let is_unsettled = is_unsettled(&request.state, self.now_ms) || has_scanned(Some(&listing), &request.state);
+        let is_unsettled = is_unsettled_since(Some(&listing.token), &request.state, self.now_ms);
         match (must_show && !shows_change, is_unsettled) {
             (true, true) => self.raise(DoubtScope::Library, Cause::Unsettled),
             (true, false) => self.raise(DoubtScope::Library, Cause::Unexplained),
@@ -239,7 +240,9 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             R::ends(doubt, &[doubt.needs()], asked)
         });
         self.effects.publishes = true;
-        let has_scanned = has_scanned(self.effects.knowledge.listing.as_ref(), &request.state);
+        let listing = self.effects.knowledge.listing.as_ref();
+        let last_token = listing.map(|listing| listing.token.as_str());
+        let is_unsettled = is_unsettled_since(last_token, &request.state, request.begun_ms);
         self.effects.knowledge.base = self.interval;
         self.effects.knowledge.listing = Some(ListingState {
             listed_ms: self.now_ms,
@@ -252,7 +255,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         if !is_whole {
             self.raise(DoubtScope::Library, Cause::Partial);
         }
-        if has_scanned || is_unsettled(&request.state, request.begun_ms) {
+        if is_unsettled {
             self.raise(DoubtScope::Library, Cause::Scan);
         }
     }
@@ -391,14 +394,6 @@ pub fn is_stale<'d, R: FreshnessRules>(
     doubts.into_iter().any(marks)
         || !R::is_equivalent(&probed.state, &listing.token)
         || has_expired(listing, probed, policy, moment)
-}
-
-/// Returns whether a scan has ended since the last sync, of which nothing but its second tells: another may have ended in
-/// it. The server's clock does not say how long ago that was, because it can differ from this host's.
-fn has_scanned(listing: Option<&ListingState>, state: &SourceState) -> bool {
-    state.trust == TokenReliability::Hint
-        && !tells_content(&state.token)
-        && listing.is_none_or(|listing| listing.token != state.token)
 }
 
 /// Returns whether the request for a doubt is due.

@@ -431,6 +431,16 @@ pub fn is_unsettled(state: &SourceState, now_ms: i64) -> bool {
     state.trust != TokenReliability::Exact && (state.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
+/// Returns whether items can still change after a sync in this state. `last_token`: the change token of the last sync.
+///
+/// Where a token tells only the second of a scan, another scan may end in a second that is new. The server's clock does not
+/// say how long ago that was, because it can differ from this host's.
+#[must_use]
+pub fn is_unsettled_since(last_token: Option<&str>, state: &SourceState, now_ms: i64) -> bool {
+    let tells_only_scans = state.trust == TokenReliability::Hint && !tells_content(&state.token);
+    is_unsettled(state, now_ms) || tells_only_scans && last_token != Some(state.token.as_str())
+}
+
 /// Returns whether a listing has lost more than one item and more than 30 % of its items. A second listing must then
 /// confirm the loss, because an unmounted disk can empty a listing.
 #[must_use]
