@@ -28,6 +28,9 @@ pub struct Abilities {
     pub local: bool,
 }
 
+/// Maximum number of rows in a page. Servers may reject a higher number.
+pub const MAX_PAGE_ROWS: u32 = 1_000;
+
 /// A request for a page of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest<'a> {
@@ -38,7 +41,7 @@ pub struct PageRequest<'a> {
     /// Start position: 0, or [`PageEnd::next`] of an earlier page. Positions that may move are row numbers, so a page then
     /// begins one row earlier, with the last row of the page before.
     pub position: u64,
-    /// Maximum number of rows, from 1 to 1,000.
+    /// Maximum number of rows, from 1 to [`MAX_PAGE_ROWS`].
     pub size: u32,
 }
 

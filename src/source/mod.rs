@@ -18,8 +18,9 @@ use crate::platform::clock::Clock;
 
 pub use crate::platform::clock::Deadline;
 pub use contract::{
-    Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, Notification, PageEnd, PageRequest,
-    RequestKind, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View, Viewer, WantedPath,
+    Abilities, Bounds, Counters, DeltaCursor, Event, IndexedItems, LocatedItem, MAX_PAGE_ROWS, Notification, PageEnd,
+    PageRequest, RequestKind, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, TokensState, View,
+    Viewer, WantedPath,
 };
 pub use plex::check_token;
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume, tells_content};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{Bounds, DeltaCursor, PageEnd, PageRequest};
+use crate::source::{Bounds, DeltaCursor, MAX_PAGE_ROWS, PageEnd, PageRequest};
 use crate::stats::Activity;
 
 /// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
@@ -393,7 +393,7 @@ impl PartitionCursor {
             return Ok(Err(Shift::Moved)); // otherwise the listing might never finish
         }
         let growth = match (self.total, end.total) {
-            (Some(before), Some(now)) => i64::try_from(now).unwrap_or(0) - i64::try_from(before).unwrap_or(0),
+            (Some(before), Some(now)) => now.cast_signed() - before.cast_signed(),
             _ => 0,
         };
         self.total = end.total;
@@ -539,7 +539,7 @@ impl SyncJob<'_> {
                 library,
                 partition: cursor.partition,
                 position: cursor.start(),
-                size: (self.sync.page_size + u32::from(cursor.last_key.is_some())).min(1_000), // Plex accepts no more
+                size: (self.sync.page_size + u32::from(cursor.last_key.is_some())).min(MAX_PAGE_ROWS),
             };
             let mut items = Vec::new();
             // The query's limit on silence does not apply, because a server can be silent for long during a scan.

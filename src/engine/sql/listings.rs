@@ -46,8 +46,8 @@ pub struct Listing {
     pub keyed: u64,
     /// Number of rows that the server reported for all partitions started so far; `None` if not reported.
     pub total: Option<u64>,
-    /// The last rating keys from the current partition, oldest first. A resumed listing compares them with the rows
-    /// that it fetches again.
+    /// The rating key of the last row from the current partition, with which the next page begins; empty if there is none.
+    /// Earlier versions stored up to 50 keys, oldest first.
     pub tail: Vec<String>,
     /// The library's change token and scan state before the first page.
     pub change: SourceState,

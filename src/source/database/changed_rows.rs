@@ -305,13 +305,14 @@ fn items_of_moved_trash(
 /// The rows of a table that are in the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trash {
-    /// Their ids, of which a token can have this many.
+    /// Their ids, at most [`Self::MAX_IDS`].
     Ids(BTreeSet<i64>),
-    /// A digest of their ids.
+    /// A digest of more ids.
     Many(u64),
 }
 
 impl Trash {
+    /// Maximum number of ids in a token, which each library's row contains.
     const MAX_IDS: usize = 128;
 
     fn read(connection: &Connection, ids_of_trash: &str) -> rusqlite::Result<Self> {

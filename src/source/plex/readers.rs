@@ -20,13 +20,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::super::contract::{
-    Abilities, Bounds, DeltaCursor, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
-    SourceKind, Tokens, WantedPath,
+    Abilities, Bounds, DeltaCursor, Event, IndexedItems, LocatedItem, MAX_PAGE_ROWS, PageEnd, PageRequest, Source,
+    SourceChanges, SourceKind, Tokens, WantedPath,
 };
 use super::KIND;
 use super::plex_http::PlexHttp;
 use super::replies::{Reply, ReplyKind, make_uuids_unique};
-use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
+use super::server_request::{OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
 use crate::error::{Error, Result, Status};
 use crate::matching::path_search::file_name;
 use crate::model::{Item, ItemType, Library, Server};
@@ -104,7 +104,7 @@ impl Source for PlexHttp {
                 library,
                 partition: 0,
                 position,
-                size: MAX_ROWS,
+                size: MAX_PAGE_ROWS,
             };
             let mut rows = Vec::new();
             let page = self.fetch_page(&request, ItemType::Show, Rows::All, bounds, &mut rows)?;

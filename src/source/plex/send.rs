@@ -14,11 +14,11 @@ use flate2::read::GzDecoder;
 use ureq::http::{Method, Request, StatusCode, response};
 use ureq::{Body, Timeout};
 
-use super::super::contract::{Bounds, Counters, RequestKind};
+use super::super::contract::{Bounds, Counters, MAX_PAGE_ROWS, RequestKind};
 use super::errors::{self, AttemptError, BodyError, ErrorContext, Refusal};
 use super::plex_http::{Buffers, PlexHttp};
 use super::replies::{self, Reply, ReplyKind};
-use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
+use super::server_request::{OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
@@ -68,7 +68,7 @@ impl PlexHttp {
     ) -> Result<Reply> {
         let request = ServerRequest::rows(rows_request);
         // A server that ignores paging sends many more rows than requested.
-        let max_rows = OVERSIZE_FACTOR * u64::from(rows_request.size.max(MAX_ROWS));
+        let max_rows = OVERSIZE_FACTOR * u64::from(rows_request.size.max(MAX_PAGE_ROWS));
         loop {
             let interruptions = self.transport.interruptions();
             let mut reply = Reply::new(ReplyKind::Items(rows_request.kind, max_rows));

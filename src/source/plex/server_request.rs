@@ -5,15 +5,13 @@ use std::net::IpAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
-use super::super::contract::RequestKind;
+use super::super::contract::{MAX_PAGE_ROWS, RequestKind};
 use super::replies::Reply;
 use crate::error::{Error, Result, Status};
 use crate::model::{ItemType, LibraryKind};
 
 /// Prefix of an item's path in Plex's API, and of the keys that hosts see.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
-/// Maximum number of rows per request. Servers may reject a higher number.
-pub(super) const MAX_ROWS: u32 = 1_000;
 /// Maximum size of a reply, as a multiple of a full page. This factor allows a server that ignores paging to send a
 /// library of up to 16,000 items in one reply.
 pub(super) const OVERSIZE_FACTOR: u64 = 16;
@@ -187,7 +185,7 @@ impl<'a> ServerRequest<'a> {
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: row_arguments(request),
             // Always sends both numbers: if a request contains only one number, servers send the whole library.
-            row_range: Some((request.start, request.size.clamp(1, MAX_ROWS))),
+            row_range: Some((request.start, request.size.clamp(1, MAX_PAGE_ROWS))),
             with_token: true,
             max_reply_bytes: MAX_PAGE_BYTES,
             purpose: RequestPurpose::Rows(request),
