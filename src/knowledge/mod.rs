@@ -38,7 +38,7 @@ pub use decisions::{
 pub use model::{
     CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
     Observation, PROVISIONAL_MS, Policy, ProbedState, StandardRules, StoredItem, SyncRequest, Ticket, age_ms,
-    is_pause_over, may_resume, shrank_too_much, tells_content,
+    is_older_content, is_pause_over, may_resume, shrank_too_much, tells_content,
 };
 #[cfg(test)]
 pub use model::{FreshnessRules, Order};

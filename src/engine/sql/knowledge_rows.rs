@@ -363,7 +363,7 @@ impl Tx<'_> {
 /// A library as a transaction reads it, into which the transaction folds a reply.
 pub struct Folding<'t, 'c> {
     store: &'t Store,
-    tx: &'t Tx<'c>,
+    pub tx: &'t Tx<'c>,
     library: LibraryState,
     /// The library's row, without its doubts.
     pub row: LibraryRow,

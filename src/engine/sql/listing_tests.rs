@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::for_tests::{FINISHED, Films, endpoint, film, merge, movie, segments};
 use super::state_file::StoreFiles;
-use super::{LibraryRows, ListingRows, ShowRows, Store, StoreStates};
+use super::{LibraryRows, ListingRows, RecordRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
 use crate::model::Item;
@@ -130,6 +130,39 @@ fn a_listing_of_unchanged_items_keeps_generation_and_segment() {
     let changed = films.list(&items[1..]);
     assert!(changed.generation > row.generation);
     assert_eq!(films.paths(), ["/data/2.mkv", "/data/new.mkv"]);
+}
+
+/// As after a restored backup of the server, which gives the keys of what came later to other items.
+#[test]
+fn a_listing_of_an_earlier_history_ends_the_matches_of_other_items() {
+    let films = Films::new();
+    let list = |token: &str, items: &[Item]| {
+        let mut listing = films.begin();
+        listing.change.token = token.to_owned();
+        films.page(&mut listing, items, films.ticket());
+        films.finish(&listing);
+        RecordRows(&films.store).all_matches(films.id).expect("the matches")
+    };
+    let known = |key: &str, path: &str| Item {
+        guid: format!("plex://movie/{path}"),
+        ..movie(key, path)
+    };
+    let keys = ["1", "2", "3", "4", "5"];
+    list("9 x", &[film(1), known("2", "/a"), film(3), film(4)]);
+    let paths = keys.map(|key| format!("/h/{key}.mkv").into_bytes());
+    let pairs: Vec<_> = paths.iter().zip(keys).map(|(path, key)| (&path[..], key)).collect();
+    films.record(&pairs);
+    let moved = Item {
+        guid: "plex://movie//a".to_owned(),
+        ..movie("2", "/b")
+    };
+    let same = film(1);
+    let other = movie("3", "/data/other.mkv");
+    let left: Vec<_> = list("5 x", &[same, moved.clone(), other]).into_values().collect();
+    assert_eq!(left, ["1", "2"]);
+    // A later listing tells of changes, not of another history.
+    let left: Vec<_> = list("6 x", &[movie("1", "/data/new.mkv")]).into_values().collect();
+    assert_eq!(left, ["1", "2"]);
 }
 
 #[test]

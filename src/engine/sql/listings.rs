@@ -19,13 +19,15 @@ use super::feed_rows::MAX_FEED_ROWS;
 use super::knowledge_rows::{Folding, count_items_with};
 use super::library_rows::{LibraryRow, one_library};
 use super::overlay::count_changes;
+use super::record_rows::all_matches_of;
+use super::record_writes::RecordTx;
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text};
 use super::sweeper::Sweeper;
 use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket};
+use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
 use crate::model::{Generation, Item, LibraryId, ListingName, Sequence, SourceState};
 use crate::platform::clock::Deadline;
 use crate::platform::files;
@@ -382,6 +384,9 @@ impl ListingRows<'_> {
                     tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
                     return Ok(Published::TakenOver);
                 }
+                if is_older_content(&listing.change.token, folding.row.listed_token()) {
+                    end_matches_of_others(&folding, &listed)?;
+                }
                 if let (Some(new), Some(compared)) = (new, &compared) {
                     let publication = Publication::of(&folding, &effects);
                     publication.publish(tx, listing, new, compared)?;
@@ -430,6 +435,35 @@ impl ListingRows<'_> {
             differences,
         })
     }
+}
+
+/// Ends the matches that a listing of an earlier history does not confirm, as after a restored backup of the server: it
+/// gives the keys of what came after the backup to other items. `listed`: see [`Observation::Listing`].
+fn end_matches_of_others(
+    folding: &Folding<'_, '_>,
+    listed: &dyn Fn(&str) -> (Option<Item>, Interval),
+) -> rusqlite::Result<()> {
+    let library = folding.row.id;
+    RecordTx::run(folding.tx, |records| {
+        for stored in all_matches_of(folding.tx, library)? {
+            let key = &stored.rating_key;
+            let is_other = match (folding.get(key).value, listed(key).0) {
+                (Some(was), Some(now)) => !is_same_item(&was, &now),
+                (_, now) => now.is_none(),
+            };
+            if let Some(table) = folding.row.matches.filter(|_| is_other) {
+                records.remove_match(table, &stored.path)?;
+                records.take_back(library, &stored.path, stored.at)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Returns whether an item is still the same one: it has one of its files, or its GUID, if Plex knows the work.
+fn is_same_item(was: &Item, now: &Item) -> bool {
+    let has_same_guid = was.guid == now.guid && now.guid.contains("://") && !now.guid.starts_with("local://");
+    has_same_guid || was.parts.iter().any(|path| now.parts.contains(path))
 }
 
 /// Returns the maximum number of changes that the feed reports for a listing with `items` items: a fifth of the items,
