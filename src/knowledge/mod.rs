@@ -37,11 +37,11 @@ pub use decisions::{
 };
 pub use model::{
     CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
-    Observation, PROVISIONAL_MS, Policy, ProbedState, StandardRules, StoredItem, SyncRequest, Ticket, age_ms,
-    is_older_content, is_pause_over, may_resume, shrank_too_much, tells_content,
+    Observation, PROVISIONAL_MS, Policy, StandardRules, StoredItem, SyncRequest, Ticket, age_ms, is_older_content,
+    is_pause_over, may_resume, shrank_too_much, tells_content,
 };
 #[cfg(test)]
-pub use model::{FreshnessRules, Order};
+pub use model::{FreshnessRules, Order, ProbedState};
 
 #[cfg(test)]
 mod tests;

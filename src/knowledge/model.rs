@@ -164,6 +164,7 @@ impl Doubt {
 
 /// The library's state in a probe's reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProbedState {
     pub state: SourceState,
     pub interval: Interval,
@@ -171,6 +172,7 @@ pub struct ProbedState {
 
 /// A library's complete listing, with all changes since.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ListingState {
     /// Time when the listing was completed, in Unix ms.
     pub listed_ms: i64,
@@ -188,6 +190,7 @@ pub struct ListingState {
 
 /// What is known about a library, apart from its doubts and items.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Knowledge {
     /// The newest reply to a probe; `None` before the first.
     pub probed: Option<ProbedState>,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, library_without_doubts};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, library_in, library_without_doubts};
 use super::migrations::{migrate_damaged, readable_matches_in_log};
 use super::record_rows::{RecordRows, all_matches_in, match_in};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, from_both_ends};
@@ -17,7 +17,7 @@ use super::sweeper::Sweeper;
 use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::Cause;
-use crate::model::{LibraryId, Sequence, TableId, ViewId};
+use crate::model::{Library, LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::files;
 
@@ -54,22 +54,24 @@ impl LibraryRows<'_> {
     /// with items from a complete or abandoned listing. Excludes the most recently refreshed library, and libraries
     /// that are being listed.
     pub fn evictable_libraries(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
-        // A check time in the future comes from a wrong clock, so it counts as the oldest.
-        let mut libraries: Vec<(LibraryId, String)> = self.0.read(|connection| {
+        let mut libraries = self.0.read(|connection| {
             connection.rows(
-                "SELECT l.id, l.title \
-                 FROM libraries l LEFT JOIN listings n ON n.library = l.id \
+                "SELECT l.*, NULL AS matches FROM libraries l LEFT JOIN listings n ON n.library = l.id \
                  WHERE l.view_id > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                  AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
-                 AND (l.listed_items > 0 OR n.library IS NOT NULL) \
-                 ORDER BY CASE WHEN l.checked_ms > ?1 + ?3 THEN 0 ELSE l.checked_ms END, l.listed_ms, \
-                 abs(l.generation)",
+                 AND (l.listed_items > 0 OR n.library IS NOT NULL)",
                 params![now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                library_in,
             )
         })?;
+        libraries.sort_by_key(|row| {
+            // A check time in the future comes from a wrong clock, so it counts as the oldest.
+            let is_future = row.checked_ms() > now_ms + CLOCK_TOLERANCE_MS;
+            let checked_ms = if is_future { 0 } else { row.checked_ms() };
+            (checked_ms, row.listed_ms(), row.listed_sequence())
+        });
         libraries.pop(); // the call that refreshed this library still reads it
-        Ok(libraries)
+        Ok(libraries.into_iter().map(|row| (row.id, row.library.title)).collect())
     }
 
     /// Evicts a library to free space in the folder: removes its items, so that the next query fetches it again. Keeps
@@ -303,7 +305,7 @@ fn matches_in(
     read: fn(&Connection, TableId) -> rusqlite::Result<Vec<StoredMatch>>,
 ) -> rusqlite::Result<Vec<ExportedMatch>> {
     let libraries: Vec<(TableId, ExportedMatch)> = connection.rows(
-        "SELECT t.id, l.uuid, l.title, s.machine_identifier FROM libraries l JOIN tables t ON t.library = l.id \
+        "SELECT t.id, l.uuid, l.plex, s.machine_identifier FROM libraries l JOIN tables t ON t.library = l.id \
          JOIN views v ON v.id = l.view_id JOIN servers s ON s.id = v.server WHERE ?1 IS NULL OR l.view_id = ?1",
         params![view_id],
         |row| {
@@ -311,7 +313,7 @@ fn matches_in(
                 library_uuid: row.get(1)?,
                 path: Vec::new(),
                 rating_key: String::new(),
-                library_title: row.get(2)?,
+                library_title: json::<Library>(row, "plex")?.title,
                 server: row.get(3)?,
             };
             Ok((row.get(0)?, library))

@@ -11,7 +11,7 @@ use rusqlite::params;
 use super::doubts::doubts_of;
 use super::evicting::remove_vanished;
 use super::feed_rows::{MAX_FEED_ROWS, trim_feed};
-use super::library_rows::{LibraryRow, LibraryRows, libraries, library_without_doubts, upsert};
+use super::library_rows::{LibraryRow, LibraryRows, all_libraries, libraries, library_without_doubts, to_json, upsert};
 use super::overlay::{Overlay, OverlayRow, SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
@@ -327,35 +327,9 @@ pub struct Folded {
 impl Tx<'_> {
     /// Writes what is known about a library.
     pub fn write_knowledge(&self, library: LibraryId, knowledge: &Knowledge) -> rusqlite::Result<()> {
-        let Knowledge { probed, base, listing } = knowledge;
-        let probed = probed.clone().unwrap_or_default();
         self.run(
-            "UPDATE libraries SET token = ?2, trust = ?3, busy = ?4, scanned_ms = ?5, seen_asked = ?6, seen_came = ?7, \
-             base_asked = ?8, base_came = ?9 WHERE id = ?1",
-            params![
-                library,
-                probed.state.token,
-                probed.state.trust as i64,
-                probed.state.busy,
-                probed.state.scanned_ms,
-                probed.interval.asked,
-                probed.interval.came,
-                base.asked,
-                base.came,
-            ],
-        )?;
-        let listing = listing.clone().unwrap_or_default();
-        self.run(
-            "UPDATE libraries SET listed_token = ?2, listed_ms = ?3, checked_ms = ?4, synced_asked = ?5, cursor = ?6 \
-             WHERE id = ?1",
-            params![
-                library,
-                listing.token,
-                listing.listed_ms,
-                listing.checked_ms,
-                listing.synced,
-                listing.cursor,
-            ],
+            "UPDATE libraries SET knowledge = ?2 WHERE id = ?1",
+            params![library, to_json(knowledge)?],
         )
     }
 }
@@ -643,11 +617,9 @@ impl LibraryRows<'_> {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
+            let all = all_libraries(tx.connection, view_id)?;
             // Also a list without a library tells of it.
-            let last: Ticket = tx.value(
-                "SELECT coalesce(max(seen_asked), 0) FROM libraries WHERE view_id = ?1",
-                [view_id],
-            )?;
+            let last = all.iter().map(LibraryRow::probed_at).max().unwrap_or_default();
             let is_latest = last < asked;
             if on_server.is_empty() && is_latest && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
                 return libraries(tx.connection, view_id);
@@ -656,12 +628,8 @@ impl LibraryRows<'_> {
             for library in on_server {
                 let known = stored.iter().find(|row| row.library.uuid == library.uuid);
                 // What was doubted of a library that was not there is not known.
-                let was_gone = is_latest
-                    && known.is_none()
-                    && tx.has(
-                        "SELECT 1 FROM libraries WHERE view_id = ?1 AND uuid = ?2 AND gone_ms > 0",
-                        params![view_id, library.uuid],
-                    )?;
+                let is_it = |row: &LibraryRow| row.library.uuid == library.uuid;
+                let was_gone = is_latest && all.iter().any(|row| is_it(row) && !row.present);
                 let id = if is_latest {
                     upsert(tx, view_id, library)?
                 } else if let Some(row) = known {
@@ -681,10 +649,14 @@ impl LibraryRows<'_> {
                 return libraries(tx.connection, view_id);
             }
             for row in stored.iter().filter(|row| !ids.contains(&row.id)) {
-                tx.run(
-                    "UPDATE libraries SET gone_ms = ?2, seen_asked = ?3, seen_came = ?4 WHERE id = ?1",
-                    params![row.id, now_ms.max(1), asked, tx.sequence],
-                )?;
+                let mut knowledge = row.knowledge.clone();
+                knowledge.probed.get_or_insert_default().interval = Interval {
+                    asked,
+                    came: tx.sequence,
+                };
+                tx.write_knowledge(row.id, &knowledge)?;
+                let gone = "UPDATE libraries SET gone_ms = ?2 WHERE id = ?1";
+                tx.run(gone, params![row.id, now_ms.max(1)])?;
             }
             remove_vanished(tx, view_id, now_ms)?;
             trim_feed(tx, MAX_FEED_ROWS)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::doubts::doubts_of_library;
@@ -15,12 +16,9 @@ use super::store_folder::{listing_name, listing_text};
 use super::sweeper::Sweeper;
 use crate::engine::record_rows::RecordTime;
 use crate::error::Result;
-use crate::knowledge::{Cause, Doubt, Interval, Knowledge, ListingState, ProbedState, Ticket};
+use crate::knowledge::{Cause, Doubt, Knowledge, ListingState, Ticket};
 use crate::matching::RequestedGuid;
-use crate::model::{
-    Generation, Item, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
-    ViewId,
-};
+use crate::model::{Generation, Item, Library, LibraryId, ListingName, Sequence, SourceState, TableId, ViewId};
 use crate::platform::clock::Deadline;
 
 /// A library in the store, as one view sees it.
@@ -89,59 +87,32 @@ impl LibraryRow {
     }
 }
 
-/// Parses a stored JSON array of locations; empty if the text is invalid. Does not parse an empty string, because
-/// creating the parser's error takes longer than reading the rest of the row.
-fn locations(text: &str) -> Vec<String> {
-    if text.is_empty() {
-        return Vec::new();
-    }
-    serde_json::from_str(text).unwrap_or_default()
+/// Reads a column with JSON; the default if this build cannot decode it, so that plexindex asks the server again.
+pub fn json<T: DeserializeOwned + Default>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
+}
+
+/// Returns a value as JSON.
+pub fn to_json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Reads a library from a row with the columns of [`LIBRARIES`], without its doubts.
-fn library_in(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
-    let interval = |asked, came| -> rusqlite::Result<Interval> {
-        Ok(Interval {
-            asked: row.get(asked)?,
-            came: row.get(came)?,
-        })
-    };
-    let change = SourceState {
-        token: row.get("token")?,
-        trust: TokenReliability::from_number(row.get("trust")?),
-        busy: row.get("busy")?,
-        scanned_ms: row.get("scanned_ms")?,
-    };
+pub fn library_in(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
     let generation: Generation = row.get("generation")?;
-    let probed = ProbedState {
-        state: change.clone(),
-        interval: interval("seen_asked", "seen_came")?,
-    };
     let items = row.get::<_, i64>("listed_items")?.cast_unsigned();
-    let listing = ListingState {
-        listed_ms: row.get("listed_ms")?,
-        checked_ms: row.get("checked_ms")?,
-        token: row.get("listed_token")?,
-        synced: row.get("synced_asked")?,
-        cursor: row.get("cursor")?,
-        items,
-    };
+    let mut knowledge: Knowledge = json(row, "knowledge")?;
+    knowledge.listing = knowledge.listing.map(|listing| ListingState { items, ..listing });
+    let probed = knowledge.probed.as_ref();
     Ok(LibraryRow {
         id: row.get("id")?,
         library: Library {
-            section: row.get("section")?,
             uuid: row.get("uuid")?,
-            title: row.get("title")?,
-            kind: LibraryKind::from_number(row.get("kind")?),
-            locations: locations(&row.get::<_, String>("locations")?),
-            change,
+            change: probed.map(|probed| probed.state.clone()).unwrap_or_default(),
+            ..json(row, "plex")?
         },
         present: row.get::<_, i64>("gone_ms")? == 0,
-        knowledge: Knowledge {
-            probed: (probed.interval.asked > Ticket::default()).then_some(probed),
-            base: interval("base_asked", "base_came")?,
-            listing: generation.is_fetched().then_some(listing),
-        },
+        knowledge,
         doubts: Vec::new(), // in another table
         generation,
         items,
@@ -155,15 +126,18 @@ const LIBRARIES: &str = "l.*, t.id AS matches FROM libraries l LEFT JOIN tables 
 
 /// Returns a view's libraries from its last probe.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
-    let mut rows: Vec<LibraryRow> = connection.rows(
-        &format!("SELECT {LIBRARIES} WHERE l.view_id = ?1 AND l.gone_ms = 0 ORDER BY l.id"),
-        [view_id],
-        library_in,
-    )?;
+    let mut rows = all_libraries(connection, view_id)?;
+    rows.retain(|row| row.present);
     for row in &mut rows {
         row.doubts = doubts_of_library(connection, row.id)?;
     }
     Ok(rows)
+}
+
+/// Returns a view's libraries without their doubts, also those that the last probe did not return.
+pub fn all_libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
+    let all = format!("SELECT {LIBRARIES} WHERE l.view_id = ?1 ORDER BY l.id");
+    connection.rows(&all, [view_id], library_in)
 }
 
 /// Returns a library's row. Fails if the library does not exist.
@@ -253,12 +227,15 @@ impl LibraryRows<'_> {
         let [old, new] = [old, segment].map(listing_text);
         let unreferenced = self.0.write(deadline, |tx| {
             let changed_rows = tx.execute(
-                "UPDATE libraries SET segment = ?3, base_came = max(base_came, ?4) WHERE id = ?1 AND segment = ?2",
-                params![segment.library, old, new, upto],
+                "UPDATE libraries SET segment = ?3 WHERE id = ?1 AND segment = ?2",
+                params![segment.library, old, new],
             )?;
             if changed_rows == 0 {
                 return Ok(&new);
             }
+            let mut knowledge = library_without_doubts(tx, segment.library)?.knowledge;
+            knowledge.base.came = knowledge.base.came.max(upto);
+            tx.write_knowledge(segment.library, &knowledge)?;
             tx.trim_overlay(segment.library, upto)?;
             if needs_listing {
                 tx.doubt_library(view_id, segment.library, Cause::Invalidated, 0)?;
@@ -285,20 +262,14 @@ impl Tx<'_> {
 /// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
 /// Leaves its state to [`super::knowledge_rows`]. Returns its id.
 pub fn upsert(tx: &Tx<'_>, view_id: ViewId, library: &Library) -> rusqlite::Result<LibraryId> {
-    let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
+    let library = Library {
+        change: SourceState::default(), // in `knowledge`
+        ..library.clone()
+    };
     tx.value(
-        "INSERT INTO libraries (view_id, section, uuid, title, kind, locations) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (view_id, uuid) DO UPDATE SET section = excluded.section, \
-         title = excluded.title, kind = excluded.kind, locations = excluded.locations, gone_ms = 0 \
-         RETURNING id",
-        params![
-            view_id,
-            library.section,
-            library.uuid,
-            library.title,
-            library.kind as i64,
-            locations,
-        ],
+        "INSERT INTO libraries (view_id, uuid, plex) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (view_id, uuid) DO UPDATE SET plex = excluded.plex, gone_ms = 0 RETURNING id",
+        params![view_id, library.uuid, to_json(&library)?],
     )
 }
 

@@ -69,6 +69,10 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
 pub fn migrate_damaged(connection: &Connection) -> rusqlite::Result<bool> {
     is_older(version_of(connection)?)?;
     rename_tables(connection)?;
+    if !has_column(connection, "libraries", "plex")? {
+        // Computed at each read, because a damaged row cannot be changed.
+        connection.execute_batch("ALTER TABLE libraries ADD COLUMN plex TEXT AS (json_object('title', title))")?;
+    }
     has_column(connection, "records", "id")
 }
 
@@ -97,16 +101,25 @@ fn rename_tables(c: &Connection) -> rusqlite::Result<()> {
 /// Tables with what plexindex can fetch again, or need not know. If their columns have changed, they become empty.
 const FETCHED: [&str; 5] = ["listings", "doubts", "overlay", "feed", "path_searches"];
 /// What a library keeps of a format before 10, which had the single items in a log of changes. The library is listed again.
-const LIBRARY_COLUMNS: [&str; 8] = [
-    "id",
-    "view_id",
-    "section",
-    "uuid",
-    "title",
-    "kind",
-    "locations",
-    "gone_ms",
-];
+const LIBRARY_COLUMNS: [&str; 5] = ["id", "view_id", "uuid", "plex", "gone_ms"];
+/// Before format 15, each field of a library had a column.
+const LIBRARIES_AS_JSON: &str = "
+    ALTER TABLE libraries ADD COLUMN plex TEXT NOT NULL DEFAULT '{}';
+    UPDATE libraries SET plex = json_object('section', section, 'title', title, 'kind', kind,
+        'locations', json(iif(json_valid(locations), locations, '[]')));
+";
+/// The same of what is known about a library.
+const KNOWLEDGE_AS_JSON: &str = "
+    ALTER TABLE libraries ADD COLUMN knowledge TEXT NOT NULL DEFAULT '{}';
+    UPDATE libraries SET knowledge = json_object(
+        'probed', json(iif(seen_asked > 0, json_object(
+            'state', json_object('token', token, 'trust', trust, 'busy', json(iif(busy, 'true', 'false')),
+                'scanned_ms', scanned_ms),
+            'interval', json_object('asked', seen_asked, 'came', seen_came)), NULL)),
+        'base', json_object('asked', base_asked, 'came', base_came),
+        'listing', json(iif(generation > 0, json_object('listed_ms', listed_ms, 'checked_ms', checked_ms,
+            'token', listed_token, 'synced', synced_asked, 'cursor', cursor, 'items', listed_items), NULL)));
+";
 /// The times of what hosts had shared before format 12 are numbers of that format's log: a store had what the log said up
 /// to the number that it had read. The checksum of a row is now XOR its time, which SQLite has no operator for.
 const TIMES_OF_SHARED: &str = "
@@ -130,6 +143,12 @@ fn change_tables(c: &Connection) -> rusqlite::Result<usize> {
     }
     if has_column(c, "libraries", "present")? {
         c.execute_batch("UPDATE libraries SET gone_ms = iif(present, 0, max(gone_ms, 1))")?;
+    }
+    if !has_column(c, "libraries", "plex")? {
+        c.execute_batch(LIBRARIES_AS_JSON)?;
+        if !is_listed_again {
+            c.execute_batch(KNOWLEDGE_AS_JSON)?;
+        }
     }
     for (name, create) in &tables {
         if columns(c, name)?.is_empty() {

@@ -31,14 +31,13 @@ FROM entries WHERE in_table = ?1 LIMIT ?2 | SEARCH entries USING INDEX entries_n
 UPDATE tables SET (size | SEARCH entries USING INDEX entries_name (in_table=?) | once, for a limit on an older table
 FROM outbox | SCAN outbox | what waited for an earlier version is read once
 SELECT 1 FROM shared | SCAN shared | a row for each user
-gone_ms = 0 ORDER BY l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
+WHERE l.view_id = ?1 ORDER BY l.id | USE TEMP B-TREE FOR ORDER BY | a row for each library
 AND generation > 0 ORDER BY id LIMIT 1 | USE TEMP B-TREE FOR ORDER BY | a row for each library
-ORDER BY CASE WHEN l.checked_ms | USE TEMP B-TREE FOR ORDER BY | a row for each library
 views | SCAN views | a row for each user
 FROM endpoints WHERE view_id | SCAN endpoints | a row for each address and user
 LEFT JOIN endpoints e | SCAN e LEFT-JOIN | a row for each address and user
 FROM endpoints mine | SCAN mine | a row for each address and user
-max(checked_ms) | USE TEMP B-TREE FOR ORDER BY | a row for each user of a server
+v.changed DESC | USE TEMP B-TREE FOR ORDER BY | a row for each user of a server
 DELETE FROM doubts WHERE library IN | SEARCH doubts USING PRIMARY KEY (library=?) | they go with their library
 FROM shows WHERE library | SEARCH shows USING PRIMARY KEY (library=?) | all shows of a library are meant
 FROM doubts WHERE library = ?1 | SEARCH doubts USING PRIMARY KEY (library=?) | few; all of a library's are meant

@@ -1,4 +1,4 @@
-PRAGMA user_version = 14; -- the format: increase it with each change of a table or column
+PRAGMA user_version = 15; -- the format: increase it with each change of a table or column
 
 -- All tables and columns of the current format. docs/design/storage.md describes changes of the format, and what remains
 -- after a kill.
@@ -40,34 +40,17 @@ CREATE TABLE endpoints (     -- maps a URL and user to a view, so that opening s
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE libraries (
-    id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
-    view_id            INTEGER NOT NULL REFERENCES views (id),
-    section            TEXT    NOT NULL,
-    uuid               TEXT    NOT NULL,
-    title              TEXT    NOT NULL,
-    kind               INTEGER NOT NULL,
-    locations          TEXT    NOT NULL,             -- JSON array
-    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library; 0: it is present
-    -- the last probe
-    token              TEXT    NOT NULL DEFAULT '',  -- the source's change token; only compared for equality
-    trust              INTEGER NOT NULL DEFAULT 0,   -- Trust: whether an equal token proves that nothing changed
-    busy               INTEGER NOT NULL DEFAULT 0,   -- 1: a scan was running
-    scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan last ended
-    seen_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the probe
-    seen_came          INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its reply was stored
+    id           INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
+    view_id      INTEGER NOT NULL REFERENCES views (id),
+    uuid         TEXT    NOT NULL,
+    plex         TEXT    NOT NULL,             -- Library, as JSON: what the last probe returned, but its state
+    gone_ms      INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not return the library; 0: it is present
+    knowledge    TEXT    NOT NULL DEFAULT '{}', -- Knowledge, as JSON
     -- the newest complete listing
-    generation         INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its content was published; 0: never
-                                                     -- fetched; negative: the listing was evicted or lost
-    segment            TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
-    listed_items       INTEGER NOT NULL DEFAULT 0,
-    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when the listing was completed
-    base_asked         INTEGER NOT NULL DEFAULT 0,   -- ticket of the listing
-    base_came          INTEGER NOT NULL DEFAULT 0,   -- change sequence at which it was published
-    -- the last delta or listing
-    listed_token       TEXT    NOT NULL DEFAULT '',  -- the change token up to which the store has all changes
-    synced_asked       INTEGER NOT NULL DEFAULT 0,   -- its ticket
-    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when the store was last known to have all changes
-    cursor             TEXT    NOT NULL DEFAULT '',  -- where the source's next delta begins; only the source reads it
+    generation   INTEGER NOT NULL DEFAULT 0,   -- change sequence at which its content was published; 0: never fetched;
+                                               -- negative: the listing was evicted or lost
+    segment      TEXT    NOT NULL DEFAULT '',  -- name of the listing's segment
+    listed_items INTEGER NOT NULL DEFAULT 0,
     UNIQUE (view_id, uuid)
 ) STRICT;
 

@@ -32,14 +32,14 @@ impl LibraryRows<'_> {
     }
 
     /// Returns the view that an earlier token reached at this URL, if both tokens claim the same user, so that the new
-    /// token keeps the view; otherwise `None`. If there are several views, returns the most recently checked view. The
+    /// token keeps the view; otherwise `None`. If there are several views, returns the most recently changed view. The
     /// caller must not use the view until the server has accepted the new token, because the claim may be forged.
     pub fn find_claimed_view(&self, endpoint: &Endpoint, user: ClaimedUserHash) -> Result<Option<ViewId>> {
         self.0.read(|connection| {
             connection.find_value(
                 "SELECT v.id FROM endpoints e JOIN views v ON v.id = e.view_id \
                  WHERE e.url = ?1 AND v.same_user = ?2 \
-                 ORDER BY (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
+                 ORDER BY v.changed DESC",
                 params![endpoint.url, user],
             )
         })
@@ -117,7 +117,7 @@ impl LibraryRows<'_> {
 
 /// Returns the view of this server that an endpoint is allowed to use; `None` if the caller must create a view. `name`:
 /// the server's machine identifier. `user`: the user that the token claims; `None` without a claim. Prefers a view at
-/// this URL, and then the most recently checked view. An endpoint is allowed to use a view in two cases:
+/// this URL, and then the most recently changed view. An endpoint is allowed to use a view in two cases:
 /// - The same token or user name has used the view at this URL or, if the token has not expired, at any URL.
 /// - Another token for the same user has used the view at this URL.
 ///
@@ -133,7 +133,7 @@ fn find_allowed_view(
         "SELECT v.id FROM servers s JOIN views v ON v.server = s.id LEFT JOIN endpoints e ON e.view_id = v.id \
          WHERE s.machine_identifier = ?1 AND ((v.who = ?2 OR e.who = ?2) \
          AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND v.same_user = ?5) \
-         ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
+         ORDER BY e.url = ?3 DESC, v.changed DESC",
         params![name, endpoint.user_hash, endpoint.url, endpoint.is_expired(), user],
     )
 }

@@ -370,6 +370,7 @@ pub struct SourceState {
 
 /// A library as the server lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)] // a store may lack fields that are new
 pub struct Library {
     /// Plex's section ID (`key` in `/library/sections`), such as `1`.
     pub section: String,
