@@ -220,25 +220,24 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Copies confirmed matches from the views of other tokens for the same library, for items that this view also
-    /// contains, so that a new token does not lose the matches.
+    /// Merges what the views of other tokens recorded and took back in the same library, as far as this view has the items,
+    /// so that a new token does not lose the matches.
     ///
-    /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
-    /// killed. Hosts that share the index have the matches already, in the view of the token that recorded them.
+    /// This runs before the listing is published, so that the next listing repeats it if the process is killed.
     fn copy_matches_of_other_tokens(
         &self,
         view_id: ViewId,
         row: &LibraryRow,
         is_listed: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
-        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row, is_listed)?;
+        let inherited = RecordRows(&self.sync.store).rows_of_others(row, is_listed)?;
         let limit = self.sync.store_writer.matches_limit;
         for part in inherited.chunks(MATCHES_PER_COPY) {
             SharedRows(&self.sync.store).add(view_id, part, limit, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(
-                "'{}': copied {} confirmed matches from the views of other tokens",
+                "'{}': merged {} confirmed matches from the views of other tokens",
                 row.library.title,
                 inherited.len()
             );

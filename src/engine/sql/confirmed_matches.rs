@@ -16,8 +16,8 @@ use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_ta
 use super::schema::CachedStatements;
 use super::shared_rows::{SharedRow, taken_back_at};
 use super::store::DatabaseNumber;
-use super::views::TOKEN_DIGEST_LENGTH;
-use crate::engine::record_rows::{RecordTime, StoredMatch};
+use super::views::libraries_of_others;
+use crate::engine::record_rows::RecordTime;
 use crate::error::Result;
 use crate::knowledge::{Cause, Interval};
 use crate::matching::normal::normal_form;
@@ -87,49 +87,32 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the confirmed matches that other tokens' views have for the same library, but this view lacks; oldest
-    /// first. A view copies these matches when it first lists the library. `view_id`,
-    /// `library`: this view and its library. Includes only items for which `is_listed` returns `true`, because this
-    /// token's user may have no access to other items.
-    ///
-    /// Includes only tokens that used the same URL: at a different URL, a server could pretend to be this one.
-    pub fn matches_of_others(
-        &self,
-        view_id: ViewId,
-        library: &LibraryRow,
-        is_listed: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<SharedRow>> {
-        let candidates = self.0.read(|c| {
-            // `who` has this length only for a token. A cleared view inherits no matches.
-            let others: Vec<LibraryId> = c.values(
-                "SELECT theirs.id FROM libraries own JOIN views me ON me.id = ?1 \
-                 JOIN views other ON other.server = me.server AND other.id <> me.id \
-                 AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
-                 AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
-                 WHERE mine.view_id = me.id AND same.view_id = other.id) \
-                 JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                params![view_id, library.id, TOKEN_DIGEST_LENGTH],
-            )?;
-            let mut matches: Vec<StoredMatch> = Vec::new();
-            if !others.is_empty() {
-                let own_matches = all_matches_of(c, library.id)?.into_iter();
-                let own_paths: HashSet<Vec<u8>> = own_matches.map(|own| own.path).collect();
-                for other in others {
-                    let theirs = all_matches_of(c, other)?;
-                    matches.extend(theirs.into_iter().filter(|one| !own_paths.contains(&one.path)));
-                }
+    /// Returns what other tokens' views recorded and took back in the same library, oldest first. A view merges these rows
+    /// when it first lists the library. Includes only items for which `is_listed` returns `true`, because this token's
+    /// user may have no access to other items.
+    pub fn rows_of_others(&self, library: &LibraryRow, is_listed: &dyn Fn(&str) -> bool) -> Result<Vec<SharedRow>> {
+        let uuid = &library.library.uuid;
+        let row = |path, rating_key, at| SharedRow {
+            library: uuid.clone(),
+            path,
+            rating_key,
+            at,
+        };
+        let mut rows = self.0.read(|c| {
+            let mut rows = Vec::new();
+            for (view_id, other) in libraries_of_others(c, library.id)? {
+                let theirs = all_matches_of(c, other)?.into_iter();
+                rows.extend(theirs.map(|one| row(one.path, Some(one.rating_key), one.at)));
+                let taken_back = "SELECT path, at FROM taken_back WHERE view_id = ?1 AND library IN ('', ?2)";
+                rows.extend(c.rows::<SharedRow>(taken_back, params![view_id, uuid], |found| {
+                    Ok(row(found.get(0)?, None, RecordTime(found.get(1)?)))
+                })?);
             }
-            matches.sort_unstable();
-            Ok(matches)
+            Ok(rows)
         })?;
-        let listed = candidates.into_iter().filter(|one| is_listed(&one.rating_key));
-        let rows = listed.map(|one| SharedRow {
-            library: library.library.uuid.clone(),
-            path: one.path,
-            rating_key: Some(one.rating_key),
-            at: one.at,
-        });
-        Ok(rows.collect())
+        rows.retain(|row| row.rating_key.as_deref().is_none_or(is_listed));
+        rows.sort_unstable_by_key(|row| row.at);
+        Ok(rows)
     }
 
     /// Returns the paths with confirmed matches in a library.

@@ -166,7 +166,7 @@ CREATE TABLE shared (        -- views that this folder shares with other hosts: 
     PRIMARY KEY (view_id, digest)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE taken_back (    -- matches that were taken back, of views in `shared`
+CREATE TABLE taken_back (    -- matches that were taken back, of views in `shared`, or of one of several tokens
     view_id INTEGER NOT NULL REFERENCES views (id),
     library TEXT    NOT NULL,              -- uuid; empty: all libraries
     path    BLOB    NOT NULL,              -- the host's path; empty: all that was recorded before

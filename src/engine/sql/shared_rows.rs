@@ -11,6 +11,7 @@ use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, 
 use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
+use super::views::libraries_of_others;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
@@ -285,27 +286,32 @@ impl RecordTx<'_> {
     pub fn take_all_back(&self, library: LibraryId) -> rusqlite::Result<()> {
         self.take_back_after(library, b"", |state| {
             // This host's own matches can be later than its clock, which may have been ahead.
-            let latest = "SELECT max(max(latest), (SELECT coalesce(max(at), 0) FROM matches WHERE +in_table = ?2)) \
-                          FROM shared WHERE view_id = ?1";
+            let latest = "SELECT max((SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1), \
+                          (SELECT coalesce(max(at), 0) FROM matches WHERE +in_table = ?2))";
             let latest = RecordTime(self.tx.value(latest, params![state.view_id, state.matches])?);
             Ok(latest.max(state.all_taken_back))
         })
     }
 
-    /// Stores that a path, or all paths of a library, were taken back later than `after`, if the view is shared.
+    /// Stores that a path, or all paths of a library, were taken back later than `after`, if the view is shared, or another
+    /// token's view has the library, from which the next token would inherit the match.
     fn take_back_after(
         &self,
         library: LibraryId,
         path: &[u8],
         after: impl FnOnce(&LibraryState) -> rusqlite::Result<RecordTime>,
     ) -> rusqlite::Result<()> {
-        let state = self.tx.expect_library(library).optional()?;
-        let Some(state) = state.filter(|state| state.is_shared) else {
+        let Some(state) = self.tx.expect_library(library).optional()? else {
             return Ok(());
         };
+        if !state.is_shared && libraries_of_others(self.tx, library)?.is_empty() {
+            return Ok(());
+        }
         let at = self.time_after(after(&state)?)?;
         let uuid: String = self.tx.value("SELECT uuid FROM libraries WHERE id = ?1", [library])?;
-        self.tx.is_shared.set(true);
+        if state.is_shared {
+            self.tx.is_shared.set(true);
+        }
         self.store_taken_back(state.view_id, &uuid, path, at)
     }
 

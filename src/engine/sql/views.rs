@@ -202,7 +202,23 @@ impl Endpoint {
 }
 
 /// Length in bytes of [`Endpoint::user_hash`] for a token. For other kinds of users, the hash is longer.
-pub const TOKEN_DIGEST_LENGTH: i64 = 32;
+const TOKEN_DIGEST_LENGTH: i64 = 32;
+
+/// Returns the views of other tokens that have the same library, and their library. Includes only tokens that used the
+/// same URL: at a different URL, a server could pretend to be this one. None for a view that is cleared, or of a named user.
+pub fn libraries_of_others(c: &Connection, library: LibraryId) -> rusqlite::Result<Vec<(ViewId, LibraryId)>> {
+    c.rows(
+        // `who` has this length only for a token.
+        "SELECT other.id, theirs.id FROM libraries own JOIN views me ON me.id = own.view_id \
+         JOIN views other ON other.server = me.server AND other.id <> me.id \
+         AND NOT me.cleared AND length(me.who) = ?2 AND length(other.who) = ?2 \
+         AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
+         WHERE mine.view_id = me.id AND same.view_id = other.id) \
+         JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?1",
+        params![library, TOKEN_DIGEST_LENGTH],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
 
 impl LibraryRows<'_> {
     /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user yet.

@@ -126,6 +126,29 @@ fn what_was_cleared_is_not_inherited_again() {
     assert_eq!(library.fast("/host/a.mkv"), None);
 }
 
+#[test]
+fn what_one_token_took_back_does_not_return_with_the_next() {
+    let at = with_tokens(&["one", "two", "three", "four"]);
+    let (_, key) = path_of(&at.server, 1, 3);
+    let one = at.with_token("one");
+    for path in ["/host/a.mkv", "/host/b.mkv", "/host/c.mkv"] {
+        one.movies().record(path, &key);
+    }
+    let two = at.with_token("two");
+    at.list(&two);
+    two.movies().invalidate_path("/host/a.mkv").expect("taken back");
+    two.movies().invalidate_path("/host/b.mkv").expect("taken back");
+    one.movies().record("/host/b.mkv", &key);
+    let has = |token: &str| {
+        let index = at.with_token(token);
+        at.list(&index);
+        ["/host/a.mkv", "/host/b.mkv", "/host/c.mkv"].map(|path| index.movies().fast(path).is_some())
+    };
+    assert_eq!(has("three"), [false, true, true], "the later counts");
+    two.movies().invalidate().expect("taken back");
+    assert_eq!(has("four"), [false, false, false]);
+}
+
 /// Without a server one of several views answers, and no other one goes with it.
 #[test]
 fn without_a_server_one_view_is_cleared() {
