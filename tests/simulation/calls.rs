@@ -75,7 +75,10 @@ impl World {
                 offline || self.hurried || self.net.failed_at_all(url, 15_100)
             }
             Status::Timeout if self.hurried => true,
-            status if self.full.is_some() && is_of_the_disk(status) => true,
+            // What failed just now is not tried again.
+            status if is_of_the_disk(status) => {
+                self.full.is_some() || (self.net.now() - self.emptied_ms).abs() <= 15_100
+            }
             status => self.net.failed(url, status, 15_100),
         };
         if explained {

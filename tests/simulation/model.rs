@@ -108,6 +108,8 @@ pub struct Model {
     token: Option<Token>,
     /// What the clock showed at each step.
     pub times: Vec<i64>,
+    /// The step at which the call began, during which a server may change.
+    pub begun: usize,
     /// By URL, library and key.
     facts: BTreeMap<(usize, String, String), Vec<Fact>>,
     hosts: Hosts,
@@ -337,8 +339,8 @@ impl Model {
 
     /// A library was listed anew, whatever its token said.
     pub fn listed(&mut self, server: usize, who: Who, library: &str) {
-        let now = self.now();
-        self.told(server, who, library).fresh = now;
+        let begun = self.begun;
+        self.told(server, who, library).fresh = begun;
     }
 
     /// Whether this library was answered from since the last `clear`, so that there is an old answer.
@@ -495,7 +497,7 @@ impl Model {
             if !found.stale {
                 least = least.max(told.fresh);
                 least = least.max(if is_just_found(found) {
-                    self.now()
+                    self.begun
                 } else {
                     self.since(found.age_ms, fact.ended_silently)?
                 });
@@ -636,7 +638,7 @@ impl Model {
             let mut since = self.since(found.age_ms, fact.began_silently)?;
             let is_told = !fact.began_silently && matches!(self.token, Some(Token::Exact | Token::Coarse));
             if is_told && !asked.offline && !asked.full && !told.asked.contains(&path) {
-                since = self.now(); // a path that was never asked for is asked for
+                since = self.begun; // a path that was never asked for is asked for
             }
             if fact.from <= since {
                 return Err(format!(

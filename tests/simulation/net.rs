@@ -44,7 +44,11 @@ pub struct Net {
     /// What went wrong: URL, status, and what the clock showed.
     failures: Mutex<Vec<(usize, Status, i64)>>,
     kill: Mutex<Kill>,
+    /// A change of a server, before so many requests more.
+    change: Mutex<Option<(u64, Change)>>,
 }
+
+type Change = Box<dyn FnOnce() + Send>;
 
 impl Net {
     pub fn new(now_ms: i64, servers: Vec<Memory>) -> Arc<Self> {
@@ -54,6 +58,7 @@ impl Net {
             routes: Mutex::new([0, 1]),
             failures: Mutex::default(),
             kill: Mutex::default(),
+            change: Mutex::default(),
         })
     }
 
@@ -105,9 +110,10 @@ impl Net {
         let servers: Vec<_> = servers
             .map(|server| server.source_for(Arc::clone(counters), SEES[user]))
             .collect();
-        let [net, at_point, failing] = [(); 3].map(|()| Arc::clone(self));
+        let [net, at_point, failing, changing] = [(); 4].map(|()| Arc::clone(self));
         Arc::new(Hooked {
             begins: Box::new(move |request| {
+                changing.change_now();
                 if request != "page" {
                     at_point.point();
                 }
@@ -116,6 +122,26 @@ impl Net {
             real: Box::new(move || Arc::clone(&servers[net.route(url)])),
             ..Hooked::new(self.servers[0].source(Arc::clone(counters)))
         })
+    }
+
+    /// Changes a server before a request to come.
+    pub fn change_before(&self, requests: u64, change: Change) {
+        *lock(&self.change) = Some((requests, change));
+    }
+
+    /// Whether there is no such change, or it has come. It comes no more.
+    pub fn has_changed(&self) -> bool {
+        lock(&self.change).take().is_none()
+    }
+
+    fn change_now(&self) {
+        let mut next = lock(&self.change);
+        if let Some((requests, change)) = next.take() {
+            match requests {
+                0 => change(),
+                _ => *next = Some((requests - 1, change)),
+            }
+        }
     }
 
     /// Kills at a point to come: the folder is copied there.

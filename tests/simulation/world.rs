@@ -76,10 +76,14 @@ pub struct World {
     many: bool,
     /// The disk is full until this step.
     full: Option<usize>,
+    /// What the clock showed when it got room.
+    emptied_ms: i64,
     /// Segments of listings went, so that on a full disk a library may be neither answered nor fetched again.
     have_listings_gone: bool,
     /// A call has no time at all.
     hurried: bool,
+    /// A server changes before some request of what is done now.
+    is_overtaken: bool,
     /// A write failed: it may have been made.
     unsure: bool,
     counts: BTreeMap<String, u64>,
@@ -148,8 +152,10 @@ impl World {
             size_limit,
             many,
             full: None,
+            emptied_ms: 0,
             have_listings_gone: false,
             hurried: false,
+            is_overtaken: false,
             unsure: false,
             counts: BTreeMap::new(),
             kept: None,
@@ -200,12 +206,13 @@ impl World {
     fn step(&mut self, number: usize, step: &Step) -> Result<(), String> {
         self.words = *step;
         (self.hurried, self.unsure) = (false, false);
-        if self.full.is_some_and(|until| until <= number) {
+        self.net.advance(1 + self.word(5, 20).cast_signed() as i64);
+        self.model.times.push(self.net.now());
+        if self.full.is_some_and(|until| until <= self.model.now()) {
             self.empty();
         }
         let mut was_full = self.full.is_some();
-        self.net.advance(1 + self.word(5, 20).cast_signed() as i64);
-        self.model.times.push(self.net.now());
+        self.model.begun = self.model.now();
         if self.handles.is_empty() {
             let who = self.any_who();
             self.open(who, false)?;
@@ -214,6 +221,8 @@ impl World {
         // A kill comes at some point of what the other words are made into.
         if what < 6 {
             self.killed()?;
+        } else if what < 14 {
+            self.overtaken()?;
         } else {
             self.act(what)?;
             was_full |= self.full.is_some();
@@ -256,6 +265,7 @@ impl World {
     /// The disk has room again.
     fn empty(&mut self) {
         if self.full.take().is_some() {
+            self.emptied_ms = self.net.now();
             self.say("the disk has room");
             disk::fill(false);
         }
@@ -326,6 +336,11 @@ impl World {
     }
 
     fn see(&mut self) {
+        // What has changed during a call is another step, at the same time.
+        if std::mem::take(&mut self.is_overtaken) && self.net.has_changed() {
+            self.count("changes during a call");
+            self.model.times.push(self.net.now());
+        }
         for url in 0..URLS {
             let server = self.net.server(url);
             let mut rows = BTreeMap::new();
@@ -417,6 +432,48 @@ impl World {
             }
         }
         self.see();
+        Ok(())
+    }
+
+    /// A server changes between two requests of what is done now.
+    fn overtaken(&mut self) -> Result<(), String> {
+        let url = self.word(2, URLS);
+        let number = self.net.route(url);
+        let server = self.net.servers[number].clone();
+        let libraries = server.sections();
+        let (title, section) = libraries[self.word(3, libraries.len())].clone();
+        let mut keys: Vec<String> = server.items(&section).into_iter().map(|item| item.rating_key).collect();
+        keys.retain(|key| !key.contains('\0'));
+        self.files += 1;
+        let (name, path) = film(number, &title, self.files);
+        let (which, shown) = (self.word(4, keys.len()), title.clone());
+        let what = self.word(5, 5);
+        let request = self.word(0, 1 << 30) as u64 / 200 % 8;
+        self.say(&format!(
+            "'{title}' of server {number} changes before request {request}: {what}, {:?}, {path}",
+            keys.get(which)
+        ));
+        let change = move || match (what, keys.get(which)) {
+            (0 | 1, Some(key)) => {
+                // The count stays.
+                server.remove(&section, key);
+                server.add(&section, &name, &path);
+            }
+            (2, Some(key)) => server.remove(&section, key),
+            (3, Some(key)) => server.rename(&section, key, &path),
+            _ => drop(server.add(&section, &name, &path)),
+        };
+        self.net.change_before(request, Box::new(change));
+        self.is_overtaken = true;
+        self.act([10, 60, 95, 98, 99, 100][self.word(1, 6)])?;
+        self.see();
+        // What is torn is seen after the delta that follows, and before the next listing.
+        for at in 0..self.handles.len() {
+            let _ = self.handles[at].index.query().refreshed(false);
+            for path in self.model.paths(self.handles[at].who.url, Some(&shown), false) {
+                self.ask_path(at, Some(&shown), &path, None, true, None)?;
+            }
+        }
         Ok(())
     }
 
