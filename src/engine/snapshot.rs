@@ -566,6 +566,7 @@ impl LiveSnapshot {
             listed_at: row.listed_sequence().0,
             listing_asked: row.listing_asked().0,
             fetched: row.generation.is_fetched(),
+            evicted: row.generation.0 < 0,
         };
         LibrarySnapshot::new(properties, &self.mappings, segment, matches)
     }

@@ -352,12 +352,12 @@ impl QueryKind for PathQuery<'_> {
             return Ok(Vec::new());
         }
         let found = outcome.found().iter();
-        let doubt = |found: &FoundItem<'_>| {
-            let view = &snapshot.libraries[found.library];
-            view.doubt(self.path, found.path, found.item.rating_key)
+        let is_doubted = |found: &FoundItem<'_>| {
+            let (view, key) = (&snapshot.libraries[found.library], found.item.rating_key);
+            view.doubt(self.path, found.path, key) != HitDoubt::None && !view.lacks_listing_of(key)
         };
         Ok(found
-            .filter(|found| doubt(found) != HitDoubt::None)
+            .filter(|found| is_doubted(found))
             .map(|found| ItemToVerify {
                 row: rows[found.library].clone(),
                 rating_key: found.item.rating_key.to_owned(),

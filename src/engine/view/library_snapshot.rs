@@ -106,6 +106,12 @@ impl LibrarySnapshot {
         hit.map_or(0, |hit| self.asked(hit).max(self.replied(rating_key)))
     }
 
+    /// Returns whether only an evicted or lost listing can have shown this item of a confirmed match. It may have shown that
+    /// the item is gone, or that another one has its path, so that the match counts again only beside a new listing.
+    pub fn lacks_listing_of(&self, rating_key: &str) -> bool {
+        self.properties.evicted && self.find_item(rating_key).is_none()
+    }
+
     /// Returns whether the item with this rating key is doubted, listed or not.
     pub fn is_doubted(&self, rating_key: &str) -> bool {
         self.doubted_since(rating_key).is_some()
@@ -270,7 +276,10 @@ impl LibraryIndex for LibrarySnapshot {
         }
         // Without a listing, only an item of a single request can contradict a confirmed match, also by a mapping.
         if !self.properties.fetched {
-            let matches = self.matches.as_ref().filter(|_| !has_changes)?;
+            let matches = self
+                .matches
+                .as_ref()
+                .filter(|_| !has_changes && !self.properties.evicted)?;
             let SingleMatch::Match(rating_key) = matches.unique(path.raw(), path.form(), path.hash()) else {
                 return None;
             };
@@ -475,6 +484,9 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Returns what is doubted about an item that the path `requested` leads to by its path `matched`.
     fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
+        if self.lacks_listing_of(rating_key) {
+            return HitDoubt::Item;
+        }
         if self.memtable.is_empty() {
             return HitDoubt::None;
         }

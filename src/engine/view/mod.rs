@@ -19,8 +19,10 @@ pub struct LibraryProperties {
     pub listed_at: u64,
     /// Ticket of the newest listing.
     pub listing_asked: u64,
-    /// Whether plexindex has ever completed a listing of the library.
+    /// Whether the library has a listing.
     pub fetched: bool,
+    /// Whether its listing was evicted or lost.
+    pub evicted: bool,
 }
 
 /// A listed or confirmed path in a library.

@@ -130,7 +130,9 @@ fn what_hosts_told_stays() {
         let found = offline.answer("/host/a.mkv");
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(found.match_kind, MatchKind::Confirmed, "{}", found.message);
-        assert_eq!(one.fast("/host/a.mkv").as_ref(), Some(&key));
+        assert_eq!(found.key().as_ref(), Some(&key));
+        assert!(found.stale, "the listing may have contradicted it");
+        assert_eq!(one.fast("/host/a.mkv"), None);
         let refused = offline.matched(&path).expect_err("no listing");
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
         assert_eq!(index.counts().matches, 1);
@@ -153,6 +155,34 @@ fn what_hosts_told_stays() {
     let found = one.ask(other);
     assert_eq!(found.key(), Some(other_key));
     assert_eq!(requests(&at.server)[2], 1, "listed as a whole");
+}
+
+#[test]
+fn what_a_listing_contradicted_stays_so_when_the_listing_goes() {
+    let (at, _) = limited();
+    let index = at.open();
+    ask(&index, &at.server, 1);
+    let one = index.library("One").expect("a handle");
+    let [(_, gone), (_, other), (_, kept)] = [3, 4, 5].map(|nth| path_of(&at.server, 1, nth));
+    let new = "/data/One/New (2020)/New (2020).mkv";
+    for (path, key) in [("/host/gone.mkv", &gone), (new, &other), ("/host/kept.mkv", &kept)] {
+        one.record(path, key);
+    }
+    support::remove(&at.server, &[gone.parse().expect("a number")]);
+    at.server
+        .alter(|state| state.add_items(1, vec![support::movie("New", new)], true));
+    one.query().refreshed(true).expect("listed");
+    let newest = one.ask(new).key();
+    assert_ne!(newest, Some(other), "another item has the path now");
+    for number in [2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    assert_eq!([one.fast("/host/gone.mkv"), one.fast(new)], [None, None]);
+    assert_eq!(one.ask("/host/gone.mkv").status, Status::NotFound);
+    assert_eq!(one.ask(new).key(), newest);
+    assert_eq!(one.fast("/host/kept.mkv"), Some(kept), "beside a listing it counts");
 }
 
 #[test]
