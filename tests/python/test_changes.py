@@ -21,7 +21,6 @@ from cli import Cli
 from conftest import OpenIndex, Server, until
 from disk import Tree
 from plexindex._core.selection import selection_of
-from plexindex.changes import feed_of
 from plexindex.testing import FakePlex
 
 ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
@@ -56,7 +55,7 @@ def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: p
     """The thread of the step turns the page all the same."""
     found, selection = index.changes(full=True), selection_of(index)
     steps = plexindex.aio.AsyncChanges(found, plexindex.aio._Threads(selection.session))
-    feed, pages = feed_of(found), []
+    feed, pages = found._feed, []
 
     def slow(*arguments: Any, **options: Any) -> Any:
         pages.append(options)

@@ -27,7 +27,7 @@ from ._core import abi as c
 from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from .changes import Change, Changes, Watch, feed_of, pages_of
+from .changes import Change, Changes, FeedFacts, Pages, Watch
 from .compare import Comparison, Difference
 from .edits import edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from typing import Concatenate, ParamSpec
 
-    from ._core.selection import Selection
     from ._core.session import Session
     from .edits import EditReport
     from .types import PathArg, ProgressArg, SizeArg
@@ -66,6 +65,8 @@ _AT_ONCE = 1000
 _call = threading.local()
 # Seconds between two looks whether that was stopped.
 _TICK = 0.1
+# Seconds between two looks whether any watch still waits.
+_BETWEEN_ENDS = 1.0
 # Seconds between two looks of a wait for a file, if nothing is listed meanwhile, and between two tries of an index that
 # cannot tell what changes.
 _BETWEEN_LOOKS = 0.5
@@ -87,10 +88,10 @@ class _Threads:
         self.calls: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
         self.tokens: set[Future[Any]] = set()
         """The host's coroutines that return a token now."""
-        self.checked: dict[int, float] = {}
-        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
         self.asked: dict[object, asyncio.Task[Match | None]] = {}
         """What asks the server now for a wait, by its event loop, library, file and size. Equal waits share it."""
+        self.checked: dict[int, float] = {}
+        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
 
     def submit(self, run: Callable[[], Any], *, stored: bool) -> Future[Any]:
         """Begins a call. Raises StoreError if no thread can start."""
@@ -100,7 +101,7 @@ class _Threads:
         except RuntimeError as error:
             given[:] = [lambda: None]  # the pool may still have it
             if "start new thread" in str(error):
-                raise _no_thread(error) from error
+                raise StoreError(f"cannot start a thread: {error}") from error
             raise self.session.closed_error() from None
 
     def shutdown(self) -> None:
@@ -109,80 +110,65 @@ class _Threads:
 
 
 class _Bell:
-    """The thread that tells an index's watches of changes. It sends no request, so nothing delays it."""
+    """The thread that tells an index's watches and waits of changes. It sends no request, so nothing delays it."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[None], bool]()
-        self._sleep, self._is_running = Stoppable(None), False
+        self._session, self._lock, self._waits = session, threading.Lock(), set[Future[None]]()
+        self._is_running = False
         self._cursor: str | None = None
 
-    def next(self, *, asks: bool) -> Future[None]:
-        """Returns what gets a result when something has changed and, if it ``asks``, when the server must be asked."""
+    def next(self) -> Future[None]:
+        """Returns what gets a result when something has changed, or when the server must be asked."""
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
         with self._lock:
             if not self._is_running:
                 _start(self._run, "plexindex-wait")
-            wakes = asks and self._is_running and not any(self._waits.values())
-            self._is_running, self._waits[future] = True, asks
-        if wakes:
-            self._wake()
+            self._is_running = True
+            self._waits.add(future)
         return future
 
     def drop(self, future: Future[None]) -> None:
-        """Forgets a watch. Without any, the thread ends."""
+        """Forgets a watch. Without any, the thread ends soon."""
         with self._lock:
-            is_last = self._waits.pop(future, None) is not None and not self._waits
-        if is_last:
-            self._wake()
-
-    def _wake(self) -> None:
-        self._sleep.stop()
-        with suppress(ClosedError):  # the thread says so
-            self._session.ask(self._session.native.wake_waiting)
+            self._waits.discard(future)
 
     def _run(self) -> None:
         request = self._session.request
         while True:
             with self._lock:
-                self._sleep.stopped = False
                 self._is_running = bool(self._waits)
                 if not self._waits:
                     return
-                given = {"cursor": self._cursor, "offline": not any(self._waits.values())}
+            failure = None
             try:
-                if self._cursor and not request("changes.wait", inf, self._sleep, **given)["ready"]:
+                if self._cursor and not request("changes.wait", _BETWEEN_ENDS, cursor=self._cursor)["ready"]:
                     continue
                 # The cursor is from before the turns that follow. What changed before the first one is unknown.
                 self._cursor = request("changes.list", limit=1)["cursor"]
-            except AbortedError:
-                continue
             except BaseException as error:
                 self._cursor = None
-                if not isinstance(error, Error) or isinstance(error, (ClosedError, StoreError)):
-                    self._tell(Future.set_exception, error)
-                    continue
-                sleep(_BETWEEN_LOOKS)  # such as a feed that begins anew
-            self._tell(Future.set_result, None)
-
-    def _tell(self, tell: Callable[[Future[None], Any], None], what: object) -> None:
-        with self._lock:
-            waits, self._waits = self._waits, {}
-        for wait in waits:
-            tell(wait, what)
+                if isinstance(error, Error) and not isinstance(error, (ClosedError, StoreError)):
+                    sleep(_BETWEEN_LOOKS)  # such as a feed that begins anew
+                else:
+                    failure = error
+            with self._lock:
+                waits, self._waits = self._waits, set()
+            for wait in waits:
+                wait.set_result(None) if failure is None else wait.set_exception(failure)
 
 
 class _News:
     """What a watch or a wait hears of changes, until it ends."""
 
-    def __init__(self, bell: _Bell, *, asks: bool) -> None:
-        self._bell, self._asks = bell, asks
+    def __init__(self, bell: _Bell) -> None:
+        self._bell = bell
         self._heard: Future[None] | None = None
 
     def next(self) -> asyncio.Future[None]:
         """Returns what is done after the next change. Call this before looking at the store."""
         if self._heard is None or self._heard.done():
-            self._heard = self._bell.next(asks=self._asks)
+            self._heard = self._bell.next()
             self._rung = asyncio.wrap_future(self._heard)
         return self._rung
 
@@ -262,12 +248,6 @@ class _Caller:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
         return await self._run(self._stoppable(options), call, *arguments, **options)
 
-    def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Returns the values of a generator with ``progress``."""
-        ends = self._stoppable(options)
-        stored = options.get("offline") is True
-        return self._each(call(*arguments, **options), ends, options.get("timeout"), stored=stored)
-
     async def _each(
         self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None, *, stored: bool = False
     ) -> Any:
@@ -276,17 +256,13 @@ class _Caller:
         def some(**_: object) -> list[Any]:
             return list(islice(values, _AT_ONCE))
 
-        is_over = False
         try:
             while found := await (self._stored(some) if stored else self._run(ends, some, timeout=timeout)):
                 timeout = None
                 for one in found:
                     yield one
-            is_over = True
         finally:
             ends.stop()
-            if not is_over:
-                _alone(partial(_end, values))
 
     def __reduce__(self) -> NoReturn:
         kind = type(self).__name__
@@ -323,16 +299,7 @@ def _start(run: Callable[[], None], name: str) -> None:
     try:
         threading.Thread(target=run, name=name, daemon=True).start()
     except RuntimeError as error:
-        raise _no_thread(error) from error
-
-
-def _no_thread(error: RuntimeError) -> StoreError:
-    return StoreError(f"cannot start a thread: {error}")
-
-
-def _end(values: Any) -> None:
-    with suppress(ValueError):  # it runs, and ends by itself
-        values.close()
+        raise StoreError(f"cannot start a thread: {error}") from error
 
 
 def _typed_as(
@@ -353,18 +320,11 @@ def _typed_as(
 
 
 def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method, which needs only the store if it has no ``timeout``."""
-    return _coroutine_of(method, asks=False)  # a function of one argument keeps a method's overloads
-
-
-def _coroutine_of(
-    method: Callable[Concatenate[Any, P], T], *, asks: bool
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method. A method that accepts ``progress`` ends with its task. ``asks``:
-    whether it needs more than the store even without ``timeout``.
+    """Returns the coroutine function for a method, which needs only the store if it has no ``timeout``. A method that
+    accepts ``progress`` ends with its task.
     """
     accepts = signature(method).parameters
-    ends, asks = "progress" in accepts, asks or "timeout" in accepts
+    ends, asks = "progress" in accepts, "timeout" in accepts
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
@@ -378,8 +338,12 @@ def _coroutine_of(
 
 def _items(method: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], AsyncIterator[Item]]:
     """Returns the asynchronous iterator function for a generator of items that accepts ``progress``."""
-    give = _typed_as(method, AsyncIterator[Item])
-    return give(lambda self, *arguments, **options: self._iterate(method, self._target, *arguments, **options))
+
+    def items(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        ends, stored = self._stoppable(options), options.get("offline") is True
+        return self._each(method(self._target, *arguments, **options), ends, options.get("timeout"), stored=stored)
+
+    return _typed_as(method, AsyncIterator[Item])(items)
 
 
 def _made(
@@ -390,37 +354,20 @@ def _made(
     return give(lambda self, *given, **options: kind(method(self._target, *given, **options), self._threads))
 
 
-class AsyncChanges(_Caller):
+class AsyncChanges(_Caller, FeedFacts):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
-    __slots__ = ()
     _target: Changes
 
-    @property
-    def cursor(self) -> str | None:
-        """As :attr:`plexindex.Changes.cursor`."""
-        return self._target.cursor
-
-    @property
-    def error(self) -> Error | None:
-        """As :attr:`plexindex.Changes.error`."""
-        return self._target.error
-
-    @property
-    def stale(self) -> bool:
-        """As :attr:`plexindex.Changes.stale`."""
-        return self._target.stale
-
-    @property
-    def age(self) -> float | None:
-        """As :attr:`plexindex.Changes.age`."""
-        return self._target.age
+    def __init__(self, changes: Changes, threads: _Threads) -> None:
+        super().__init__(changes, threads)
+        vars(self).update(vars(changes))
 
     def __aiter__(self) -> AsyncChanges:
         return self
 
     async def __anext__(self) -> Change:
-        feed = feed_of(self._target)
+        feed = self._feed
         while True:
             page = feed.page
             if (change := feed.next()) is not None:
@@ -446,9 +393,9 @@ class AsyncWatch(_Caller):
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
-        pages, is_due = pages_of(self._target), True
+        pages, is_due = Pages(self._target), True
         pages.progress = ends = self._ends(pages.progress)
-        news = _News(self._threads.bell, asks=not pages.offline)
+        news = _News(self._threads.bell)
         try:
             while not pages.is_over:
                 rung = news.next()
@@ -480,96 +427,6 @@ class AsyncComparison(_Caller):
 
     def __aiter__(self) -> AsyncIterator[Difference]:
         return self._each(iter(self._target), self._target)  # type: ignore[no-any-return]
-
-
-class _Wait:
-    """A wait for a file. Equal waits in an event loop share what asks the server; each has its own end."""
-
-    def __init__(
-        self,
-        run: Callable[..., Coroutine[Any, Any, Any]],
-        threads: _Threads,
-        selection: Selection,
-        path: PathArg,
-        size: SizeArg,
-        every: float,
-        until: float,
-        ends: Stoppable,
-    ) -> None:
-        self._run, self._threads, self._selection, self._ends = run, threads, selection, ends
-        self._path, self._size, self._every, self._until = path, size, every, until
-        self._library, self._begun = id(selection.handle), monotonic()
-        raw = convert.path_bytes(path, selection.session.hides_paths)
-        self._key = asyncio.get_running_loop(), self._library, raw, size
-        self._news = _News(self._threads.bell, asks=True)
-        self._own: asyncio.Task[Match | None] | None = None
-        self.last: Match | None = None
-        """The last answer that is no match: the server's or, if it did not answer, that of the last look."""
-
-    async def found(self) -> Match | None:
-        """Returns the match; None at the end."""
-        answered = False
-        asking: asyncio.Task[Match | None] | None = None
-        has_news = True
-        while True:
-            rung = self._news.next()
-            now, match = monotonic(), self._selection.match(self._path, self._size, c.QUERY_AT_ONCE)
-            if match:
-                await asyncio.sleep(0)  # so that many answers do not hold the event loop
-                return match
-            if not answered:
-                self.last = match
-            checks = now >= max(self._begun, self._threads.checked.get(self._library, 0)) + self._every
-            # An answer that has only the last milliseconds says nothing of the server.
-            has_time = self._until - now >= _UNTIL_BEGUN or not answered
-            if asking is None and has_time and (checks or (has_news and match.status == "not_yet")):
-                asking, has_news = self._threads.asked.get(self._key) or self._begin(checks=checks), False
-            left = min(self._until - now, _BETWEEN_LOOKS) if now < self._until else _UNTIL_BEGUN if asking else 0.0
-            waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
-            await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            has_news = has_news or self._news.has_come
-            if asking is not None and asking.done():
-                is_own = asking is self._own
-                failed = not is_own and (asking.cancelled() or asking.exception() is not None)
-                answer, asking = None if failed else asking.result(), None
-                if answer:
-                    return answer
-                if answer is not None:
-                    self.last, answered = answer, True
-                has_news = has_news or (answer is None and not is_own)  # the other wait can have had less time
-            if now >= self._until:
-                return None
-
-    def _begin(self, *, checks: bool) -> asyncio.Task[Match | None]:
-        self._own = self._threads.asked[self._key] = asyncio.ensure_future(self._ask(checks=checks))
-        self._own.add_done_callback(lambda _: self._threads.asked.pop(self._key))
-        return self._own
-
-    async def _ask(self, *, checks: bool) -> Match | None:
-        """Asks the server. Returns None if it did not answer, but may answer later."""
-        now, checked = monotonic(), self._threads.checked
-        if checks:
-            checked[self._library] = inf
-        given, left = (self._path, self._size, query_flags(check=checks)), max(0, self._until - now)
-        try:
-            found = await self._run(self._ends, self._selection.match, *given, timeout=left, progress=self._ends)
-            return found  # type: ignore[no-any-return]
-        except TimeoutError:  # also if no thread was free
-            return None
-        except ServerUnavailableError as error:
-            # The store is empty, and the server is unreachable, but the server may return in time.
-            if error.status != c.CONNECT or self._until - now <= self._every:
-                raise
-            return None
-        finally:
-            if checks:
-                checked[self._library] = now
-
-    def end(self) -> None:
-        self._news.end()
-        if self._own is not None:
-            self._ends.stop()
-            self._own.cancel()
 
 
 class AsyncQueries(_Caller):
@@ -614,19 +471,78 @@ class AsyncQueries(_Caller):
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
         """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
-        selection = selection_of(self._target)
+        selection, threads, ends = selection_of(self._target), self._threads, self._ends(progress)
         convert.milliseconds("every", every, none=None, zero=None)
-        limit = convert.timeout_ms(timeout) / 1000
-        until = inf if timeout is None or limit < 0 else monotonic() + limit
-        wait = _Wait(self._run, self._threads, selection, path, size, every, until, self._ends(progress))
+        limit, begun, library = convert.timeout_ms(timeout) / 1000, monotonic(), id(selection.handle)
+        until = inf if timeout is None or limit < 0 else begun + limit
+        raw = convert.path_bytes(path, selection.session.hides_paths)
+        name = asyncio.get_running_loop(), library, raw, size
+        # The last answer that is no match: the server's or, if it did not answer, that of the last look.
+        last: Any = None
+        answered, has_news = False, True
+
+        async def ask(checks: bool) -> Match | None:
+            """Asks the server. Returns None if it did not answer, but may answer later."""
+            now = monotonic()
+            if checks:
+                threads.checked[library] = inf
+            try:
+                given, left = (path, size, query_flags(check=checks)), max(0, until - now)
+                return await self._run(ends, selection.match, *given, timeout=left, progress=ends)  # type: ignore[no-any-return]
+            except TimeoutError:  # also if no thread was free
+                return None
+            except ServerUnavailableError as error:
+                # The store is empty, and the server is unreachable, but the server may return in time.
+                if error.status != c.CONNECT or until - now <= every:
+                    raise
+                return None
+            finally:
+                if checks:
+                    threads.checked[library] = now
+
+        news = _News(threads.bell)
+        own: asyncio.Task[Match | None] | None = None
+        asking: asyncio.Task[Match | None] | None = None
         try:
-            found = await wait.found()
+            while True:
+                rung = news.next()
+                now, match = monotonic(), selection.match(path, size, c.QUERY_AT_ONCE)
+                if match:
+                    await asyncio.sleep(0)  # so that many answers do not hold the event loop
+                    return match
+                last = last if answered else match
+                checks = now >= max(begun, threads.checked.get(library, 0)) + every
+                # An answer that has only the last milliseconds says nothing of the server.
+                has_time = until - now >= _UNTIL_BEGUN or not answered
+                if asking is None and has_time and (checks or (has_news and match.status == "not_yet")):
+                    asking, has_news = threads.asked.get(name), False
+                    if asking is None:
+                        asking = own = threads.asked[name] = asyncio.ensure_future(ask(checks))
+                        own.add_done_callback(lambda _: threads.asked.pop(name))
+                left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN if asking else 0.0
+                waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                has_news = has_news or news.has_come
+                if asking is not None and asking.done():
+                    has_failed = asking is not own and (asking.cancelled() or asking.exception() is not None)
+                    answer = None if has_failed else asking.result()
+                    if answer:
+                        return answer
+                    if answer is not None:
+                        last, answered = answer, True
+                    has_news = has_news or (answer is None and asking is not own)  # it can have had less time
+                    asking = None
+                if now >= until:
+                    break
         finally:
-            wait.end()
-        if found is None and wait.last is not None and wait.last.status == "not_yet":
+            news.end()
+            if own is not None:
+                ends.stop()
+                own.cancel()
+        if last.status == "not_yet":
             with suppress(NotFetchedError):  # without an answer, the store can have an old one
-                found = await self._stored(selection.match, path, size, c.QUERY_OFFLINE)
-        return found or wait.last  # type: ignore[return-value]
+                last = await self._stored(selection.match, path, size, c.QUERY_OFFLINE) or last
+        return last  # type: ignore[no-any-return]
 
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
@@ -734,11 +650,14 @@ class AsyncShared(_Caller):
     __slots__ = ()
     _target: Shared
 
-    status = _coroutine_of(Shared.status, asks=True)
-    init = _coroutine_of(Shared.init, asks=True)
-    deliver = _coroutine_of(Shared.deliver, asks=True)
-    clear = _coroutine_of(Shared.clear, asks=True)
-    drop_old = _coroutine_of(Shared.drop_old, asks=True)
+    status = _coroutine(Shared.status)
+    init = _coroutine(Shared.init)
+    deliver = _coroutine(Shared.deliver)
+    clear = _coroutine(Shared.clear)
+    drop_old = _coroutine(Shared.drop_old)
+
+    async def _stored(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        return await self._run(None, call, *arguments, **options)  # each needs more than the store
 
 
 class AsyncIndex(AsyncQueries):

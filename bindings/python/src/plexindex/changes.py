@@ -123,7 +123,28 @@ class Feed:
         return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
 
 
-class Changes:
+class FeedFacts:
+    """The facts of :class:`Changes`, and of :class:`plexindex.aio.AsyncChanges`."""
+
+    _feed: Feed
+    error: Error | None
+    """Why changes may be missing: the server did not answer, or not within the timeout. None if none is missing."""
+    stale: bool
+    """Whether changes may be missing."""
+    age: float | None
+    """Seconds between the last check that the listing was current and this call. With several libraries, the maximum.
+    None if nothing was fetched yet.
+    """
+
+    @property
+    def cursor(self) -> str | None:
+        """The position after the last page that you have read completely, from which to resume. In a full listing, None
+        until you have read the first page completely; with None, a full listing starts again.
+        """
+        return self._feed.cursor
+
+
+class Changes(FeedFacts):
     """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Queries.changes` returns this
     object.
 
@@ -133,22 +154,7 @@ class Changes:
 
     def __init__(self, feed: Feed, missed: Error | None = None) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
-        self._feed = feed
-        self.error = missed
-        """Why changes may be missing: the server did not answer, or not within the timeout. None if none is missing."""
-        self.stale: bool = missed is not None
-        """Whether changes may be missing."""
-        self.age: float | None = oldest(feed.selection.facts())
-        """Seconds between the last check that the listing was current and this call. With several libraries, the
-        maximum. None if nothing was fetched yet.
-        """
-
-    @property
-    def cursor(self) -> str | None:
-        """The position after the last page that you have read completely, from which to resume. In a full listing, None
-        until you have read the first page completely; with None, a full listing starts again.
-        """
-        return self._feed.cursor
+        self._feed, self.error, self.stale, self.age = feed, missed, missed is not None, oldest(feed.selection.facts())
 
     def __iter__(self) -> Changes:
         return self
@@ -163,11 +169,6 @@ class Changes:
 
     def __repr__(self) -> str:
         return f"<plexindex.Changes up to {self.cursor!r}>"
-
-
-def feed_of(changes: Changes) -> Feed:
-    """Returns what reads the changes, for the package's other modules."""
-    return changes._feed
 
 
 class Watch:
@@ -214,7 +215,7 @@ class Watch:
         return f"<plexindex.Watch of {self._selection.handle.named or 'all libraries'} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
-        pages, is_due = pages_of(self), True
+        pages, is_due = Pages(self), True
         try:
             while not pages.is_over:
                 if is_due and pages.may_ask:
@@ -231,22 +232,15 @@ class Watch:
             pages.end()
 
 
-def pages_of(watch: Watch) -> Pages:
-    """Returns the pages of a watch from now on, for the package's modules."""
-    return Pages(watch._selection, watch._since, watch._offline, watch._limits)
-
-
 class Pages:
     """The pages of a watch while its caller iterates over it. The caller waits between two :meth:`turn`."""
 
-    def __init__(self, selection: Selection, since: str | None, offline: bool, limits: Limits) -> None:
-        self._selection, self._since = selection, since
-        self.offline: bool = offline
-        """Whether the watch sends no request."""
-        self._timeout, self.progress = limits
+    def __init__(self, watch: Watch) -> None:
+        self._selection, self._since, self._offline = watch._selection, watch._since, watch._offline
+        self._timeout, self.progress = watch._limits
         self._until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
-        self._silent_until = _FOREVER if self.offline else 0.0
+        self._silent_until = _FOREVER if self._offline else 0.0
         self._feed: Feed | None = None
         self._missed: Error | None = None
         self._told: Error | None = None
@@ -255,7 +249,7 @@ class Pages:
 
     def _begin(self) -> None:
         try:
-            if not self.offline:
+            if not self._offline:
                 self._selection.session.listen(self)
         except Error as error:
             # Without a server, only other processes and Plex's database bring changes.
