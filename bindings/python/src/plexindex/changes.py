@@ -7,7 +7,7 @@ from time import monotonic, sleep
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Iterator, convert
+from ._core import TYPE_CHECKING, Any, Iterator, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
 from ._core.record import Record
@@ -17,8 +17,6 @@ from .errors import Error
 from .item import Item
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._core.selection import Limits, Selection
 
 # Maximum number of items in a page.

@@ -17,12 +17,10 @@ import plexindex
 from ._compat.caches import MatchCache, PlexCache
 from ._compat.caches import extract as _extract_item_data
 from ._compat.host import chosen as _chosen
-from ._core import TYPE_CHECKING, Callable, importing
+from ._core import TYPE_CHECKING, Any, Callable, importing
 from ._core.native import load as _load
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._compat.failures import NotFoundError
     from ._compat.find import MatchConfidence
 

@@ -7,14 +7,12 @@ import time
 from types import SimpleNamespace
 
 from . import errors
-from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, importing
+from ._core import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, importing
 from ._core import convert as _convert
 from ._core.selection import key_list
 from .errors import Error
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._core.callbacks import Stoppable
     from ._core.selection import Selection
     from ._core.session import Session

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Any
 from ._core import abi as c
 from ._core.convert import text_of
 from .errors import Error
 from .media import Media, media_of
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._core.selection import Selection
 
 

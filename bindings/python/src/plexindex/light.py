@@ -6,13 +6,11 @@ from types import SimpleNamespace
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable, Iterable
+from ._core import TYPE_CHECKING, Any, Callable, Iterable, NoReturn
 from .errors import NotOnServerError
 from .media import media_of
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
-
     from ._core.selection import Selection
     from .item import Item
     from .media import Media, MediaPart

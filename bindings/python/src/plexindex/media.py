@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from ._core import TYPE_CHECKING, Sequence
+from ._core import Any, Sequence
 from ._core.convert import text_of
 from ._core.record import Record, record_of
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class MediaPart(Record):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING
+from ._core import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ._core.session import Session
 
 

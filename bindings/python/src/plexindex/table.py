@@ -41,27 +41,7 @@ class _Values(ValuesView[bytes]):
         return any(value == one for one in self)
 
 
-class _Entries(MutableMapping[str, bytes]):
-    """The views of a table, apart from it because :class:`plexindex.aio.AsyncTable` has none."""
-
-    def items(self) -> ItemsView[str, bytes]:
-        """Returns the names with their values.
-
-        >>> dict(table.items())
-        {'a': b'1'}
-        """
-        return _Items(self)
-
-    def values(self) -> ValuesView[bytes]:
-        """Returns the values, in the order of their names.
-
-        >>> list(table.values())
-        [b'1']
-        """
-        return _Values(self)
-
-
-class Table(_Entries):
+class Table(MutableMapping[str, bytes]):
     """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
     object. Queries ignore tables, and plexindex never sends them to a server.
 
@@ -217,6 +197,22 @@ class Table(_Entries):
         raw = convert.text_bytes("name", name)
         found = self._session.request(method, table=self.name, name=raw, **request).get("value")
         return None if found is None else convert.path_of(found)
+
+    def items(self) -> ItemsView[str, bytes]:
+        """Returns the names with their values.
+
+        >>> dict(table.items())
+        {'a': b'1'}
+        """
+        return _Items(self)
+
+    def values(self) -> ValuesView[bytes]:
+        """Returns the values, in the order of their names.
+
+        >>> list(table.values())
+        [b'1']
+        """
+        return _Values(self)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, (str, bytes)) and self.get(name) is not None

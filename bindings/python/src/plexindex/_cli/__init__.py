@@ -20,7 +20,7 @@ if _core.TYPE_CHECKING:
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
 COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
-    "refresh-item": "refresh_item", "refresh": "libraries", "libraries": "libraries", "stats": "libraries",
+    "refresh-item": "match", "refresh": "libraries", "libraries": "libraries", "stats": "libraries",
     "clear": "libraries", "matches export": "libraries", "matches import": "libraries", "shared init": "shared",
     "shared status": "shared", "shared clear": "shared", "shared drop-old": "shared", "config": "settings",
     "completion": "help", "help": "help",

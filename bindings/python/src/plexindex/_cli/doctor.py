@@ -16,8 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from .._core.config import former_folder
-from .._core.convert import text_of
-from .._core.paths import full_path, lies_under, same_file
+from .._core.convert import full_path, lies_under, same_file, text_of
 from ..changes import REFRESH_ERRORS
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media

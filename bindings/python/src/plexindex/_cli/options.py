@@ -8,10 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from .._core import TYPE_CHECKING, config
-
-if TYPE_CHECKING:
-    from typing import Any
+from .._core import Any, config
 
 given: dict[str, Any] = {}
 """The shared options of this run that were read, by name. They can precede or follow the command."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from .._core import TYPE_CHECKING
+from .._core import Any, NoReturn
 from ..errors import Error
 from .host import host_log
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
 
 
 class NotFoundError(Error, LookupError):

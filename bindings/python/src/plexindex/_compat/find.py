@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .._core import TYPE_CHECKING
-from .._core.paths import last_component, lies_under
+from .._core import TYPE_CHECKING, Any
+from .._core.convert import last_component, lies_under
 from ..errors import Error
 from ..match import LISTED
 from .failures import not_found, reraise, server_away, warn_of_token
@@ -13,8 +13,6 @@ from .host import host_log
 from .section_index import note_failure
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..light import LightItem
     from ..match import Match
     from ..plexapi import SectionIndex

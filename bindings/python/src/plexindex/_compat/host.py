@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .._core import TYPE_CHECKING, Callable, importing
-
-if TYPE_CHECKING:
-    from typing import Any
+from .._core import Any, Callable, importing
 
 # The host's modules, which plexindex uses if they are loaded.
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"

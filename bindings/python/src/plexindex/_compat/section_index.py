@@ -6,15 +6,13 @@ import os
 import sys
 
 from .. import plexapi as _plexapi
-from .._core import TYPE_CHECKING
+from .._core import TYPE_CHECKING, Any
 from .._core.session import ForkLock
 from ..errors import Error
 from .caches import MatchCache, PlexCache
 from .host import host_log
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..plexapi import SectionIndex, ServerIndex
 
 # Open indexes by folder, server and connection options. The host does not know them, so they stay open.

@@ -30,7 +30,10 @@ from _weakref import ref as ref
 # than opening an index.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any as Any
+    from typing import NoReturn as NoReturn
+else:
+    Any = NoReturn = object  # for annotations, which nothing reads at run time
 
 # How long a fork waits for imports, in seconds.
 _FORK_WAITS = 5.0

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from struct import Struct
 
-from . import TYPE_CHECKING, Iterator
+from . import TYPE_CHECKING, Any, Iterator
 from . import abi as c
 from .convert import two_numbers
 
 if TYPE_CHECKING:
-    from typing import Any
-
     Block = bytes | bytearray
 
 header = Struct("=5i").unpack_from

@@ -23,12 +23,10 @@ from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import TYPE_CHECKING, Generator, _local, allocate_lock, get_ident, in_child, keep_this_thread, log, ref
+from . import TYPE_CHECKING, Any, Generator, _local, allocate_lock, get_ident, in_child, keep_this_thread, log, ref
 from . import abi as c
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..types import ProgressArg
     from . import LockType
     from .session import Session

@@ -8,13 +8,11 @@ from ctypes import byref, c_char_p
 # The package imports this module on the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
-from . import TYPE_CHECKING, convert
+from . import TYPE_CHECKING, Any, convert
 from .callbacks import take
 from .native import load
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from .callbacks import Call
     from .session import Handle
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 import sys
 from ctypes import py_object, string_at
 
-from . import TYPE_CHECKING, importing
+from . import Any, importing
 from . import abi as c
-
-if TYPE_CHECKING:
-    from typing import Any
 
 LOGGER = "plexindex"
 

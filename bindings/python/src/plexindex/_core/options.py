@@ -8,13 +8,11 @@ from types import SimpleNamespace
 
 from ..errors import InvalidArgumentError, StoreError
 from ..mapping import as_mapping
-from . import TYPE_CHECKING, convert, importing, log
+from . import TYPE_CHECKING, Any, convert, importing, log
 from . import abi as c
 from .session import Recipe, Session
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..types import PathArg, TokenArg
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import ctypes
 from functools import partial
 
-from . import TYPE_CHECKING, Callable, begin_in_child, convert, get_ident
+from . import Any, Callable, begin_in_child, convert, get_ident
 from . import abi as c
 from .callbacks import receive, running
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class Renewal:

@@ -8,14 +8,12 @@ from ..errors import InvalidArgumentError, LibraryNotFoundError, NotFetchedError
 from ..item import Item
 from ..light import LightItem
 from ..match import Match, Matches
-from . import TYPE_CHECKING, Iterable, convert
+from . import TYPE_CHECKING, Any, Iterable, convert
 from . import abi as c
 from .callbacks import take
 from .convert import two_numbers
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
-
     from ..queries import Queries
     from ..types import KeyArg, NoSizeArg, PathArg, ProgressArg, SizeArg
     from .session import Handle, Session
@@ -163,9 +161,6 @@ class Selection:
             return self.item_facts(key)
         except (LibraryNotFoundError, NotFetchedError):
             return None
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("cannot pickle or copy what reads an open index: pickle the Index or the Library")
 
     # What an item asks for more than an answer contains.
 

@@ -10,14 +10,12 @@ from time import sleep
 from warnings import warn
 
 from ..errors import ClosedError, Error, InvalidArgumentError, StoreError
-from . import TYPE_CHECKING, Iterable, RLock, convert, get_ident, importing, log, ref, start_new_thread
+from . import TYPE_CHECKING, Any, Iterable, NoReturn, RLock, convert, get_ident, importing, log, ref, start_new_thread
 from . import abi as c
 from .callbacks import is_ending, running, take
 from .native import load
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
-
     from ..types import ProgressArg, TokenArg
     from .callbacks import Call
     from .native import Native

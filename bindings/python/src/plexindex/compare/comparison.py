@@ -16,10 +16,10 @@ from itertools import chain, islice
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert
+from .._core import TYPE_CHECKING, Any, Callable, Iterable, Iterator, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
-from .._core.paths import full_path
+from .._core.convert import full_path
 from .._core.selection import oldest, selection_of, time_left
 from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
@@ -33,8 +33,6 @@ from .rules import RULES
 from .walk import Location, Place, Scope, walk
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..index import Index
     from ..library import Library
     from ..match import Match

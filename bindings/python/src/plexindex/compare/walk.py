@@ -13,14 +13,12 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
-from .._core import TYPE_CHECKING, Callable, Collection, Iterable, Iterator, Sequence
+from .._core import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, Sequence
 from . import disk
 from .difference import Difference, difference
 from .rules import Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..library import Library
 
     # A rule, and the line of a `.plexignore` file, which is empty for other rules.
