@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .edits import EditReport
     from .errors import *
     from .index import Index, open
-    from .item import Item
+    from .item import Item, Season, Show
     from .library import Library
     from .light import LightItem
     from .mapping import Mapping, Proposal
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .queries import Queries
     from .shared import Shared
-    from .shows import Season, Show
     from .table import Table
 
 __version__ = "0.1.0"
@@ -76,7 +75,7 @@ _MODULES = {
     "edits": ("EditReport",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "index": ("Index", "open"),
-    "item": ("Item",),
+    "item": ("Item", "Season", "Show"),
     "library": ("Library",),
     "light": ("LightItem",),
     "mapping": ("Mapping", "Proposal"),
@@ -86,7 +85,6 @@ _MODULES = {
     "queries": ("Queries",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "shared": ("Shared",),
-    "shows": ("Season", "Show"),
     "table": ("Table",),
     "aio": (),
     "testing": (),

@@ -7,10 +7,9 @@ from time import monotonic, sleep
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Any, Iterator, convert
+from ._core import TYPE_CHECKING, Any, Iterator, Record, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
-from ._core.record import Record
 from ._core.selection import check_limits, oldest, query_flags
 from ._core.session import ForkLock
 from .errors import Error

@@ -15,8 +15,8 @@ from __future__ import annotations
 import plexindex
 
 from ._compat.caches import MatchCache, PlexCache
+from ._compat.caches import chosen as _chosen
 from ._compat.caches import extract as _extract_item_data
-from ._compat.host import chosen as _chosen
 from ._core import TYPE_CHECKING, Any, Callable, importing
 from ._core.native import load as _load
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Any, convert
+from ._core import TYPE_CHECKING, Any, Record, convert, record_of
 from ._core import abi as c
-from ._core.record import Record, record_of
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ._core import Any, Sequence
+from ._core import Any, Record, Sequence, record_of
 from ._core.convert import text_of
-from ._core.record import Record, record_of
 
 
 class MediaPart(Record):

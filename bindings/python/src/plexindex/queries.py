@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, convert, importing
-from ._core.record import record_of
+from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, Record, convert, importing, record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
 from .changes import Changes, Feed, Watch, bring_up_to_date, expired
 from .errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError
-from .item import Item
+from .item import Item, Season, Show
 from .match import FolderMatch, Match, Matches
-from .shows import Season, Show
 
 if TYPE_CHECKING:
     from typing import Any, TypeVar
 
-    from ._core.record import Record
     from .types import PathArg
 
     Level = TypeVar("Level", bound=Record)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Literal, Optional, Protocol, TypedDict, TypeVar, Union
 
 from ._core.methods import *
+from .item import Season, Show
 from .mapping import Mapping
 from .progress import Progress
-from .shows import Season, Show
 
 __all__ = [
     "ChangeKind", "Confidence", "CountProgressArg", "Default", "DifferenceKind", "Facts", "FieldArg", "FolderKind",

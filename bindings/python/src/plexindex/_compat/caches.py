@@ -1,8 +1,14 @@
-"""The drop-in's caches: tables in a folder, fast lookups of confirmed matches, and expiring rows of listings."""
+"""The drop-in's caches: tables in a folder, fast lookups of confirmed matches, and expiring rows of listings; and its
+host's log, with the lines and levels of the original classes.
+
+Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. Without Stash2Plex's modules, plexindex
+writes no lines.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from ctypes import byref, c_char_p, sizeof
 
 import plexindex
@@ -12,13 +18,51 @@ from .._core import abi as c
 from .._core.session import HAS_GLOBAL_LOCK, ForkLock, Recipe, Session
 from ..errors import ClosedError
 from ..table import Table
-from .host import chosen, host_log
 
 if TYPE_CHECKING:
     from typing import Any, TypeVar, Union
 
     PathLike = Union[str, "os.PathLike[str]"]
     T = TypeVar("T")
+
+
+# The host's modules, which plexindex uses if they are loaded.
+_LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
+
+
+class HostLog:
+    """A component's log functions: ``debug``, ``info``, ``warn`` and ``error``."""
+
+    __slots__ = ("debug", "error", "info", "is_there", "warn")
+
+    def __init__(self, functions: tuple[Callable[[str], object], ...] | None = None) -> None:
+        """``functions``: the host's functions for trace, debug, info, warning and error, in this order."""
+        self.is_there = functions is not None
+        silent: tuple[Callable[[str], object], ...] = (lambda _: None,) * 5
+        _, self.debug, self.info, self.warn, self.error = functions or silent
+
+    def path(self, path: str) -> str:
+        """Formats a path like the host, which can hide parts of the path."""
+        if not self.is_there:
+            return path
+        try:
+            with importing():
+                obfuscate = __import__(_OBFUSCATION, fromlist=["obfuscate_path"]).obfuscate_path
+            return str(obfuscate(path))
+        except (AttributeError, ImportError, UnicodeError):
+            return path.rsplit("/", 1)[-1]
+
+
+def host_log(component: str) -> HostLog:
+    """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
+    create: Any = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
+    try:
+        return HostLog(tuple(create(component)))
+    except (TypeError, ValueError):  # there is no host, or a different package has a module of the same name
+        return HostLog()
+
+
+chosen: dict[str, Any] = {"matcher": None, "debug_logging": False}
 
 
 def name_of(text: object) -> bytes:

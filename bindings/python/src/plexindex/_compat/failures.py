@@ -6,7 +6,7 @@ import sys
 
 from .._core import Any, NoReturn
 from ..errors import Error
-from .host import host_log
+from .caches import host_log
 
 
 class NotFoundError(Error, LookupError):

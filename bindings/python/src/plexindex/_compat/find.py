@@ -8,8 +8,8 @@ from .._core import TYPE_CHECKING, Any
 from .._core.convert import last_component, lies_under
 from ..errors import Error
 from ..match import LISTED
+from .caches import host_log
 from .failures import not_found, reraise, server_away, warn_of_token
-from .host import host_log
 from .section_index import note_failure
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING, Any
 from .._core.session import ForkLock
 from ..errors import Error
-from .caches import MatchCache, PlexCache
-from .host import host_log
+from .caches import MatchCache, PlexCache, host_log
 
 if TYPE_CHECKING:
     from ..plexapi import SectionIndex, ServerIndex

@@ -11,9 +11,8 @@ import sys
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
-from . import TYPE_CHECKING, Callable, Iterable, importing
+from . import TYPE_CHECKING, Callable, Iterable, Record, importing
 from .log import logger
-from .record import Record
 
 if TYPE_CHECKING:
     from typing import Any, TypeVar

@@ -7,8 +7,7 @@ import re
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Sequence
-from .._core.record import Record
+from .._core import TYPE_CHECKING, Record, Sequence
 from ..item import Item
 from . import disk
 from .rules import RULES
