@@ -182,7 +182,7 @@ def test_the_folders_of_each_system(
     monkeypatch.setenv("LOCALAPPDATA", "/local")
     monkeypatch.setattr(os, "name", system)
     monkeypatch.setattr(sys, "platform", platform)
-    assert _config._folder(kind) == folder
+    assert _config.folder(kind) == folder
 
 
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:

@@ -29,7 +29,7 @@ from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
 from .changes import Change, Changes, FeedFacts, Pages, Watch
 from .compare import Comparison, Difference
-from .edits import edit
+from .edits import EditReport, edit
 from .errors import AbortedError, ClosedError, Error, NotFetchedError, ServerUnavailableError, StoreError, TimeoutError
 from .item import Item
 from .library import Facts, Library
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
 
     from ._core.session import Session
-    from .edits import EditReport
     from .types import PathArg, ProgressArg, SizeArg
 
     P = ParamSpec("P")

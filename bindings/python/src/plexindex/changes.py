@@ -10,13 +10,13 @@ from . import errors
 from ._core import TYPE_CHECKING, Any, Iterator, Record, convert
 from ._core.callbacks import is_ending
 from ._core.convert import text_of
-from ._core.selection import check_limits, oldest, query_flags
+from ._core.selection import Selection, check_limits, oldest, query_flags
 from ._core.session import ForkLock
 from .errors import Error
 from .item import Item
 
 if TYPE_CHECKING:
-    from ._core.selection import Limits, Selection
+    from ._core.selection import Limits
 
 # Maximum number of items in a page.
 _PAGE = 1_000

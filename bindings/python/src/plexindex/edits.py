@@ -9,12 +9,11 @@ from types import SimpleNamespace
 from . import errors
 from ._core import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, importing
 from ._core import convert as _convert
-from ._core.selection import key_list
+from ._core.selection import Selection, key_list
 from .errors import Error
 
 if TYPE_CHECKING:
     from ._core.callbacks import Stoppable
-    from ._core.selection import Selection
     from ._core.session import Session
     from .types import FieldArg, KeyArg
 
@@ -115,7 +114,8 @@ def _section(session: Session, section: str) -> Any:
         raise ImportError("edit_items needs plexapi: install it, with pip install plexapi") from error
     theirs: Any = plexapi
     recipe, known = session.recipe, session.plexapi
-    plex = known.given or (known.made if known.renewals == session.renewals else None)
+    renewals = session.renewal.count if session.renewal else 0
+    plex = known.given or (known.made if known.renewals == renewals else None)
     if plex is None:
         if recipe.server_url is None or recipe.options["offline"]:
             raise errors.OfflineError("cannot edit items: the index is offline, or has no server_url")
@@ -123,7 +123,7 @@ def _section(session: Session, section: str) -> Any:
         connection = theirs.server.requests.Session()
         connection.trust_env, connection.max_redirects = False, 0
         connection.verify = not recipe.options["accept_invalid_certs"] and (recipe.options["ca_file"] or True)
-        known.renewals = session.renewals
+        known.renewals = renewals
         token = known.token() if callable(known.token) else known.token
         limits = recipe.options["connect_timeout"], recipe.options["read_timeout"]
         plex = known.made = theirs.server.PlexServer(recipe.server_url, token, connection, limits)

@@ -6,7 +6,7 @@ import os
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterable, Mapping, convert
+from ._core import Any, Iterable, Mapping, NoReturn, Self, convert
 from ._core import abi as c
 from ._core.options import configured_token, open_session
 from ._core.selection import Selection, query_flags, selection_of
@@ -17,11 +17,6 @@ from .mapping import Proposal, proposal_of
 from .queries import Queries
 from .shared import Shared
 from .table import Table
-
-if TYPE_CHECKING:
-    from typing import Any, NoReturn, TypeVar
-
-    Entered = TypeVar("Entered", bound="Index")
 
 
 class Index(Queries):
@@ -227,7 +222,7 @@ class Index(Queries):
         """The PostgreSQL database that several hosts share, by the option ``shared``."""
         return Shared(self._session)
 
-    def __enter__(self: Entered) -> Entered:
+    def __enter__(self) -> Self:
         self._session.expect_open()
         return self
 

@@ -6,17 +6,12 @@ from time import monotonic
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterable, Iterator, Mapping, convert
+from ._core import Any, Iterable, Iterator, Mapping, T, convert
 from ._core import abi as c
 from ._core.selection import Selection, check_limits, key_bytes, selection_of, time_left
 from ._core.session import Handle
 from .edits import EditReport, edit
 from .queries import Queries
-
-if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    Value = TypeVar("Value")
 
 
 class Facts:
@@ -72,7 +67,7 @@ class Facts:
         """The listing's number, which changes only when the content changes. 0 if the library was never fetched."""
         return self._fact("generation", 0)
 
-    def _fact(self, name: str, absent: Value) -> Value:
+    def _fact(self, name: str, absent: T) -> T:
         raise NotImplementedError
 
 
@@ -99,7 +94,7 @@ class Library(Facts, Queries):
         """The library's index."""
         return self._index
 
-    def _fact(self, name: str, absent: Value) -> Value:
+    def _fact(self, name: str, absent: T) -> T:
         facts: Any = next(iter(self._selection.facts()), {}) if self._facts is None else self._facts
         return facts.get(name, absent)  # type: ignore[no-any-return]
 

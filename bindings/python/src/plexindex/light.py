@@ -8,12 +8,11 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Any, Callable, Iterable, NoReturn
 from .errors import NotOnServerError
-from .media import media_of
+from .media import Media, MediaPart, media_of
 
 if TYPE_CHECKING:
     from ._core.selection import Selection
     from .item import Item
-    from .media import Media, MediaPart
 
 # Attributes of plexapi's items, each with its name in ``Item``.
 _OF_ALL = {"title": "title", "type": "kind", "year": "year", "guid": "guid"}

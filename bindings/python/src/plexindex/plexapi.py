@@ -8,7 +8,7 @@ from inspect import signature
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable
+from ._core import TYPE_CHECKING, Any, Callable, Self, T
 from ._core import abi as c
 from ._core.log import logger
 from ._core.options import open_session
@@ -20,14 +20,12 @@ from .library import Library
 from .light import LightItem
 
 if TYPE_CHECKING:
-    from typing import Any, Concatenate, ParamSpec, TypeVar
+    from typing import Concatenate, ParamSpec
 
     from ._core.selection import Selection
     from ._core.session import Session
 
     P = ParamSpec("P")
-    T = TypeVar("T")
-    Entered = TypeVar("Entered", bound="SectionIndex")
 
 
 def _connection_options(server: Any) -> dict[str, Any]:
@@ -239,7 +237,7 @@ class SectionIndex(Library):
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *dir(self._section)})
 
-    def __enter__(self: Entered) -> Entered:
+    def __enter__(self) -> Self:
         self.index.__enter__()
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Callable, Iterable, Iterator, Record, convert, importing, record_of
+from ._core import TYPE_CHECKING, Any, Callable, Iterable, Iterator, convert, importing, record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
 from .changes import Changes, Feed, Watch, bring_up_to_date, expired
@@ -13,11 +13,8 @@ from .item import Item, Season, Show
 from .match import FolderMatch, Match, Matches
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
+    from ._core import Made
     from .types import PathArg
-
-    Level = TypeVar("Level", bound=Record)
 
 _FOLDER_KINDS = ("movie", "show", "season", "artist", "album")
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
@@ -322,7 +319,7 @@ class Queries:
         """
         return self._levels(Season, "seasons")
 
-    def _levels(self, kind: type[Level], level: str) -> list[Level]:
+    def _levels(self, kind: type[Made], level: str) -> list[Made]:
         return [record_of(kind, facts) for one in self._selection.each() for facts in one.request("shows.list")[level]]
 
     def item_facts(self, key: plexindex.types.KeyArg) -> plexindex.types.Facts | None:

@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .._core.config import former_folder
+from .._core import config
 from .._core.convert import full_path, lies_under, same_file, text_of
 from ..changes import REFRESH_ERRORS
 from ..compare import missing_mounts, scope_of
@@ -244,7 +244,7 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
         report.note(f"{size}\nplexindex cannot evict {kept}: increase size_limit")
     else:
         report.ok(size)
-    former = former_folder() if settings.found.cache_dir.source == "the default" else folder
+    former = config.folder("cache") if settings.found.cache_dir.source == "the default" else folder
     if former != folder and os.path.isdir(former):
         command = f"plexindex --cache-dir {shlex.quote(former)} matches export | plexindex matches import"
         report.note(f"{former}, the former default folder, contains an index too: run `{command}`, then remove it")
@@ -381,19 +381,16 @@ def _fits(folder: str, locations: list[str]) -> bool:
     return contains_one or lies_under(folder, locations) or same_file(folder, locations)
 
 
-def _name_of(answer: Match) -> str:
-    if answer.status == "found":
-        return answer.match_kind or "none"
-    return (
-        answer.status if answer.status == "ambiguous" else f"not found: {(answer.reason or 'none')}".replace("_", " ")
-    )
-
-
 def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
-    names = [
-        ("never listed" if ignored[path] == "extension" else "left out") if path in ignored else _name_of(answer)
-        for path, answer in zip(paths, answers)
-    ]
+    names = []
+    for path, answer in zip(paths, answers):
+        if path in ignored:
+            names.append("never listed" if ignored[path] == "extension" else "left out")
+        elif answer.status == "found":
+            names.append(answer.match_kind or "none")
+        else:
+            reason = f"not found: {answer.reason or 'none'}".replace("_", " ")
+            names.append("ambiguous" if answer.status == "ambiguous" else reason)
     counts = Counter(names)
     order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
     rows = [(name, counts[name], _WORDS.get(name, "")) for name in order if counts[name]]
@@ -445,15 +442,12 @@ def _report_proposals(
     if unsure > 0:
         report.line(f"       {count(unsure, 'file')} would still not be listed under the mapped path")
     pairs = [(one.host, one.server) for one in proposals]
-    options = " ".join(f"--mapping {_quoted(arrow(one.mapping))}" for one in proposals)
+    quoted = '"{}"'.format if os.name == "nt" else shlex.quote
+    options = " ".join(f"--mapping {quoted(arrow(one.mapping))}" for one in proposals)
     report.line(f"\n  for this command:\n    {options}")
     lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if os.name == "nt" else shlex.quote(text)
 
 
 def _toml(text: str) -> str:

@@ -52,23 +52,17 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
 def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:
     """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
     unmatched = {path: answer for path, answer in zip(paths, answers) if answer.status != "found"}
-    no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
-    files = {path: answer for path, answer in unmatched.items() if path not in no_files}
-    ignored = ignored_by_plex(index, files.values(), files)
-    return {**no_files, **{path: _why_ignored(index, path, rule) for path, rule in ignored.items()}}
-
-
-def _why_no_file(path: bytes) -> str:
-    if os.path.isdir(path):
-        return "the path is a folder: `plexindex folder` shows the items that Plex lists in it"
-    # If the parent folder does not exist either, the path may belong to a different machine.
-    if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
-        return "there is no such file on this machine"
-    return ""
-
-
-def _why_ignored(index: Index, path: bytes, rule: str) -> str:
-    what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
-    text = f"Plex ignores the file because of the rule '{rule}' (see `plexindex diff --rules`): {what}"
-    folder = index.folder(os.path.dirname(path), offline=True).sure
-    return text if folder is None else f"{text}; its folder is {folder.describe()} ({one_line(folder.key)})"
+    why: dict[bytes, str] = {}
+    for path in unmatched:
+        if os.path.isdir(path):
+            why[path] = "the path is a folder: `plexindex folder` shows the items that Plex lists in it"
+        # If the parent folder does not exist either, the path may belong to a different machine.
+        elif os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
+            why[path] = "there is no such file on this machine"
+    files = {path: answer for path, answer in unmatched.items() if path not in why}
+    for path, rule in ignored_by_plex(index, files.values(), files).items():
+        what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
+        why[path] = f"Plex ignores the file because of the rule '{rule}' (see `plexindex diff --rules`): {what}"
+        if folder := index.folder(os.path.dirname(path), offline=True).sure:
+            why[path] += f"; its folder is {folder.describe()} ({one_line(folder.key)})"
+    return why

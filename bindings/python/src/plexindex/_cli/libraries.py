@@ -44,8 +44,9 @@ def libraries_command() -> int:
                 output.complain(f"{error}; listing the libraries in the store")
         listed = index.libraries()
     if given.get("json"):
+        names = ("age", "fresh", "generation", "kind", "section", "title", "uuid", "locations")
         for library in listed:
-            output.say_json(library_dict(library))
+            output.say_json({**{name: getattr(library, name) for name in names}, "items": library.item_count})
     elif listed:
         header = ("id", "title", "kind", "items", "state", "folders")
         output.print_table([header, *map(library_row, listed)], right=(3,), header=True)
@@ -60,12 +61,6 @@ def library_row(library: Library) -> tuple[str, ...]:
         state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
         items = f"{library.item_count:,}"
     return (library.section, library.title, library.kind, items, state, ", ".join(library.locations))
-
-
-def library_dict(library: Library) -> dict[str, object]:
-    names = ("age", "fresh", "generation", "kind", "section", "title", "uuid")
-    facts = {name: getattr(library, name) for name in names}
-    return {**facts, "items": library.item_count, "locations": list(library.locations)}
 
 
 @command("""refresh [LIBRARY]...

@@ -14,7 +14,7 @@ from .._core import TYPE_CHECKING
 from .._core.abi import QUERY_FILE
 from .._core.selection import query_flags, selection_of
 from ..errors import Error, LibraryNotFoundError
-from ..match import LISTED
+from ..match import LISTED, FolderMatch, Match
 from . import codes, output
 from .options import UsageError, command, given
 from .output import count, say
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..index import Index
     from ..item import Item
     from ..mapping import Mapping
-    from ..match import FolderMatch, Match
     from ..media import MatchedFile
     from ..queries import Queries
 

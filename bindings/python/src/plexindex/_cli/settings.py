@@ -74,10 +74,6 @@ class Settings:
         self._how_to_ask = "omit --offline" if has_source else f"no server is specified: {HOW_TO_NAME_A_SERVER}"
         given["settings"] = self  # the report of an error names the source of a wrong setting
 
-    def source_of(self, name: str | None) -> str:
-        setting = getattr(self.found, name or "", None) or given.get(name or "")
-        return setting.source if isinstance(setting, Setting) else _flag(str(name)) if setting else ""
-
     def advice(self, error: Error) -> str:
         """Returns the source of the setting that is wrong, or how to read the database alone, to append to an error."""
         is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and self.timeout is None)
@@ -85,8 +81,9 @@ class Settings:
             return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
         if isinstance(error, UnauthorizedError) and self.url and self.token is None:
             return f"; for this command, set PLEXINDEX_TOKEN, or token or token_file in {self.found.file}"
-        argument = "token" if isinstance(error, UnauthorizedError) else error.argument
-        source = self.source_of(argument)
+        argument = "token" if isinstance(error, UnauthorizedError) else error.argument or ""
+        setting = getattr(self.found, argument, None) or given.get(argument)
+        source = setting.source if isinstance(setting, Setting) else _flag(argument) if setting else ""
         if source and isinstance(error, (InvalidArgumentError, UnauthorizedError)):
             return f"; the {argument} is from {source}"
         return ""

@@ -13,17 +13,14 @@ from ctypes import byref, c_char_p, sizeof
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Callable, Iterable, convert, importing, log
+from .._core import TYPE_CHECKING, Any, Callable, Iterable, T, convert, importing, log
 from .._core import abi as c
 from .._core.session import HAS_GLOBAL_LOCK, ForkLock, Recipe, Session
 from ..errors import ClosedError
 from ..table import Table
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar, Union
-
-    PathLike = Union[str, "os.PathLike[str]"]
-    T = TypeVar("T")
+    PathLike = str | os.PathLike[str]
 
 
 # The host's modules, which plexindex uses if they are loaded.

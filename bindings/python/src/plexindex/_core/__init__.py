@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from typing import NoReturn as NoReturn
     from typing import TypeVar
 
+    from typing_extensions import Self as Self
     from typing_extensions import dataclass_transform
 
+    T = TypeVar("T")
     Made = TypeVar("Made", bound="Record")
 else:
-    Any = NoReturn = object  # for annotations, which nothing reads at run time
+    Any = NoReturn = Self = T = object  # for annotations, which nothing reads at run time
 
     def dataclass_transform(**_):
         return lambda kind: kind

@@ -23,16 +23,27 @@ from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import TYPE_CHECKING, Any, Generator, _local, allocate_lock, get_ident, in_child, keep_this_thread, log, ref
+from . import (
+    TYPE_CHECKING,
+    Any,
+    Generator,
+    LockType,
+    _local,
+    allocate_lock,
+    get_ident,
+    in_child,
+    keep_this_thread,
+    log,
+    ref,
+)
 from . import abi as c
 
 if TYPE_CHECKING:
     from ..types import ProgressArg
-    from . import LockType
     from .session import Session
 
-# Seconds between two reads of the log.
-_BETWEEN_DRAINS = 0.5
+# Seconds between two reads of the log, and between two looks whether other threads' calls have ended.
+BETWEEN_DRAINS, STEP = 0.5, 0.005
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
 # Maximum size of a buffer that a thread keeps for its next call.
@@ -100,7 +111,7 @@ class Call:
         self.error: BaseException | None = None
         """An exception during the callback, such as Ctrl-C, to raise again when the call returns."""
         # Time when the call last read the log. A wait for changes can call back five times a second for days.
-        self._drained = -_BETWEEN_DRAINS
+        self._drained = -BETWEEN_DRAINS
         # Before Python 3.12, a reference to a structure hides its objects from the garbage collector.
         answers = receive(proxy(self))
         next(answers)
@@ -171,7 +182,7 @@ class Call:
                 return False
             # A warning about an unreachable server must appear immediately, not at the end of the call.
             now = monotonic()
-            if now >= self._drained + _BETWEEN_DRAINS:
+            if now >= self._drained + BETWEEN_DRAINS:
                 self._drained = now
                 log.hand_on(log.read(self.session.native))
         if self.listener is None:
@@ -228,7 +239,6 @@ def take() -> Call:
 
 PATIENCE = 5.0
 """Maximum number of seconds to wait for running calls."""
-_STEP = 0.01
 
 _ending: int | None = None
 
@@ -244,10 +254,10 @@ def is_ending() -> bool:
 def _end() -> None:
     global _ending
     _ending = get_ident()
-    for _ in range(int(PATIENCE / _STEP)):
+    for _ in range(int(PATIENCE / STEP)):
         if all(call.thread == _ending for call in running()):
             return
-        sleep(_STEP)
+        sleep(STEP)
 
 
 # Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an

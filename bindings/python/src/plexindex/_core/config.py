@@ -11,13 +11,8 @@ import sys
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
-from . import TYPE_CHECKING, Callable, Iterable, Record, importing
+from . import Any, Callable, Iterable, Record, importing
 from .log import logger
-
-if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
-    Value = TypeVar("Value")
 
 
 class TokenCommand:
@@ -141,15 +136,15 @@ def find(
     if use_server:
         sources = [{**one, "token": _token_of(one)} for one in sources]
         url, token, user = _choose_server(sources)
-    folder = first("cache_dir")
-    if not folder.value:
-        folder = Setting(default_folder(), "the default")
+    store = first("cache_dir")
+    if not store.value:
+        store = Setting(default_folder(), "the default")
     in_variable = environment["mappings"]
     return Configuration(
         server_url=url,
         token=token,
         user=user,
-        cache_dir=_parse(os.path.expanduser, folder),
+        cache_dir=_parse(os.path.expanduser, store),
         size_limit=_parse(parse_size, first("size_limit")),
         database=_parse(os.path.expanduser, first("database")),
         shared=first("shared") if use_server else NOTHING,
@@ -196,7 +191,7 @@ SETTINGS = ("server_url", "token", "token_file", "token_command", "user", "cache
 def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     """Returns the path and the settings of plexindex's file. Logs a warning about unknown settings."""
     chosen = given if given.value else variable("PLEXINDEX_CONFIG")
-    path = os.path.expanduser(chosen.value or os.path.join(_folder("config"), "config.toml"))
+    path = os.path.expanduser(chosen.value or os.path.join(folder("config"), "config.toml"))
     if not chosen.value and not os.path.exists(path):
         return path, {}
     if sys.version_info >= (3, 11):
@@ -300,7 +295,7 @@ def _parse_mappings(given: Iterable[str] | dict[str, str], source: str) -> list[
     return rules
 
 
-def _folder(kind: str) -> str:
+def folder(kind: str) -> str:
     """Returns plexindex's folder for "data", "config" or "cache", where this system keeps such folders."""
     is_cache = kind == "cache"
     if os.name == "nt":
@@ -312,17 +307,12 @@ def _folder(kind: str) -> str:
     return os.path.join(os.environ.get(f"XDG_{kind.upper()}_HOME") or os.path.expanduser(default), "plexindex")
 
 
-def former_folder() -> str:
-    """Returns the default folder of former versions."""
-    return _folder("cache")
-
-
 def default_folder() -> str:
     """Returns the store's default folder: the system's folder for data, which cleaners of caches spare.
 
     An index in the former default folder, a cache folder, stays in use if there is none in the new one.
     """
-    new, old = _folder("data"), former_folder()
+    new, old = folder("data"), folder("cache")
     if os.path.exists(new) or not os.path.exists(old):
         return new
     text = "using the index in the former default folder %s: end all programs that use it, and move it to %s"

@@ -7,15 +7,11 @@ import sys
 from struct import Struct
 
 from ..errors import InvalidArgumentError
-from . import TYPE_CHECKING, Iterable, Sequence, importing
+from . import TYPE_CHECKING, Any, Iterable, Sequence, T, importing
 from . import abi as c
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
-
     from ..types import PathArg, SizeArg
-
-    T = TypeVar("T")
 
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.

@@ -9,11 +9,10 @@ from ctypes import byref, c_char_p
 from json import JSONDecoder, JSONEncoder
 
 from . import TYPE_CHECKING, Any, convert
-from .callbacks import take
+from .callbacks import Call, take
 from .native import load
 
 if TYPE_CHECKING:
-    from .callbacks import Call
     from .session import Handle
 
 

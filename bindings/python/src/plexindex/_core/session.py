@@ -12,19 +12,13 @@ from warnings import warn
 from ..errors import ClosedError, Error, InvalidArgumentError, StoreError
 from . import TYPE_CHECKING, Any, Iterable, NoReturn, RLock, convert, get_ident, importing, log, ref, start_new_thread
 from . import abi as c
-from .callbacks import is_ending, running, take
-from .native import load
+from .callbacks import BETWEEN_DRAINS, STEP, Call, is_ending, running, take
+from .native import Native, load
 
 if TYPE_CHECKING:
     from ..types import ProgressArg, TokenArg
-    from .callbacks import Call
-    from .native import Native
     from .renewal import Renewal
 
-# Seconds between two reads of the log during a watch.
-_BETWEEN_DRAINS = 0.5
-# Seconds between two looks whether other threads' calls have ended.
-_STEP = 0.005
 # The state of an item in Plex's timeline entry about a deletion.
 _DELETED = 9
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
@@ -127,13 +121,14 @@ class Session:
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
         self._listening = Listening()
-        self._renewal: Renewal | None = None
+        self.renewal: Renewal | None = None
+        """What passes tokens to the library."""
         self.plexapi: PlexApi = PlexApi()
         self._identifier: str | None = None
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
-        self.timeout, self._renewal = options.timeout_ms / 1000 if options.timeout_ms else None, renewal
+        self.timeout, self.renewal = options.timeout_ms / 1000 if options.timeout_ms else None, renewal
         with take() as call, call.lock:
             call.session = self
             call.run(self.native.open, ctypes.byref(options), ctypes.byref(self.handle))
@@ -161,14 +156,22 @@ class Session:
         nothing.
         """
         # Before anything else: the thread that closes the index may wait for this call, and other threads' calls go on.
-        if self._is_within_call():
+        # A thread of the library, too, can be within the token callable.
+        this_thread, renewal = get_ident(), self.renewal
+        is_renewing = renewal is not None and renewal.thread == this_thread
+        if is_renewing or any(call.session is self and call.thread == this_thread for call in running()):
             raise InvalidArgumentError("cannot close the index from its own callback; return from the callback first")
         self.is_open = False
         with self._closing():
             if not self.handle:
                 return
             self.native.wake_waiting(self.handle, None)
-            if not self._wait_for_calls() or not self.handle:  # or a signal handler has closed it meanwhile
+            while any(call.session is self for call in running()):
+                if sys.is_finalizing():  # it has ended the other threads: the handle stays open until the process ends
+                    self.handle.value = None
+                    return
+                sleep(STEP)
+            if not self.handle:  # a signal handler has closed it meanwhile
                 return
             # No fast lookup is running, because this thread has the interpreter's lock.
             value, first = self.handle.value, self._first
@@ -183,25 +186,6 @@ class Session:
                 call.session = self
                 call.run(self.native.close, c_void_p(value))
         self.drain_log()
-
-    def _wait_for_calls(self) -> bool:
-        """Waits for other threads' calls. Returns False if the interpreter has ended these threads, so that the handle
-        stays open until the process ends.
-        """
-        while any(call.session is self for call in running()):
-            if sys.is_finalizing():
-                self.handle.value = None
-                return False
-            sleep(_STEP)
-        return True
-
-    def _is_within_call(self) -> bool:
-        """Returns whether this thread is within a call of this index, or within its token callable, which a thread of
-        the library can call, too.
-        """
-        this_thread, renewal = get_ident(), self._renewal
-        is_renewing = renewal is not None and renewal.thread == this_thread
-        return is_renewing or any(call.session is self and call.thread == this_thread for call in running())
 
     def __del__(self) -> None:
         # A worker of a pool drops what it unpickled. Without a handle, the constructor was interrupted.
@@ -326,7 +310,7 @@ class Session:
                 self.drain_log()
             except Exception:  # of a filter or a handler: the host's next call meets it, too
                 pass
-            sleep(_BETWEEN_DRAINS)
+            sleep(BETWEEN_DRAINS)
             with listening():
                 if not listening.watches:
                     listening.process = 0
@@ -392,15 +376,10 @@ class Session:
             raise self.closed_error()
         call.listener = self.progress if progress is None else convert.callback("progress", progress)
 
-    @property
-    def renewals(self) -> int:
-        """How often the library has asked for a token."""
-        return self._renewal.count if self._renewal is not None else 0
-
     def explain(self, error: Error) -> Error:
         """Returns the exception for an error of a call: with the cause that only Python knows."""
-        if error.status == c.UNAUTHORIZED and self._renewal is not None:
-            error.__cause__ = self._renewal.error
+        if error.status == c.UNAUTHORIZED and self.renewal is not None:
+            error.__cause__ = self.renewal.error
         self.drain_log()
         if error.status == c.ABORTED and (not self.is_open or is_ending()):
             closed = ClosedError("the index was closed during this call") if not self.is_open else None

@@ -25,7 +25,7 @@ from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
 from ..mapping import as_mapping
-from ..match import LISTED
+from ..match import LISTED, Match
 from ..media import file_of
 from . import disk
 from .difference import Difference, difference, without_replaced
@@ -35,7 +35,6 @@ from .walk import Location, Place, Scope, walk
 if TYPE_CHECKING:
     from ..index import Index
     from ..library import Library
-    from ..match import Match
     from ..queries import Queries
     from ..types import PathArg
 

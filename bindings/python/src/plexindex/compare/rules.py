@@ -10,7 +10,6 @@ import fnmatch
 import os
 import re
 from collections.abc import Collection, Iterable
-from functools import lru_cache
 
 from . import disk
 
@@ -107,7 +106,7 @@ _ONE = rb"(?:[\xc0-\xf7][\x80-\xbf]{1,3}|.)?"
 _ROOT, _BELOW, _ANYWHERE = True, False, None
 # The rules for folders, in order: where they apply, and what a name in lower case begins with.
 # 'Extra' counts only as a whole word, not in 'Extraction'.
-_FOLDERS = (
+_FOLDERS = [(rule, where, re.compile(name, re.DOTALL)) for rule, where, name in (
     ("system", _ANYWHERE, rb"@eadir|lost\+found|\.appledouble|@recycle|#recycle|@recently-snapshot"),
     ("system", _ANYWHERE, rb".*\.itlp\Z|.*\.photoslibrary"),
     ("system", _ROOT, rb"\$recycle\.bin|system volume information|temporary items|network trash folder"),
@@ -117,7 +116,7 @@ _FOLDERS = (
     ("samples", _ANYWHERE, rb"!?sample"),
     ("extras", _BELOW, rb"extras?(?:\Z|[^0-9a-z_\x80-\xff])|bonus|.*bonus disc|behind.?the.?scenes\Z"),
     ("extras", _BELOW, rb"(?:interview|scene|trailer|featurette|short|other|deleted(?:.?scene)?)" + _ONE + rb"\Z"),
-)
+)]  # fmt: skip
 _OF_VIDEOS = frozenset(("discs", "samples", "extras"))
 _EXTRA = re.compile(
     rb"trailer" + _ONE + rb"\Z|movie-trailer"
@@ -138,16 +137,9 @@ def rule_for_folder(name: bytes, rules: frozenset[str], at_root: bool) -> str | 
 
     ``rules`` are those of the folder's location. ``at_root``: whether the folder is directly in it.
     """
-    expression, names = _expression(rules, at_root)
-    found = expression.match(name.lower())
-    return names[found.lastindex - 1] if found and found.lastindex else None
-
-
-@lru_cache
-def _expression(rules: frozenset[str], at_root: bool) -> tuple[re.Pattern[bytes], list[str]]:
-    """Returns an expression with a group for each rule that applies, and their names. The first one that fits wins."""
-    rows = [(rule, one) for rule, where, one in _FOLDERS if rule in rules and where in (_ANYWHERE, at_root)]
-    return re.compile(b"|".join(b"(%s)" % one for _, one in rows), re.DOTALL), [rule for rule, _ in rows]
+    name = name.lower()
+    applying = ((rule, one) for rule, where, one in _FOLDERS if rule in rules and where in (_ANYWHERE, at_root))
+    return next((rule for rule, one in applying if one.match(name)), None)
 
 
 def rule_for_file(path: bytes, rules: Collection[str]) -> str | None:

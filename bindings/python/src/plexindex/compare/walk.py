@@ -13,7 +13,7 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
-from .._core import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, Sequence
+from .._core import TYPE_CHECKING, Any, Collection, Iterable, Iterator, Sequence
 from . import disk
 from .difference import Difference, difference
 from .rules import Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
@@ -57,7 +57,6 @@ class Scope:
         self.outside: Location = Location(b"", rules)
         """What is outside of all libraries' folders."""
         self._ignored = lru_cache(_KEPT)(Ignored.read)
-        self.ignored_in: Callable[[bytes, Location], list[Ignored]] = lru_cache(_KEPT)(self._ignored_in)
 
     def at(self, folder: bytes) -> Location | None:
         """Returns the location that is exactly this folder."""
@@ -105,7 +104,7 @@ class Scope:
         is_extension = "extension" in location.rules and not is_media(path, location.extensions)
         return ("extension", "") if is_extension else self.ruling_for_file(path, location)
 
-    def _ignored_in(self, folder: bytes, location: Location) -> list[Ignored]:
+    def ignored_in(self, folder: bytes, location: Location) -> list[Ignored]:
         """Returns the `.plexignore` files that apply in a folder: the location's, and the folder's own."""
         if "plexignore" not in location.rules:
             return []

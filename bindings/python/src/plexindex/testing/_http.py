@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 #: According to RFC 6455, a WebSocket server hashes the client's key together with this text.
-_WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Request(NamedTuple):
@@ -128,11 +128,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send_events(self, headers: dict[str, str]) -> None:
-        """Sends events until the client or the server disconnects."""
+        """Sends events until the client or the server disconnects: as text, or as a WebSocket's frames."""
         self.close_connection = True
         key = headers.get("sec-websocket-key")
+        accept = base64.b64encode(hashlib.sha1(f"{key}{_WEBSOCKET_GUID}".encode()).digest()).decode()  # noqa: S324
+        frames = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
         with self.server.listening() as events:
-            self._begin_events(key)
+            self.send_response(101 if key else 200)
+            for name, value in (frames if key else {"Content-Type": "text/event-stream"}).items():
+                self.send_header(name, value)
+            self.end_headers()
             while True:
                 try:
                     event = events.get(timeout=10)
@@ -141,30 +146,14 @@ class _Handler(BaseHTTPRequestHandler):
                     continue
                 if event is None:
                     return
-                self.wfile.write(_as_frame(*event) if key else _as_event(*event))
-
-    def _begin_events(self, key: str | None) -> None:
-        """Sends an event stream's header. ``key`` is a WebSocket client's key."""
-        if key is None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
-        else:
-            accept = base64.b64encode(hashlib.sha1(key.encode() + _WEBSOCKET_GUID).digest()).decode()  # noqa: S324
-            self.send_response(101)
-            self.send_header("Upgrade", "websocket")
-            self.send_header("Connection", "Upgrade")
-            self.send_header("Sec-WebSocket-Accept", accept)
-        self.end_headers()
+                text = f"event: {event[0]}\ndata: {json.dumps(event[1])}\n\n"
+                self.wfile.write(_as_frame(*event) if key else text.encode())
 
 
 def _window(headers: dict[str, str]) -> tuple[int, int] | None:
     """Returns a request's page: the first row and the row count. As in Plex, a page needs both numbers."""
     start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
     return (int(start), int(size)) if start.isdigit() and size.isdigit() else None
-
-
-def _as_event(name: str, data: Row) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def _as_frame(name: str, data: Row) -> bytes:
