@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -27,6 +27,7 @@ from ._core import abi as c
 from ._core import begin_in_child, convert
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
+from ._core.session import Session
 from .changes import Change, Changes, FeedFacts, Pages, Watch
 from .compare import Comparison, Difference
 from .edits import EditReport, edit
@@ -37,13 +38,10 @@ from .match import Match
 from .queries import Queries
 from .shared import Shared
 from .table import Table
+from .types import PathArg, ProgressArg, SizeArg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
     from typing import Concatenate, ParamSpec
-
-    from ._core.session import Session
-    from .types import PathArg, ProgressArg, SizeArg
 
     P = ParamSpec("P")
 

@@ -6,16 +6,15 @@ import sys
 import time
 from types import SimpleNamespace
 
-from . import errors
-from ._core import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, importing
-from ._core import convert as _convert
-from ._core.selection import Selection, key_list
-from .errors import Error
+import plexindex
 
-if TYPE_CHECKING:
-    from ._core.callbacks import Stoppable
-    from ._core.session import Session
-    from .types import FieldArg, KeyArg
+from . import errors
+from ._core import Any, Iterable, Iterator, Mapping, importing
+from ._core import convert as _convert
+from ._core.callbacks import Stoppable
+from ._core.selection import Selection, key_list
+from ._core.session import Session
+from .errors import Error
 
 # Servers reject requests with thousands of items, because the URL is too long.
 _ITEMS_PER_REQUEST = 100
@@ -51,8 +50,8 @@ class EditReport:
 
 def edit(
     selection: Selection,
-    keys: Iterable[KeyArg],
-    fields: Mapping[str, FieldArg] | None,
+    keys: Iterable[plexindex.types.KeyArg],
+    fields: Mapping[str, plexindex.types.FieldArg] | None,
     remove: Mapping[str, str | Iterable[str]] | None,
     locked: bool | None,
     timeout: float | None,
@@ -190,7 +189,9 @@ def _failure(error: BaseException, report: EditReport, server_url: str | None) -
 
 
 def edit_arguments(
-    fields: Mapping[str, FieldArg] | None, remove: Mapping[str, str | Iterable[str]] | None, locked: bool | None
+    fields: Mapping[str, Any] | None,
+    remove: Mapping[str, str | Iterable[str]] | None,
+    locked: bool | None,
 ) -> dict[str, Any]:
     """Returns the arguments of a request that sets ``fields``, and removes the tags in ``remove``. Rejects what Plex
     would ignore.

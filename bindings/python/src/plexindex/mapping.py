@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Any, Record, convert, record_of
+from ._core import Any, Record, convert, record_of
 from ._core import abi as c
 from .errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from .types import MappingArg, PathArg
-
 
 _NAMES = {
     c.MAPPING_HOST_PREFIX: "host_prefix",
@@ -20,7 +16,7 @@ _NAMES = {
 }
 
 
-def _part(text: PathArg) -> bytes:
+def _part(text: plexindex.types.PathArg) -> bytes:
     raw = convert.text_bytes("mapping", convert.fspath("each part of a rule in mappings", text))
     if b"\0" in raw:
         raise convert.invalid(
@@ -87,7 +83,7 @@ class Mapping(Record):
         return f"Mapping.{_NAMES[self.kind]}({find!r}, {replace!r})"
 
 
-def as_mapping(rule: MappingArg) -> Mapping:
+def as_mapping(rule: plexindex.types.MappingArg) -> Mapping:
     """Converts a pair of folders to a rule. Returns a rule unchanged."""
     if isinstance(rule, Mapping):
         return rule

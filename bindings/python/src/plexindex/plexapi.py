@@ -12,6 +12,8 @@ from ._core import TYPE_CHECKING, Any, Callable, Self, T
 from ._core import abi as c
 from ._core.log import logger
 from ._core.options import open_session
+from ._core.selection import Selection
+from ._core.session import Session
 from .errors import InvalidArgumentError
 from .index import Index
 from .index import open as _open
@@ -21,9 +23,6 @@ from .light import LightItem
 
 if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec
-
-    from ._core.selection import Selection
-    from ._core.session import Session
 
     P = ParamSpec("P")
 

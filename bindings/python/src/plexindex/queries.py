@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Any, Callable, Iterable, Iterator, convert, importing, record_of
+from ._core import Any, Callable, Iterable, Iterator, Made, convert, importing, record_of
 from ._core.selection import Selection, check_limits, key_bytes, key_list, query_flags
 from ._core.session import HAS_GLOBAL_LOCK
 from .changes import Changes, Feed, Watch, bring_up_to_date, expired
 from .errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from .item import Item, Season, Show
 from .match import FolderMatch, Match, Matches
-
-if TYPE_CHECKING:
-    from ._core import Made
-    from .types import PathArg
 
 _FOLDER_KINDS = ("movie", "show", "season", "artist", "album")
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
@@ -65,7 +61,7 @@ class Queries:
             pass
         return self._lookup_key(path)
 
-    def _lookup_key(self, path: PathArg) -> str | None:
+    def _lookup_key(self, path: plexindex.types.PathArg) -> str | None:
         raw = convert.path_bytes(path, self._session.hides_paths)
         if not self._handle:
             raise self._session.closed_error()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ._core.session import Session
+from ._core import Any
+from ._core.session import Session
 
 
 class Shared:

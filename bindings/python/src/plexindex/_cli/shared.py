@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from .._core import log
+from .._core.methods import SharedStatus, SharedView
 from . import codes, output
 from .options import UsageError, command, given
 from .output import count, say
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .._core.methods import SharedStatus, SharedView
 
 
 def _settings() -> Settings:

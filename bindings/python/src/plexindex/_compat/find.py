@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .._core import TYPE_CHECKING, Any
+from .._core import Any
 from .._core.convert import last_component, lies_under
 from ..errors import Error
+from ..light import LightItem
 from ..match import LISTED, Match
+from ..plexapi import SectionIndex
 from .caches import host_log
 from .failures import not_found, reraise, server_away, warn_of_token
 from .section_index import note_failure
-
-if TYPE_CHECKING:
-    from ..light import LightItem
-    from ..plexapi import SectionIndex
 
 # With these errors, plexapi could not ask the server either.
 _AWAY = ("connect", "timeout", "starting", "unauthorized", "server_error")

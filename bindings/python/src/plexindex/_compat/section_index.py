@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from .. import plexapi as _plexapi
-from .._core import TYPE_CHECKING, Any
+from .._core import Any
 from .._core.session import ForkLock
 from ..errors import Error
+from ..plexapi import SectionIndex, ServerIndex, certificate_options, from_server
 from .caches import MatchCache, PlexCache, host_log
-
-if TYPE_CHECKING:
-    from ..plexapi import SectionIndex, ServerIndex
 
 # Open indexes by folder, server and connection options. The host does not know them, so they stay open.
 _indexes: dict[tuple[Any, ...], ServerIndex] = {}
@@ -27,7 +24,7 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
     Returns None without one of the drop-in's caches, for an object that only imitates a section, and if an index cannot
     connect in the same way as the section's session, for example through a proxy.
     """
-    if isinstance(section, _plexapi.SectionIndex):
+    if isinstance(section, SectionIndex):
         return section
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     if cache is None or not _is_real(section, "plexapi.library", "LibrarySection"):
@@ -45,13 +42,11 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
     with _opening():
         index = _indexes.get(name)
         if index is None or not index.is_open:
-            options = _plexapi.certificate_options(verify)
+            options = certificate_options(verify)
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 # The host's users cannot speed up a slow server, so its calls are not logged.
-                index = _indexes[name] = _plexapi.from_server(
-                    server, folder, retry_for=_RETRY_FOR, slow=None, **options
-                )
+                index = _indexes[name] = from_server(server, folder, retry_for=_RETRY_FOR, slow=None, **options)
             except (Error, OSError) as error:
                 note_failure(error)
                 return None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Made = TypeVar("Made", bound="Record")
 else:
-    Any = NoReturn = Self = T = object  # for annotations, which nothing reads at run time
+    Any = NoReturn = Self = T = Made = object  # for annotations, which nothing reads at run time
 
     def dataclass_transform(**_):
         return lambda kind: kind

@@ -8,12 +8,10 @@ from ctypes import byref, c_char_p
 # The package imports this module on the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
-from . import TYPE_CHECKING, Any, convert
+from . import Any, convert
 from .callbacks import Call, take
 from .native import load
-
-if TYPE_CHECKING:
-    from .session import Handle
+from .session import Handle
 
 
 def _plain(value: object) -> object:

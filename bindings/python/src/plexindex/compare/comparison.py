@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Any, Callable, Iterable, Iterator, convert
+from .._core import Any, Callable, Iterable, Iterator, convert
 from .._core import abi as c
 from .._core.callbacks import Stoppable
 from .._core.convert import full_path
@@ -24,19 +24,15 @@ from .._core.selection import oldest, selection_of, time_left
 from ..changes import REFRESH_ERRORS, LateError, bring_up_to_date, expired
 from ..errors import AbortedError, Error, InvalidArgumentError, NotFetchedError, TimeoutError
 from ..item import Item
+from ..library import Library
 from ..mapping import as_mapping
 from ..match import LISTED, Match
 from ..media import file_of
+from ..queries import Queries
 from . import disk
 from .difference import Difference, difference, without_replaced
 from .rules import RULES
 from .walk import Location, Place, Scope, walk
-
-if TYPE_CHECKING:
-    from ..index import Index
-    from ..library import Library
-    from ..queries import Queries
-    from ..types import PathArg
 
 # Number of files to look up at once, and maximum number of listed files in one call.
 _FILES_AT_ONCE, _LISTED_AT_ONCE = 1024, 4096
@@ -69,7 +65,7 @@ def scope_of(compared: Queries, rules: Iterable[str] = RULES) -> Scope:
     return Scope([Location(folder, rules, *libraries) for folder, libraries in found.items()], rules)
 
 
-def _index_of(compared: Queries) -> Index:
+def _index_of(compared: Queries) -> plexindex.Index:
     index: Any = compared
     return getattr(index, "index", index)  # type: ignore[no-any-return]
 
@@ -84,7 +80,7 @@ class Comparison:
     def __init__(
         self,
         compared: Queries,
-        folders: PathArg | Iterable[PathArg],
+        folders: plexindex.types.PathArg | Iterable[plexindex.types.PathArg],
         without: Iterable[str],
         timeout: float | None,
         offline: bool,

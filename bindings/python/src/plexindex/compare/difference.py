@@ -7,14 +7,11 @@ import re
 
 import plexindex
 
-from .._core import TYPE_CHECKING, Record, Sequence
+from .._core import Record, Sequence
 from ..item import Item
+from ..library import Library
 from . import disk
 from .rules import RULES
-
-if TYPE_CHECKING:
-    from ..library import Library
-    from ..types import DifferenceKind
 
 # The reasons' texts, unless the reason is a rule or the text is made of what was found.
 _TEXTS = {
@@ -79,7 +76,7 @@ class Difference(Record):
 
 
 def difference(
-    what: DifferenceKind, path: bytes, reason: str, detail: str = "", item: Item | None = None,
+    what: plexindex.types.DifferenceKind, path: bytes, reason: str, detail: str = "", item: Item | None = None,
     owners: Sequence[Library] = (), files: int = 0, is_folder: bool = False, text: str = "",
 ) -> Difference:  # fmt: skip
     """Creates a difference. Its library is the item's, or the only owner. ``detail``: what the reason's text names.

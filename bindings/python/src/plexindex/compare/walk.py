@@ -13,16 +13,14 @@ import stat
 from functools import lru_cache
 from typing import NamedTuple
 
-from .._core import TYPE_CHECKING, Any, Collection, Iterable, Iterator, Sequence
+from .._core import Any, Collection, Iterable, Iterator, Sequence
+from ..library import Library
 from . import disk
 from .difference import Difference, difference
 from .rules import Ignored, extensions_of, is_media, rule_for_file, rule_for_folder, rules_of
 
-if TYPE_CHECKING:
-    from ..library import Library
-
-    # A rule, and the line of a `.plexignore` file, which is empty for other rules.
-    Ruling = tuple[str, str]
+# A rule, and the line of a `.plexignore` file, which is empty for other rules.
+Ruling = tuple[str, str]
 
 # Windows' other kind of links, which also mount volumes.
 _JUNCTION = 0xA0000003
