@@ -121,13 +121,8 @@ class Library(Facts, Queries):
         >>> movies.match("/downloads/sintel.mkv").match_kind
         'confirmed'
         """
-        if convert.flag("through", through):
-            self.record_matches([(path, key)], timeout=timeout, through=through, progress=progress)
-            return
-        raw, text = convert.path_bytes(path, self._session.hides_paths), key_bytes(key, self._session)
-        left = convert.timeout_ms(self._learn(timeout, progress))
-        given = raw, len(raw), text, len(text), left
-        self._session.ask(self._session.native.record_match, *given, target=self._handle)
+        convert.path_bytes(path, self._session.hides_paths)  # an error of the batch would have a position
+        self.record_matches([(path, key)], timeout=timeout, through=through, progress=progress)
 
     def record_matches(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from .._core import abi as c
 from .._core.convert import text_of
 from .._core.json_call import ask_without_index
 from ..compare import RULES, scope_of
@@ -25,9 +24,7 @@ def arrow(rule: Mapping) -> str:
 
 def to_server(rule: Mapping, paths: Sequence[bytes]) -> list[str | None]:
     """Returns the server's path for each path of the host, or None if the mapping does not apply to it."""
-    if rule.kind not in (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN):
-        return [None] * len(paths)
-    given = {"from": rule.find, "to": rule.replace, "pattern": rule.kind == c.MAPPING_HOST_PATTERN}
+    given = {"from": rule.find, "to": rule.replace}  # the command has no patterns
     answer = ask_without_index("mappings.to_server", {"paths": paths, "mappings": [given]})
     return [text_of(found[0]) if found else None for found in answer["paths"]]
 

@@ -122,9 +122,17 @@ def find(
     environment = {name: variable(f"PLEXINDEX_{name.upper()}") for name in (*SETTINGS, "server")}
     sources = [given, environment, _settings(file, f"in {path}")]
     is_chosen = "server_url" in given or environment["server_url"].value is not None
-    chosen = given.get("server") or (NOTHING if is_chosen else environment["server"])
-    server_name, own = _choose_table(chosen.value, tables, path, is_chosen or not use_server)
+    server_name = (given.get("server") or (NOTHING if is_chosen else environment["server"])).value
+    if server_name is None and use_server and not is_chosen:
+        if len(tables) > 1:
+            raise SeveralServersError(list(tables), path)
+        server_name = next(iter(tables), None)
+    own: dict[str, Any] = {}
     if server_name is not None:
+        if server_name not in tables:
+            there = ", ".join(tables) or "none"
+            raise InvalidArgumentError(f"{path} has no server {server_name!r}: the servers are {there}")
+        own = tables[server_name]
         sources.insert(1, _settings(own, f"of server {server_name} in {path}"))
         # A server of which only the database is known does not get another source's address.
         use_server = use_server and "server_url" in own
@@ -164,25 +172,6 @@ def _settings(table: dict[str, Any], place: str) -> dict[str, Setting]:
     return {name: Setting(value, f"{name} {place}") for name, value in table.items()}
 
 
-def _choose_table(
-    chosen: str | None, tables: dict[str, dict[str, Any]], path: str, is_another: bool
-) -> tuple[str | None, dict[str, Any]]:
-    """Returns the name and the settings of the server to use, if it is one of the file's tables.
-
-    ``is_another``: whether the options or the environment specify another server, or no server is used.
-    """
-    if chosen is not None:
-        if chosen not in tables:
-            there = ", ".join(tables) or "none"
-            raise InvalidArgumentError(f"{path} has no server {chosen!r}: the servers are {there}")
-        return chosen, tables[chosen]
-    if is_another or not tables:
-        return None, {}
-    if len(tables) > 1:
-        raise SeveralServersError(list(tables), path)
-    return next(iter(tables.items()))
-
-
 # Names of the settings in plexindex's file.
 SETTINGS = ("server_url", "token", "token_file", "token_command", "user", "cache_dir", "size_limit", "database",
             "shared", "shared_durable", "mappings")  # fmt: skip
@@ -194,11 +183,10 @@ def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
     path = os.path.expanduser(chosen.value or os.path.join(folder("config"), "config.toml"))
     if not chosen.value and not os.path.exists(path):
         return path, {}
-    if sys.version_info >= (3, 11):
-        with importing():
+    with importing():
+        if sys.version_info >= (3, 11):
             import tomllib
-    else:
-        with importing():
+        else:
             import tomli as tomllib
     try:
         with open(path, "rb") as lines:
