@@ -6,14 +6,14 @@ import os
 
 import plexindex
 
-from ._core import Any, Iterable, Mapping, NoReturn, Self, convert
+from ._core import Any, Iterable, Mapping, NoReturn, Self, convert, record_of
 from ._core import abi as c
 from ._core.options import configured_token, open_session
 from ._core.selection import Selection, query_flags, selection_of
 from ._core.session import ForkLock, Handle, Recipe, Session
 from .errors import Error, InvalidArgumentError
 from .library import Library
-from .mapping import Proposal, proposal_of
+from .mapping import Proposal
 from .queries import Queries
 from .shared import Shared
 from .table import Table
@@ -195,7 +195,8 @@ class Index(Queries):
         """
         given = convert.check_paths(convert.listed("paths", paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
-        return list(map(proposal_of, found))
+        text = convert.text_of
+        return [record_of(Proposal, one, host=text(one["from"]), server=text(one["to"])) for one in found]
 
     def server(
         self, *, timeout: float | None = None, progress: plexindex.types.ProgressArg = None

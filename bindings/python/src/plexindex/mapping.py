@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plexindex
 
-from ._core import Any, Record, convert, record_of
+from ._core import Record, convert
 from ._core import abi as c
 from .errors import InvalidArgumentError
 
@@ -119,9 +119,3 @@ class Proposal(Record):
 
     def __repr__(self) -> str:
         return f"<plexindex.Proposal {self.host!r} -> {self.server!r}: {self.matched} of {self.of} paths>"
-
-
-def proposal_of(facts: dict[str, Any]) -> Proposal:
-    """Creates a proposal from the answer in JSON."""
-    folders = {"host": convert.text_of(facts["from"]) or "", "server": convert.text_of(facts["to"]) or ""}
-    return record_of(Proposal, facts, **folders)

@@ -28,15 +28,16 @@ _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
 class HostLog:
-    """A component's log functions: ``debug``, ``info``, ``warn`` and ``error``."""
+    """A component's log functions in the host, which write nothing without a host."""
 
-    __slots__ = ("debug", "error", "info", "is_there", "warn")
-
-    def __init__(self, functions: tuple[Callable[[str], object], ...] | None = None) -> None:
-        """``functions``: the host's functions for trace, debug, info, warning and error, in this order."""
-        self.is_there = functions is not None
-        silent: tuple[Callable[[str], object], ...] = (lambda _: None,) * 5
-        _, self.debug, self.info, self.warn, self.error = functions or silent
+    def __init__(self, component: str) -> None:
+        create: Any = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
+        try:
+            _, self.debug, self.info, self.warn, self.error = create(component)
+            self.is_there = True
+        except (TypeError, ValueError):  # there is no host, or a different package has a module of the same name
+            self.debug = self.info = self.warn = self.error = lambda _: None
+            self.is_there = False
 
     def path(self, path: str) -> str:
         """Formats a path like the host, which can hide parts of the path."""
@@ -48,15 +49,6 @@ class HostLog:
             return str(obfuscate(path))
         except (AttributeError, ImportError, UnicodeError):
             return path.rsplit("/", 1)[-1]
-
-
-def host_log(component: str) -> HostLog:
-    """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
-    create: Any = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
-    try:
-        return HostLog(tuple(create(component)))
-    except (TypeError, ValueError):  # there is no host, or a different package has a module of the same name
-        return HostLog()
 
 
 chosen: dict[str, Any] = {"matcher": None, "debug_logging": False}
@@ -90,7 +82,7 @@ class Cache:
         self._open: Session | None = None
         os.makedirs(os.path.dirname(self._folder), exist_ok=True)
         self._session()  # raise errors immediately
-        self._log = host_log("Cache")
+        self._log = HostLog("Cache")
         kind = type(self).__name__
         self._log.debug(f"{kind} initialized at {self._folder} ({ttl}limit: {size_limit} bytes)")
 
@@ -344,7 +336,7 @@ def extract(item: plexindex.types.Untyped) -> plexindex.types.Facts | None:
             item._autoReload = False
         key = getattr(item, "key", None) or getattr(item, "ratingKey", None)
         if not key:
-            host_log("Cache").debug("Item missing key, skipping")
+            HostLog("Cache").debug("Item missing key, skipping")
             return None
         title = getattr(item, "title", None)
         media = getattr(item, "media", None) or ()
@@ -352,7 +344,7 @@ def extract(item: plexindex.types.Untyped) -> plexindex.types.Facts | None:
         paths = [os.fsdecode(file) if isinstance(file, (bytes, os.PathLike)) else str(file) for file in files if file]
         return {"key": str(key), "title": None if title is None else str(title), "file_paths": paths}
     except Exception as error:
-        host_log("Cache").warn(f"Failed to extract item data: {error}")
+        HostLog("Cache").warn(f"Failed to extract item data: {error}")
         return None
     finally:
         if reloads:

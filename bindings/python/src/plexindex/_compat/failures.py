@@ -6,7 +6,7 @@ import sys
 
 from .._core import Any, NoReturn
 from ..errors import Error
-from .caches import host_log
+from .caches import HostLog
 
 
 class NotFoundError(Error, LookupError):
@@ -47,7 +47,7 @@ def server_away(text: str) -> BaseException:
 
 def warn_of_token() -> None:
     """Warns in the host's log that Plex rejects the token, because the host only reports that the server is down."""
-    host_log("Matcher").warn(
+    HostLog("Matcher").warn(
         "Plex rejects the token, and the jobs wait: check plex_token and plex_url in Settings > Plugins > Stash2Plex, "
         "then reload the plugins"
     )

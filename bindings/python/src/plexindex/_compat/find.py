@@ -10,7 +10,7 @@ from ..errors import Error
 from ..light import LightItem
 from ..match import LISTED, Match
 from ..plexapi import SectionIndex
-from .caches import host_log
+from .caches import HostLog
 from .failures import not_found, reraise, server_away, warn_of_token
 from .section_index import note_failure
 
@@ -41,7 +41,7 @@ def find(
     section: SectionIndex, path: str, given: str, matches: Any, size: int | None, *, debug: bool
 ) -> list[SyncItem]:
     """Returns the items for a path, which may differ from the ``given`` one: one that the host may edit, or several."""
-    log, name = host_log("Matcher"), last_component(given)
+    log, name = HostLog("Matcher"), last_component(given)
     shown = log.path(name)
     log.debug(f"Searching '{section.title}' for: {shown}")
     try:

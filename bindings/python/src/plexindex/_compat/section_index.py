@@ -9,7 +9,7 @@ from .._core import Any
 from .._core.session import ForkLock
 from ..errors import Error
 from ..plexapi import SectionIndex, ServerIndex, certificate_options, from_server
-from .caches import MatchCache, PlexCache, host_log
+from .caches import HostLog, MatchCache, PlexCache
 
 # Open indexes by folder, server and connection options. The host does not know them, so they stay open.
 _indexes: dict[tuple[Any, ...], ServerIndex] = {}
@@ -57,10 +57,10 @@ def note_failure(error: Exception) -> None:
     """Notes that the index cannot answer. Warns once in the host's log if it cannot use its folder or the server."""
     # Other errors are about a single path.
     if isinstance(error, Error) and (error.status or 0) // 100 not in (2, 3):
-        host_log("Matcher").debug(f"The index cannot answer: {type(error).__name__}")
+        HostLog("Matcher").debug(f"The index cannot answer: {type(error).__name__}")
     elif str(error) not in _warned:
         _warned.add(str(error))
-        host_log("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {error}")
+        HostLog("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {error}")
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:

@@ -61,26 +61,26 @@ def fspath(name: str, path: PathArg) -> str | bytes:
 
 def folder_bytes(name: str, path: PathArg) -> bytes:
     """Encodes the path of a folder or file on this machine."""
-    value, how = fspath(name, path), (sys.getfilesystemencodeerrors(), sys.getfilesystemencoding())
-    return value if isinstance(value, bytes) else _encoded(name, value, *how)
+    value = fspath(name, path)
+    if isinstance(value, bytes):
+        return value
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    return only_text(name, value, errors=errors, encoding=encoding)
 
 
 def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     """Encodes a string like ``os.fsencode``. Returns bytes unchanged. With ``hidden``, errors do not show the value."""
-    how = sys.getfilesystemencodeerrors()
-    return value if isinstance(value, bytes) else _encoded(name, value, how, hidden=hidden, kinds="str or bytes")
+    if isinstance(value, bytes):
+        return value
+    return only_text(name, value, hidden, errors=sys.getfilesystemencodeerrors(), kinds="str or bytes")
 
 
-def only_text(name: str, value: str, hidden: bool = False) -> bytes:
-    """Encodes a string that is no path. Rejects bytes, and surrogates that stand for bytes. With ``hidden``, errors do
-    not show the string.
-    """
-    return _encoded(name, value, "strict", hidden=hidden)
-
-
-def _encoded(
-    name: str, value: str, errors: str, encoding: str = "utf-8", *, hidden: bool = False, kinds: str = "str"
+def only_text(
+    name: str, value: str, hidden: bool = False, *, errors: str = "strict", encoding: str = "utf-8", kinds: str = "str"
 ) -> bytes:
+    """Encodes a string, by default one that is no path: rejects bytes, and surrogates that stand for bytes. With
+    ``hidden``, errors do not show the string.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be {kinds}, not {type(value).__name__}")
     try:

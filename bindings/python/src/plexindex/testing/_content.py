@@ -153,9 +153,13 @@ class Library:
         return self.scanned_sizes.get(file) != before
 
     def size_of(self, file: str) -> int:
-        """Returns the size of a file in bytes."""
+        """Returns the size of a file: by default, 50 MB to 4 GB by its path, or less for a track or a photo."""
         size = self.given_sizes.get(file, self.scanned_sizes.get(file))
-        return _size_for(file) if size is None else size
+        if size is not None:
+            return size
+        number = int.from_bytes(hashlib.sha256(file.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        least, most = (17_000_000, 60_000_000) if is_media(file, AUDIO | PHOTO) else (50_000_000, 4_000_000_000)
+        return least + number % (most - least)
 
     def _find(self, kind: str, parent: Item | None, fields: dict[str, object]) -> Item | None:
         names = ["index"] if "index" in fields else list(fields)
@@ -266,13 +270,6 @@ def history_row(item: Item, number: int, viewed_at: int) -> Row:
     return {**own, **fields, "viewedAt": viewed_at, "accountID": 1, "deviceID": 1}
 
 
-def _size_for(file: str) -> int:
-    """Returns a size that depends on the path: 50 MB to 4 GB, or less for a track or a photo."""
-    number = int.from_bytes(hashlib.sha256(file.encode("utf-8", "surrogateescape")).digest()[:8], "big")
-    least, most = (17_000_000, 60_000_000) if is_media(file, AUDIO | PHOTO) else (50_000_000, 4_000_000_000)
-    return least + number % (most - least)
-
-
 def _media(item: Item, number: int, file: str) -> Row:
     container = os.path.splitext(file)[1].lstrip(".").lower()
     # A file with a different path is a different part.
@@ -299,17 +296,13 @@ def _element(name: str, values: Row) -> str:
     attributes, children = [], []
     for key, value in values.items():
         if isinstance(value, list):
-            children += [_element(_element_name(key, child), child) for child in value]
+            for child in value:
+                is_album = child.get("type") == "photo" and "Media" not in child
+                found = "Directory" if is_album else _ELEMENTS.get(child.get("type"), "Directory")
+                children.append(_element(found if key == "Metadata" else key, child))
         elif isinstance(value, dict):
             children.append(_element(key, value))
         else:
             text = str(int(value)) if isinstance(value, bool) else str(value)
             attributes.append(f" {key}={quoteattr(text)}")
     return f"<{name}{''.join(attributes)}>{''.join(children)}</{name}>"
-
-
-def _element_name(key: str, child: Row) -> str:
-    if key != "Metadata":
-        return key
-    is_album = child["type"] == "photo" and "Media" not in child
-    return "Directory" if is_album else _ELEMENTS.get(child["type"], "Directory")

@@ -101,7 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         # Clients can send any of Plex's headers as an argument instead.
         headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
         plain = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
-        request = Request(self.command, unquote(url.path), plain, _window(headers))
+        # As in Plex, a page needs both numbers.
+        start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
+        window = (int(start), int(size)) if start.isdigit() and size.isdigit() else None
+        request = Request(self.command, unquote(url.path), plain, window)
         reply = self.server.reply(request, headers)
         if reply.status == 200 and request.path.startswith("/:/") and request.path.endswith("/notifications"):
             self._send_events(headers)
@@ -148,12 +151,6 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 text = f"event: {event[0]}\ndata: {json.dumps(event[1])}\n\n"
                 self.wfile.write(_as_frame(*event) if key else text.encode())
-
-
-def _window(headers: dict[str, str]) -> tuple[int, int] | None:
-    """Returns a request's page: the first row and the row count. As in Plex, a page needs both numbers."""
-    start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
-    return (int(start), int(size)) if start.isdigit() and size.isdigit() else None
 
 
 def _as_frame(name: str, data: Row) -> bytes:
