@@ -168,7 +168,8 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
     assert seen[0][0].items >= 20
     assert seen[-1][0].total == 300
     assert repr(seen[-1][0]).startswith("Progress(library='Movies', items=")
-    assert not hasattr(seen[-1][0], "__dict__")
+    with pytest.raises(AttributeError, match="itmes"):
+        seen[-1][0].itmes = 1
     assert {thread for _, thread in seen} == {threading.get_ident()}
     with pytest.raises(StopError):
         slow.library("Movies").refresh(full=True, progress=listen)
