@@ -376,7 +376,6 @@ class AsyncChanges(_Caller, FeedFacts):
 class AsyncWatch(_Caller):
     """As :class:`plexindex.Watch`, for ``async for`` and ``async with``."""
 
-    __slots__ = ()
     _target: Watch
 
     start = _coroutine(Watch.start)
@@ -414,7 +413,6 @@ class AsyncWatch(_Caller):
 class AsyncComparison(_Caller):
     """As :class:`plexindex.Comparison`, for ``async for``. A cancelled task ends the walk and the requests."""
 
-    __slots__ = ()
     _target: Comparison
 
     @property
@@ -620,7 +618,6 @@ class AsyncTable(_Caller):
     for`` over it yields its names.
     """
 
-    __slots__ = ()
     _target: Table
 
     @property
@@ -644,7 +641,6 @@ class AsyncTable(_Caller):
 class AsyncShared(_Caller):
     """As :class:`plexindex.Shared`, for ``asyncio``."""
 
-    __slots__ = ()
     _target: Shared
 
     status = _coroutine(Shared.status)

@@ -163,8 +163,6 @@ def _summary(comparison: Comparison, source_name: str) -> Iterator[str]:
         yield "nothing was compared: no library has files there"
     elif not (comparison.differs or unreadable):
         yield "nothing differs"
-    if summary["age"] is None:
-        return
     ago = output.ago(summary["age"])
     if comparison.error is not None:
         yield f"{comparison.error}: compared with a listing that was current {ago}"
