@@ -369,7 +369,7 @@ class HostNotFound(Exception):  # noqa: N818
 
 def missing() -> Any:
     """What the function raises when there is no item."""
-    return failures.not_found("no item")
+    return failures.made(failures.NotFoundError, "no item")
 
 
 def test_what_is_raised_is_the_host_s_and_plexapi_s(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,15 +244,6 @@ class Pages:
         self.is_over: bool = False
         """Whether there is no further page."""
 
-    def _begin(self) -> None:
-        try:
-            if not self._offline:
-                self._selection.session.listen(self)
-        except Error as error:
-            # Without a server, only other processes and Plex's database bring changes.
-            if error.status_name not in ("offline", "unsupported"):
-                raise
-
     @property
     def pause(self) -> float:
         """Seconds to wait before the next turn if the caller did not read all of the last page, which comes again."""
@@ -285,8 +276,13 @@ class Pages:
 
     def ask(self, timeout: float | None) -> None:
         """Asks the server, if a listing has expired or, after the first page, an event has invalidated an item."""
-        if self._feed is None:
-            self._begin()
+        try:
+            if self._feed is None and not self._offline:
+                self._selection.session.listen(self)
+        except Error as error:
+            # Without a server, only other processes and Plex's database bring changes.
+            if error.status_name not in ("offline", "unsupported"):
+                raise
         limits, doubts = (timeout, self.progress), self._feed is not None
         self._missed = bring_up_to_date(self._selection, limits, doubts=doubts, waits=True)
         has_failed = self._missed is not None and not isinstance(self._missed, LateError)

@@ -10,12 +10,13 @@ from warnings import warn
 
 import plexindex
 
-from ._core import TYPE_CHECKING, Iterator, Sequence
+from ._core import TYPE_CHECKING, Iterator, Sequence, record_of
 from ._core import abi as c
 from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from ._core.convert import text_of
 from .errors import Error, NoMatchError, error_for
 from .item import Item
-from .media import MatchedFile, file_of, matched_file
+from .media import MatchedFile, file_of
 
 if TYPE_CHECKING:
     from typing import Any, overload
@@ -252,7 +253,8 @@ class Match:
             return None
         facts = (self._items()[0] if self._block else self._read()).get("file")
         if facts is not None:
-            return matched_file(facts)
+            path, is_optimized = text_of(facts["path"]) or "", facts.get("optimized", False)
+            return record_of(MatchedFile, facts, path=path, optimized=is_optimized)
         return file_of(item.media, item.path) if self._block else None
 
     def to_dict(self) -> dict[str, object]:

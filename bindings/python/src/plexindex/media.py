@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ._core import Any, Record, Sequence, record_of
-from ._core.convert import text_of
 
 
 class MediaPart(Record):
@@ -61,11 +60,6 @@ class MatchedFile(Record):
     """Duration of the version in seconds."""
     optimized: bool
     """Whether Plex made the version itself ('Optimized Versions')."""
-
-
-def matched_file(facts: dict[str, Any]) -> MatchedFile:
-    """Returns the file of an answer."""
-    return record_of(MatchedFile, facts, path=text_of(facts["path"]) or "", optimized=facts.get("optimized", False))
 
 
 def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:

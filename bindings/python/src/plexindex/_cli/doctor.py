@@ -100,7 +100,12 @@ def doctor_command(paths: list[str], sample: int | None, yes: bool) -> int:
         is_reached = _check_server(report, settings, index, is_database_usable=is_database_usable)
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
-        libraries = _check_libraries(report, index, offline=not reads_database)
+        report.title("Libraries")
+        libraries = index.libraries(offline=not reads_database)
+        if libraries:
+            report.table([library_row(library) for library in libraries], right=(3,))
+        else:
+            report.note("the store contains no libraries of this server and user yet")
         _check_mappings(report, settings.mappings, [one for library in libraries for one in library.locations])
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
@@ -217,16 +222,6 @@ def is_in_preferences(token: str, database: str | None) -> bool:
             continue
         return server_token is not None and server_token[1] == token
     return False
-
-
-def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
-    report.title("Libraries")
-    libraries = index.libraries(offline=offline)
-    if libraries:
-        report.table([library_row(library) for library in libraries], right=(3,))
-    else:
-        report.note("the store contains no libraries of this server and user yet")
-    return libraries
 
 
 def _check_store(report: Report, settings: Settings, index: Index) -> None:

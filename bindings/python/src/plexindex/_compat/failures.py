@@ -35,16 +35,6 @@ _combined: dict[tuple[type, ...], Any] = {}
 _STATUSES_AWAY = (401, 429, 502, 503, 504)
 
 
-def not_found(text: str) -> BaseException:
-    """Creates the exception for a path without an item."""
-    return _made(NotFoundError, text)
-
-
-def server_away(text: str) -> BaseException:
-    """Creates the exception for a server that does not answer."""
-    return _made(ServerAwayError, text)
-
-
 def warn_of_token() -> None:
     """Warns in the host's log that Plex rejects the token, because the host only reports that the server is down."""
     HostLog("Matcher").warn(
@@ -61,17 +51,18 @@ def reraise(error: Exception) -> NoReturn:
     text = str(error).partition(")")[0].lstrip("(") if type(error).__module__ == "plexapi.exceptions" else ""
     status = int(text) if text.isdigit() else 0
     if status == 404:
-        raise not_found("Plex no longer has the item from the index: retry") from error
+        raise made(NotFoundError, "Plex no longer has the item from the index: retry") from error
     if status == 401:
         warn_of_token()
     if status in _STATUSES_AWAY:
-        raise server_away(f"Plex answered {status}: retry later") from error
+        raise made(ServerAwayError, f"Plex answered {status}: retry later") from error
     if status >= 500:
         raise ConnectionError(f"Plex answered {status}: retry later") from error
     raise error
 
 
-def _made(ours: Any, text: str) -> BaseException:
+def made(ours: type[Error], text: str) -> BaseException:
+    """Creates an exception of this class, and of the host's and the client's classes with its meaning."""
     found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS[ours])
     theirs = [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
     # The host can import or reload modules at any time, so there is one class for each combination.
@@ -80,7 +71,7 @@ def _made(ours: Any, text: str) -> BaseException:
         # The process that unpickles the exception has its own exception classes.
         members = {
             "__module__": "plexindex.compat",
-            "__reduce__": lambda error: (_made, (ours, str(error)), error.__dict__ or None),
+            "__reduce__": lambda error: (made, (ours, str(error)), error.__dict__ or None),
         }
         # The host's class comes first, because the host reads its attributes, and counts failures by class name.
         _combined[key] = type((theirs or [ours])[0].__name__, (*theirs, ours), members)

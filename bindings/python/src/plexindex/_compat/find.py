@@ -11,7 +11,7 @@ from ..light import LightItem
 from ..match import LISTED, Match
 from ..plexapi import SectionIndex
 from .caches import HostLog
-from .failures import not_found, reraise, server_away, warn_of_token
+from .failures import NotFoundError, ServerAwayError, made, reraise, warn_of_token
 from .section_index import note_failure
 
 # With these errors, plexapi could not ask the server either.
@@ -53,7 +53,7 @@ def find(
         note_failure(error)
         raise CannotAnswerError(str(error)) from error
     if not found:
-        raise not_found(f"no item of library '{section.title}' has the file '{shown}'")
+        raise made(NotFoundError, f"no item of library '{section.title}' has the file '{shown}'")
     if len(found) > 1:
         files = [log.path(next(iter(item.locations), item.key)) for item in found]
         log.warn(f"LOW confidence match for '{shown}': {len(found)} candidates found - {files}")
@@ -108,7 +108,7 @@ def _trouble(section: SectionIndex, error: Error) -> BaseException | None:
         return None
     if error.status_name == "unauthorized":
         warn_of_token()
-    return server_away(f"Plex does not answer ({error.status_name}): retry later")
+    return made(ServerAwayError, f"Plex does not answer ({error.status_name}): retry later")
 
 
 def _recorded(section: SectionIndex, path: str, matches: Any, *, is_sure: bool) -> SyncItem | None:
@@ -169,7 +169,7 @@ class SyncItem:
                 reraise(error)
             if expected and expected.isdisjoint(full.locations):
                 self._section.invalidate_item(self.ratingKey)
-                raise not_found("the item's files have changed in Plex: retry")
+                raise made(NotFoundError, "the item's files have changed in Plex: retry")
             self._full = full
         return self._full
 
