@@ -20,7 +20,7 @@ from conftest import Server, ServerFactory, until
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import compat
-from plexindex._compat import failures, section_index
+from plexindex._compat import failures, find
 from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
 
 KEY = "/library/metadata/"
@@ -62,14 +62,14 @@ def answers(asked: list[Any]) -> Callable[..., Any]:
 @pytest.fixture(autouse=True)
 def _only_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The host's own function answers nothing, no request is repeated, and no index stays open."""
-    monkeypatch.setattr(section_index, "_RETRY_FOR", 0)
+    monkeypatch.setattr(find, "_RETRY_FOR", 0)
     compat.configure(matcher=refuses)
     yield
     compat.configure()
-    for index in section_index._indexes.values():
+    for index in find._indexes.values():
         index.close()
-    section_index._indexes.clear()
-    section_index._warned.clear()
+    find._indexes.clear()
+    find._warned.clear()
 
 
 def film(key: int, *files: str, title: str = "") -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_a_recorded_match_counts_while_the_index_has_its_item(
         assert find_plex_items_with_confidence(scenes, "/stash/z/renamed.mp4", **given)[1].title
     assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("none",)
     # It forgets the record when a listing confirms that the item is gone.
-    (index,) = section_index._indexes.values()
+    (index,) = find._indexes.values()
     index.refresh(full=True)
     assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("none",)
     assert matches.get_match("Scenes", "/stash/z/renamed.mp4") is None

@@ -83,8 +83,7 @@ def find_plex_items_with_confidence(
     """
     # A process that only uses the caches needs neither an index of the server nor plexapi.
     with importing():
-        from ._compat.find import CannotAnswerError, MatchConfidence, find
-        from ._compat.section_index import section_index
+        from ._compat.find import CannotAnswerError, MatchConfidence, find, section_index
         from ._core.convert import text_of
         from ._core.json_call import ask_without_index
 
