@@ -110,25 +110,25 @@ class _Bell:
     """The thread that tells an index's watches and waits of changes. It sends no request, so nothing delays it."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._waits = session, threading.Lock(), set[Future[None]]()
+        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[None], bool]()
         self._is_running = False
         self._cursor: str | None = None
 
-    def next(self) -> Future[None]:
-        """Returns what gets a result when something has changed, or when the server must be asked."""
+    def next(self, *, asks: bool) -> Future[None]:
+        """Returns what gets a result when something has changed and, if it ``asks``, when the server must be asked."""
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
         with self._lock:
             if not self._is_running:
                 _start(self._run, "plexindex-wait")
             self._is_running = True
-            self._waits.add(future)
+            self._waits[future] = asks
         return future
 
     def drop(self, future: Future[None]) -> None:
         """Forgets a watch. Without any, the thread ends soon."""
         with self._lock:
-            self._waits.discard(future)
+            self._waits.pop(future, None)
 
     def _run(self) -> None:
         request = self._session.request
@@ -137,9 +137,10 @@ class _Bell:
                 self._is_running = bool(self._waits)
                 if not self._waits:
                     return
+                given = {"cursor": self._cursor, "offline": not any(self._waits.values())}
             failure = None
             try:
-                if self._cursor and not request("changes.wait", _BETWEEN_ENDS, cursor=self._cursor)["ready"]:
+                if self._cursor and not request("changes.wait", _BETWEEN_ENDS, **given)["ready"]:
                     continue
                 # The cursor is from before the turns that follow. What changed before the first one is unknown.
                 self._cursor = request("changes.list", limit=1)["cursor"]
@@ -150,7 +151,7 @@ class _Bell:
                 else:
                     failure = error
             with self._lock:
-                waits, self._waits = self._waits, set()
+                waits, self._waits = self._waits, {}
             for wait in waits:
                 wait.set_result(None) if failure is None else wait.set_exception(failure)
 
@@ -158,14 +159,14 @@ class _Bell:
 class _News:
     """What a watch or a wait hears of changes, until it ends."""
 
-    def __init__(self, bell: _Bell) -> None:
-        self._bell = bell
+    def __init__(self, bell: _Bell, *, asks: bool = True) -> None:
+        self._bell, self._asks = bell, asks
         self._heard: Future[None] | None = None
 
     def next(self) -> asyncio.Future[None]:
         """Returns what is done after the next change. Call this before looking at the store."""
         if self._heard is None or self._heard.done():
-            self._heard = self._bell.next()
+            self._heard = self._bell.next(asks=self._asks)
             self._rung = asyncio.wrap_future(self._heard)
         return self._rung
 
@@ -391,7 +392,7 @@ class AsyncWatch(_Caller):
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
         pages, is_due = Pages(self._target), True
         pages.progress = ends = self._ends(pages.progress)
-        news = _News(self._threads.bell)
+        news = _News(self._threads.bell, asks=not pages.offline)
         try:
             while not pages.is_over:
                 rung = news.next()

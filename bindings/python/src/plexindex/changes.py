@@ -233,11 +233,13 @@ class Pages:
     """The pages of a watch while its caller iterates over it. The caller waits between two :meth:`turn`."""
 
     def __init__(self, watch: Watch) -> None:
-        self._selection, self._since, self._offline = watch._selection, watch._since, watch._offline
+        self._selection, self._since = watch._selection, watch._since
+        self.offline: bool = watch._offline
+        """Whether the watch sends no request."""
         self._timeout, self.progress = watch._limits
         self._until = _FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
-        self._silent_until = _FOREVER if self._offline else 0.0
+        self._silent_until = _FOREVER if self.offline else 0.0
         self._feed: Feed | None = None
         self._missed: Error | None = None
         self._told: Error | None = None
@@ -277,7 +279,7 @@ class Pages:
     def ask(self, timeout: float | None) -> None:
         """Asks the server, if a listing has expired or, after the first page, an event has invalidated an item."""
         try:
-            if self._feed is None and not self._offline:
+            if self._feed is None and not self.offline:
                 self._selection.session.listen(self)
         except Error as error:
             # Without a server, only other processes and Plex's database bring changes.
