@@ -14,7 +14,8 @@ import pickle
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,41 @@ from plexindex._core.callbacks import running
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 
+OLD, NEW, NEVER = "/m/Old.mkv", "/m/New.mkv", "/m/Never.mkv"
 
-def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server: Server) -> None:
-    server.fault(kind="listing", action="delay", ms=30, count=0)
-    index = open_index(page_size=20)
-    begun = threading.Event()
 
-    async def ask() -> None:
-        task = asyncio.create_task(aio.AsyncIndex(index).library("Movies").refresh(progress=lambda _: begun.set()))
-        await asyncio.to_thread(begun.wait, 30)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+@pytest.fixture
+def plex() -> Iterator[FakePlex]:
+    """A server with one film."""
+    with FakePlex({"Films": [OLD]}) as plex:
+        yield plex
 
-    asyncio.run(ask())
-    until(lambda: index.stats()["calls"])  # the call ends on its thread, soon after its task
-    assert server.get("stats")["requests"]["listing"] < 14
-    server.post("reset")
+
+@pytest.fixture
+def films(plex: FakePlex, open_index: OpenIndex) -> plexindex.Index:
+    """An index that has listed the film."""
+    films = open_index(server_url=plex.url, token=plex.token)
+    films.refresh()
+    return films
+
+
+@pytest.fixture
+def own(films: plexindex.Index) -> aio.AsyncIndex:
+    """The same for asyncio."""
+    return aio.AsyncIndex(films)
+
+
+async def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, slow_server: Server) -> None:
+    index, begun = open_index(page_size=20), threading.Event()
+    task = asyncio.create_task(aio.AsyncIndex(index).library("Movies").refresh(progress=lambda _: begun.set()))
+    await asyncio.to_thread(begun.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # The call ends on its thread, soon after its task.
+    await asyncio.to_thread(until, lambda: index.stats()["calls"])
+    assert slow_server.get("stats")["requests"]["listing"] < 14
+    slow_server.post("reset")
     # What had come is kept, and the index goes on.
     first: list[int] = []
     assert index.library("Movies").refresh(progress=lambda progress: first.append(progress.items))
@@ -70,241 +89,198 @@ def test_the_same_names_take_the_same_arguments() -> None:
         assert list(inspect.signature(door).parameters)[1:] == list(inspect.signature(plexindex.open).parameters)
 
 
-def test_an_unknown_argument_is_refused_also_if_the_answer_is_at_hand(index: plexindex.Index) -> None:
-    index.refresh()
-    twin: Any = aio.AsyncIndex(index)
+async def test_an_unknown_argument_is_refused_also_if_the_answer_is_at_hand(own: aio.AsyncIndex) -> None:
+    twin: Any = own
     with pytest.raises(TypeError, match="tiemout"):
-        twin.match("/data/movies/none.mkv", tiemout=3)
+        twin.match(OLD, tiemout=3)
     for method in (twin.stats, twin.server, twin.refresh, twin.table("notes").clear):
         with pytest.raises(TypeError, match="ends"):
-            asyncio.run(method(ends=1))
-    assert (twin.library(1).title, twin.library(1).item_count, twin.is_open) == ("Movies", 300, True)
+            await method(ends=1)
+    assert (twin.library(1).title, twin.library(1).item_count, twin.is_open) == ("Films", 1, True)
 
 
-def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Server) -> None:
-    index = open_index()
+async def test_many_waiting_calls_share_32_threads(index: plexindex.Index, server: Server) -> None:
     server.fault(kind="sections", action="delay", ms=200, count=0)
-    most, before = 0, set(threading.enumerate())
-
-    async def ask() -> None:
-        nonlocal most
-        own = aio.AsyncIndex(index)
-        tasks = [asyncio.create_task(own.match(f"/{number}", timeout=0.5)) for number in range(100)]
-        while not all(task.done() for task in tasks):
-            own_threads = set(threading.enumerate()) - before
-            most = max(most, sum(thread.name.startswith("plexindex") for thread in own_threads))
-            await asyncio.sleep(0.01)
-        for task in tasks:
-            with contextlib.suppress(plexindex.Error):
-                task.result()
-
-    asyncio.run(ask())
+    most, before, own = 0, set(threading.enumerate()), aio.AsyncIndex(index)
+    tasks = [asyncio.create_task(own.match(f"/{number}", timeout=0.5)) for number in range(100)]
+    while not all(task.done() for task in tasks):
+        own_threads = set(threading.enumerate()) - before
+        most = max(most, sum(thread.name.startswith("plexindex") for thread in own_threads))
+        await asyncio.sleep(0.01)
+    for task in tasks:
+        with contextlib.suppress(plexindex.Error):
+            task.result()
     assert 1 < most <= 32
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        index = asyncio.run(aio._open({"cache_dir": tmp_path, "server_url": plex.url, "token": plex.token}))
+def test_a_forked_child_has_threads_of_its_own(own: aio.AsyncIndex) -> None:
+    async def ask() -> None:
+        assert await own.lookup_keys([NEVER]) == [None]
+        assert await own.match(OLD, check=True, timeout=20)
+        assert [page async for page in own.watch(timeout=0)]
 
-        async def ask() -> None:
-            assert await index.lookup_keys(["/m/Old.mkv"]) == [None]
-            assert await index.match("/m/Old.mkv", check=True, timeout=20)
-            assert [page async for page in index.watch(timeout=0)]
-
-        asyncio.run(asyncio.wait_for(index.table("a").get("b"), 20))
-        assert exit_of_child(lambda: asyncio.run(ask())) == 0
-        asyncio.run(index.close())
+    asyncio.run(asyncio.wait_for(own.table("a").get("b"), 20))
+    assert exit_of_child(lambda: asyncio.run(ask())) == 0
 
 
-def test_a_callback_that_raises_stopiteration_ends_its_call(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            with pytest.raises(RuntimeError, match="StopIteration"):
-                await asyncio.wait_for(index.refresh(full=True, progress=lambda _: next(iter(()))), 20)
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+async def test_a_callback_that_raises_stopiteration_ends_its_call(own: aio.AsyncIndex) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(own.refresh(full=True, progress=lambda _: next(iter(()))), 20)
 
 
-def test_answers_without_waiting_let_other_tasks_run(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            await index.refresh()
-            turns = 0
+async def test_answers_without_waiting_let_other_tasks_run(own: aio.AsyncIndex) -> None:
+    turns = 0
 
-            async def count() -> None:
-                nonlocal turns
-                while True:
-                    turns += 1
-                    await asyncio.sleep(0)
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
 
-            task = asyncio.create_task(count())
-            for _ in range(100):
-                assert await index.match("/m/Old.mkv")
-            task.cancel()
-            assert turns >= 100
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+    task = asyncio.create_task(count())
+    for _ in range(100):
+        assert await own.match(OLD)
+    assert turns >= 100
+    # So does a wait for a listed file.
+    turns = 0
+    await own.wait_for(OLD, timeout=5)
+    assert turns
+    task.cancel()
 
 
-def test_waits_and_watches_occupy_no_thread_of_other_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(threading.enumerate())
-
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            await index.refresh()
-            cursor = (await index.changes()).cursor
-            found: list[str | None] = []
-
-            async def follow() -> None:
-                async for page in index.watch(cursor, offline=True):
-                    found.extend([change.path async for change in page])
-
-            tasks = [asyncio.create_task(follow()) for _ in range(32)]
-            waits = [asyncio.create_task(index.wait_for("/m/New.mkv", timeout=60)) for _ in range(32)]
-            plex.requests.clear()
-            for _ in range(3):
-                await asyncio.sleep(0.6)
-                await asyncio.wait_for(index.stats(), 5)
-            assert 0 < len(plex.requests) < 10, "all waits share a check"
-            own = {thread.name for thread in set(threading.enumerate()) - before}
-            assert [name for name in own if name.startswith("plexindex-wait")] == ["plexindex-wait"]
-            plex.add("Films", "/m/New.mkv")
-            assert [(await wait).title for wait in waits] == ["New"] * 32
-            while len(found) < 32:
-                await asyncio.sleep(0.05)
-            assert found == ["/m/New.mkv"] * 32
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            # A new wait looks at once, and a wait ends in time while the server is silent.
-            assert (await index.wait_for("/m/Old.mkv", timeout=60)).title == "Old"
-            plex.pause()
-            began = time.monotonic()
-            assert not await index.wait_for("/m/Never.mkv", timeout=0.5, every=0.1)
-            assert time.monotonic() - began < 1.5
-            plex.resume()
-            last = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))
-            await asyncio.sleep(0.5)
-        # Closing ends a wait, and the threads.
-        for ended in (last, index.match("/m/Old.mkv"), index.stats()):
-            with pytest.raises(plexindex.ClosedError):
-                await ended
-        while {thread for thread in threading.enumerate() if thread.name.startswith("plexindex")} - before:
-            await asyncio.sleep(0.05)
-
+async def test_waits_and_watches_occupy_no_thread_of_other_calls(
+    plex: FakePlex, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(aio, "_THREADS", 2)
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+    before = set(threading.enumerate())
+    async with aio.open(cache, plex.url, plex.token) as index:
+        await index.refresh()
+        cursor = (await index.changes()).cursor
+        found: list[str | None] = []
+
+        async def follow() -> None:
+            async for page in index.watch(cursor, offline=True):
+                found.extend([change.path async for change in page])
+
+        tasks = [asyncio.create_task(follow()) for _ in range(32)]
+        waits = [asyncio.create_task(index.wait_for(NEW, timeout=60)) for _ in range(32)]
+        plex.requests.clear()
+        for _ in range(3):
+            await asyncio.sleep(0.6)
+            await asyncio.wait_for(index.stats(), 5)
+        assert 0 < len(plex.requests) < 10, "all waits share a check"
+        names = {thread.name for thread in set(threading.enumerate()) - before}
+        assert [name for name in names if name.startswith("plexindex-wait")] == ["plexindex-wait"]
+        plex.add("Films", NEW)
+        assert [(await wait).title for wait in waits] == ["New"] * 32
+        while len(found) < 32:
+            await asyncio.sleep(0.05)
+        assert found == [NEW] * 32
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # A new wait looks at once, and a wait ends in time while the server is silent.
+        assert (await index.wait_for(OLD, timeout=60)).title == "Old"
+        plex.pause()
+        began = time.monotonic()
+        assert not await index.wait_for(NEVER, timeout=0.5, every=0.1)
+        assert time.monotonic() - began < 1.5
+        plex.resume()
+        last = asyncio.create_task(index.wait_for(NEVER, timeout=60))
+        await asyncio.sleep(0.5)
+    # Closing ends a wait, and the threads.
+    for ended in (last, index.match(OLD), index.stats()):
+        with pytest.raises(plexindex.ClosedError):
+            await ended
+    while {thread for thread in threading.enumerate() if thread.name.startswith("plexindex")} - before:
+        await asyncio.sleep(0.05)
 
 
-def test_a_wait_asks_once_until_something_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_asks_once_until_something_changes(
+    plex: FakePlex, own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls, submit = [], aio._Threads.submit
 
     def counted(threads: aio._Threads, run: Any, *, stored: bool) -> Any:
         calls.append(stored)
         return submit(threads, run, stored=stored)
 
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            await index.refresh()
-            calls.clear()
-            waits = [asyncio.create_task(index.wait_for(f"/m/New {at}.mkv", timeout=30, every=20)) for at in range(9)]
-            await asyncio.sleep(1.5)
-            assert len(calls) <= 18, "once, and once more because of the first cursor"
-            plex.add("Films", "/m/New 3.mkv")
-            await index.refresh(check=True)
-            assert (await waits[3]).title == "New 3"
-            assert len(calls) < 40
-            for wait in waits:
-                wait.cancel()
-
     monkeypatch.setattr(aio._Threads, "submit", counted)
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+    waits = [asyncio.create_task(own.wait_for(f"/m/New {at}.mkv", timeout=30, every=20)) for at in range(9)]
+    await asyncio.sleep(1.5)
+    assert len(calls) <= 18, "once, and once more because of the first cursor"
+    plex.add("Films", "/m/New 3.mkv")
+    await own.refresh(check=True)
+    assert (await waits[3]).title == "New 3"
+    assert len(calls) < 40
+    for wait in waits:
+        wait.cancel()
 
 
-def test_equal_waits_have_each_their_own_end(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path / "a", plex.url, plex.token) as index:
-            await index.refresh()
-            # The last check has hardly any time, which says nothing of the server.
-            for timeout in (0.32, 0.405, 0.51):
-                found = await index.wait_for("/m/New.mkv", timeout=timeout, every=0.1)
-                assert (found.status, found.stale) == ("not_found", False)
-            # Whereas a server that fails is told of.
-            plex.add("Films", "/m/New.mkv")
-            plex.fail(503, 1000)
-            found = await index.wait_for("/m/New.mkv", timeout=1, every=0.2)
-            assert (found.sure, found.stale, found.reason) == (None, True, "unavailable")
-            plex._failures.clear()
-            # A listed file, too, lets other tasks run.
-            ticks: list[int] = []
-            asyncio.get_running_loop().call_soon(ticks.append, 1)
-            await index.wait_for("/m/Old.mkv", timeout=5)
-            assert ticks
-        plex.stop()
-        async with aio.open(tmp_path / "b", plex.url, plex.token, retry_for=0) as index:
-            begun = time.monotonic()
-            waits = [index.wait_for("/m/New.mkv", timeout=timeout, every=0.5) for timeout in (1.2, 3)]
-            tasks = [asyncio.create_task(wait) for wait in waits]
-            for task, least in zip(tasks, (0, 2)):
-                with pytest.raises(plexindex.ServerUnavailableError):
-                    await task
-                assert time.monotonic() - begun > least
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+async def test_equal_waits_have_each_their_own_end(
+    plex: FakePlex, own: aio.AsyncIndex, open_index: OpenIndex, tmp_path: Path
+) -> None:
+    # The last check has hardly any time, which says nothing of the server.
+    for timeout in (0.32, 0.405, 0.51):
+        found = await own.wait_for(NEW, timeout=timeout, every=0.1)
+        assert (found.status, found.stale) == ("not_found", False)
+    # Whereas a server that fails is told of.
+    plex.add("Films", NEW)
+    plex.fail(503, 1000)
+    found = await own.wait_for(NEW, timeout=1, every=0.2)
+    assert (found.sure, found.stale, found.reason) == (None, True, "unavailable")
+    plex.stop()
+    unlisted = aio.AsyncIndex(open_index(tmp_path / "unlisted", server_url=plex.url, token=plex.token))
+    begun = time.monotonic()
+    waits = [unlisted.wait_for(NEW, timeout=timeout, every=0.5) for timeout in (1.2, 3)]
+    for task, least in zip([asyncio.create_task(wait) for wait in waits], (0, 2)):
+        with pytest.raises(plexindex.ServerUnavailableError):
+            await task
+        assert time.monotonic() - begun > least
 
 
-def test_cancelled_tasks_wait_for_no_token(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        asked = asyncio.Event()
+async def test_cancelled_tasks_wait_for_no_token(plex: FakePlex, cache: Path) -> None:
+    asked, first = asyncio.Event(), plex.token
 
-        async def token() -> str:
-            if plex.token == "first":
-                return plex.token
-            asked.set()
-            await asyncio.sleep(60)
-            return "never"
+    async def token() -> str:
+        if plex.token == first:
+            return first
+        asked.set()
+        await asyncio.sleep(60)
+        return "never"
 
-        async with aio.open(tmp_path, plex.url, token, user="ann") as index:
-            await index.refresh()
-            plex.token = "second"
-            tasks = [asyncio.create_task(index.refresh(check=True)) for _ in range(8)]
-            await asyncio.wait_for(asked.wait(), 20)
-            await asyncio.sleep(0.3)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            began = time.monotonic()
-            while running():
-                assert time.monotonic() - began < 5
-                await asyncio.sleep(0.05)
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}, token="first") as plex:
-        asyncio.run(ask(plex))
+    async with aio.open(cache, plex.url, token, user="ann") as index:
+        await index.refresh()
+        plex.token = "second"
+        tasks = [asyncio.create_task(index.refresh(check=True)) for _ in range(8)]
+        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.sleep(0.3)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        began = time.monotonic()
+        while running():
+            assert time.monotonic() - began < 5
+            await asyncio.sleep(0.05)
 
 
-def test_a_path_that_waits_is_hidden(tmp_path: Path) -> None:
-    async def ask() -> None:
-        async with aio.open(tmp_path, obfuscate_paths=True) as index:
-            with pytest.raises(plexindex.InvalidArgumentError, match="hidden"):
-                await index.wait_for("/m/SECRET\0", timeout=1)
-
-    asyncio.run(ask())
+async def test_a_path_that_waits_is_hidden(open_index: OpenIndex) -> None:
+    with pytest.raises(plexindex.InvalidArgumentError, match="hidden"):
+        await aio.AsyncIndex(open_index(obfuscate_paths=True)).wait_for("/m/SECRET\0", timeout=1)
 
 
-def test_watches_of_many_indexes_hear_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_watches_of_many_indexes_hear_a_change(
+    plex: FakePlex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started, start = [], aio._start
+    cursors: list[str] = []
 
     def counted(run: Any, name: str) -> None:
         started.append(name)
         start(run, name)
 
-    async def follow(plex: FakePlex, cursors: list[str], folder: Path) -> None:
+    async def follow(folder: Path) -> None:
         async with aio.open(folder, plex.url, plex.token) as index:
             await index.refresh()
             async for page in index.watch():
@@ -312,56 +288,50 @@ def test_watches_of_many_indexes_hear_a_change(tmp_path: Path, monkeypatch: pyte
                 if [change.path async for change in page]:
                     return
 
-    async def ask(plex: FakePlex) -> None:
-        cursors: list[str] = []
-        tasks = [asyncio.create_task(follow(plex, cursors, tmp_path / str(at))) for at in range(8)]
-        while len(cursors) < 8:
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(1)
-        assert len(started) < 50
-        plex.add("Films", "/m/New.mkv")
-        await asyncio.wait_for(asyncio.gather(*tasks), 20)
-
     monkeypatch.setattr(aio, "_start", counted)
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
+    tasks = [asyncio.create_task(follow(tmp_path / str(at))) for at in range(8)]
+    while len(cursors) < 8:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(1)
+    assert len(started) < 50
+    plex.add("Films", NEW)
+    await asyncio.wait_for(asyncio.gather(*tasks), 20)
 
 
-def test_a_hung_request_holds_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask(plex: FakePlex, name: str, ttl: float) -> None:
-        async with aio.open(tmp_path / name, plex.url, plex.token, library_ttl=ttl) as index:
-            await index.refresh()
-            plex.pause()
-            hung: list[asyncio.Task[Any]] = [asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60, every=0.1))]
-            await asyncio.sleep(0.3)
-            began = time.monotonic()
-            # A wait answers from the store: at once, or if it must ask first, when its timeout passes.
-            found = await index.wait_for("/m/Old.mkv", timeout=0.5)
-            assert (found.title, found.stale) == ("Old", not ttl)
-            for offline in (True, False):
-                pages = [page async for page in index.watch(timeout=0.3, offline=offline)]
-                assert all(page.stale for page in pages) is not ttl
-            # Nor do calls that send no request wait for threads.
-            hung += [asyncio.create_task(index.refresh(check=True)) for _ in range(3)]
-            await asyncio.sleep(0.1)
-            await index.table("notes").set("a", b"1")
-            await index.set_token(plex.token)
-            assert (await index.lookup_keys(["/x"]), (await index.stats())["items"]) == ([None], 1)
-            assert time.monotonic() - began < 3
-            for task in hung:
-                task.cancel()
-            plex.resume()
-            await asyncio.gather(*hung, return_exceptions=True)
-
+@pytest.mark.parametrize("ttl", [3600, 0], ids=["fresh", "expired"])
+async def test_a_hung_request_holds_nothing_else(
+    plex: FakePlex, open_index: OpenIndex, ttl: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(aio, "_THREADS", 2)
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex, "fresh", 3600))
-        asyncio.run(ask(plex, "expired", 0))
+    own = aio.AsyncIndex(open_index(server_url=plex.url, token=plex.token, library_ttl=ttl))
+    await own.refresh()
+    plex.pause()
+    hung: list[asyncio.Task[Any]] = [asyncio.create_task(own.wait_for(NEVER, timeout=60, every=0.1))]
+    await asyncio.sleep(0.3)
+    began = time.monotonic()
+    # A wait answers from the store: at once, or if it must ask first, when its timeout passes.
+    found = await own.wait_for(OLD, timeout=0.5)
+    assert (found.title, found.stale) == ("Old", not ttl)
+    for offline in (True, False):
+        pages = [page async for page in own.watch(timeout=0.3, offline=offline)]
+        assert all(page.stale for page in pages) is not ttl
+    # Nor do calls that send no request wait for threads.
+    hung += [asyncio.create_task(own.refresh(check=True)) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    await own.table("notes").set("a", b"1")
+    await own.set_token(plex.token)
+    assert (await own.lookup_keys(["/x"]), (await own.stats())["items"]) == ([None], 1)
+    assert time.monotonic() - began < 3
+    for task in hung:
+        task.cancel()
+    plex.resume()
+    await asyncio.gather(*hung, return_exceptions=True)
 
 
-def test_an_error_of_the_store_reaches_each_watch(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    index.refresh()
-    session = selection_of(index).session
+async def test_an_error_of_the_store_reaches_each_watch(
+    films: plexindex.Index, own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = selection_of(films).session
     request = session.request
 
     def fail(method: str, *arguments: Any, **options: Any) -> Any:
@@ -369,63 +339,55 @@ def test_an_error_of_the_store_reaches_each_watch(index: plexindex.Index, monkey
             raise plexindex.StoreError("the disk is full")
         return request(method, *arguments, **options)
 
-    async def ask() -> None:
-        own = aio.AsyncIndex(index)
+    async def follow() -> None:
+        async for _ in own.watch(timeout=60):
+            pass
 
-        async def follow() -> None:
-            async for _ in own.watch(timeout=60):
-                pass
-
-        monkeypatch.setattr(session, "request", fail)
-        for error in await asyncio.gather(follow(), follow(), return_exceptions=True):
-            assert isinstance(error, plexindex.StoreError)
-
-    asyncio.run(ask())
+    monkeypatch.setattr(session, "request", fail)
+    for error in await asyncio.gather(follow(), follow(), return_exceptions=True):
+        assert isinstance(error, plexindex.StoreError)
 
 
-def test_a_call_says_that_no_thread_can_start(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_says_that_no_thread_can_start(own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    async def ask() -> None:
-        own = aio.AsyncIndex(index)
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", fail)
-            calls = (
-                own.table("notes").set("a", b"1"),
-                own.wait_for("/x.mkv", timeout=1),
-                own.watch().__aiter__().__anext__(),
-            )
-            for call in calls:
-                with pytest.raises(plexindex.StoreError, match="start new thread"):
-                    await call
-        assert await own.table("notes").get("a") is None, "the call that failed runs no more"
-
-    asyncio.run(ask())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        calls = (
+            own.table("notes").set("a", b"1"),
+            own.wait_for("/x.mkv", timeout=1),
+            own.watch().__aiter__().__anext__(),
+        )
+        for call in calls:
+            with pytest.raises(plexindex.StoreError, match="start new thread"):
+                await call
+    assert await own.table("notes").get("a") is None, "the call that failed runs no more"
 
 
-def test_a_watch_reads_what_came_while_its_caller_did_not_wait(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> list[str | None]:
-        found: list[str | None] = []
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            await index.refresh()
-            other = asyncio.create_task(index.wait_for("/m/Never.mkv", timeout=60))  # the thread goes on
-            async for page in index.watch(timeout=5):
-                found += [change.path async for change in page]
-                if found:
-                    other.cancel()
-                    return found
-                plex.add("Films", "/m/New.mkv")
-                await index.refresh(check=True)
-                await asyncio.sleep(0.5)
-        return found
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        assert asyncio.run(ask(plex)) == ["/m/New.mkv"]
+async def test_a_watch_reads_what_came_while_its_caller_did_not_wait(plex: FakePlex, own: aio.AsyncIndex) -> None:
+    found: list[str | None] = []
+    other = asyncio.create_task(own.wait_for(NEVER, timeout=60))  # the thread goes on
+    async for page in own.watch(timeout=5):
+        found += [change.path async for change in page]
+        if found:
+            break
+        plex.add("Films", NEW)
+        await own.refresh(check=True)
+        await asyncio.sleep(0.5)
+    other.cancel()
+    assert found == [NEW]
 
 
-def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
+def report_of(error: BaseException) -> plexindex.EditReport:
+    """The report of an edit whose task was cancelled."""
+    report = getattr(error, "report", None) or getattr(error.__context__, "report", None)
+    assert isinstance(report, plexindex.EditReport)
+    return report
+
+
+async def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
+    with FakePlex({"Films": [f"/m/{number}.mkv" for number in range(3000)]}) as plex:
         async with aio.open(tmp_path, plex.url, plex.token) as index:
             await index.refresh()
             films = index.library("Films")
@@ -441,60 +403,43 @@ def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-            report = getattr(caught.value, "report", None) or getattr(caught.value.__context__, "report", None)
+            report = report_of(caught.value)
             sent = [request for request in plex.requests if request.method == "PUT"]
-            assert isinstance(report, plexindex.EditReport)
             assert len(report.done) == 100 * len(sent) < len(keys)
             assert report.done + report.left == keys
 
-    with FakePlex({"Films": [f"/m/{number}.mkv" for number in range(3000)]}) as plex:
-        asyncio.run(ask(plex))
+
+async def test_a_task_that_is_cancelled_twice_has_its_report(plex: FakePlex, own: aio.AsyncIndex) -> None:
+    plex.pause()
+    task = asyncio.create_task(own.library("Films").edit_items(["101"], {"label": ["x"]}))
+    for _ in range(2):
+        await asyncio.sleep(0.2)
+        task.cancel()
+    await asyncio.sleep(0.1)
+    assert not task.done(), "a request runs"
+    plex.resume()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert report_of(caught.value)
 
 
-def test_a_cancelled_task_records_nothing_in_an_unknown_library(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            films = index.library("Films")
-            plex.pause()
-            task = asyncio.create_task(films.record_match("/host/a.mkv", "101"))
-            while not plex.requests:
-                await asyncio.sleep(0.01)
-            began = time.monotonic()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            # Closing waits for the call, which ends at once.
-        assert time.monotonic() - began < 5
-        plex.resume()
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
-        with plexindex.open(tmp_path, plex.url, plex.token) as index:
-            assert not index.library("Films").match("/host/a.mkv")
+async def test_a_cancelled_task_records_nothing_in_an_unknown_library(plex: FakePlex, tmp_path: Path) -> None:
+    async with aio.open(tmp_path, plex.url, plex.token) as index:
+        plex.pause()
+        task = asyncio.create_task(index.library("Films").record_match("/host/a.mkv", "101"))
+        while not plex.requests:
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # Closing waits for the call, which ends at once.
+    assert time.monotonic() - began < 5
+    plex.resume()
+    with plexindex.open(tmp_path, plex.url, plex.token) as again:
+        assert not again.library("Films").match("/host/a.mkv")
 
 
-def test_a_task_that_is_cancelled_twice_has_its_report(tmp_path: Path) -> None:
-    async def ask(plex: FakePlex) -> None:
-        async with aio.open(tmp_path, plex.url, plex.token) as index:
-            await index.refresh()
-            plex.pause()
-            task = asyncio.create_task(index.library("Films").edit_items(["101"], {"label": ["x"]}))
-            for _ in range(2):
-                await asyncio.sleep(0.2)
-                task.cancel()
-            await asyncio.sleep(0.1)
-            assert not task.done(), "a request runs"
-            plex.resume()
-            with pytest.raises(asyncio.CancelledError) as caught:
-                await task
-            report = getattr(caught.value, "report", None) or getattr(caught.value.__context__, "report", None)
-            assert isinstance(report, plexindex.EditReport)
-
-    with FakePlex({"Films": ["/m/Old.mkv"]}) as plex:
-        asyncio.run(ask(plex))
-
-
-OLD, NEW = "/m/Old.mkv", "/m/New.mkv"
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *[("match", (path,), how) for path in (OLD, NEW) for how in ({}, {"check": True}, {"offline": True})],
     ("match_paths", ([OLD, NEW],), {"check": True}), ("folder", ("/m",), {"check": True}), ("lookup_key", (OLD,), {}),
@@ -516,59 +461,49 @@ def told(found: Any) -> object:
 
 @pytest.mark.parametrize("is_listed", [False, True], ids=["empty", "listed"])
 @pytest.mark.parametrize("state", ["well", "refused", "rejected", "failing"])
-def test_what_a_call_says_is_the_same_without_asyncio(tmp_path: Path, state: str, is_listed: bool) -> None:
-    with FakePlex({"Films": [OLD]}) as plex:
-
-        def opened(name: str) -> plexindex.Index:
-            index = plexindex.open(tmp_path / name, plex.url, plex.token, retry_for=0)
-            if is_listed:
-                index.refresh()
-            return index
-
-        with opened("with") as index, opened("without") as other:
-            if state == "refused":
-                plex.stop()
-            elif state == "rejected":
-                plex.token = "another"
-            elif state == "failing":
-                plex.fail(500, times=10_000)
-            asked = aio.AsyncIndex(index)
-            for name, given, options in CALLS:
-                theirs = outcome(functools.partial(getattr(other, name), *given, **options))
-                assert outcome(functools.partial(run, asked, name, given, options)) == theirs, (name, given, options)
+def test_what_a_call_says_is_the_same_without_asyncio(
+    plex: FakePlex, open_index: OpenIndex, tmp_path: Path, state: str, is_listed: bool
+) -> None:
+    index, other = (open_index(tmp_path / name, server_url=plex.url, token=plex.token) for name in "ab")
+    if is_listed:
+        index.refresh()
+        other.refresh()
+    if state == "refused":
+        plex.stop()
+    elif state == "rejected":
+        plex.token = "another"
+    elif state == "failing":
+        plex.fail(500, times=10_000)
+    with ThreadPoolExecutor(1) as pool:
+        theirs = pool.submit(asyncio.run, outcomes(other))
+        assert asyncio.run(outcomes(aio.AsyncIndex(index))) == theirs.result()
 
 
-def outcome(call: Callable[[], Any]) -> object:
-    try:
-        return told(call())
-    except plexindex.Error as error:
-        return type(error)
+async def outcomes(index: plexindex.Index | aio.AsyncIndex) -> list[tuple[object, ...]]:
+    """What each call says."""
+    found: list[tuple[object, ...]] = []
+    for name, given, options in CALLS:
+        try:
+            answer = getattr(index, name)(*given, **options)
+            answer = told(await answer if inspect.isawaitable(answer) else answer)
+        except plexindex.Error as error:
+            answer = type(error)
+        found.append((name, given, options, answer))
+    return found
 
 
-def run(index: aio.AsyncIndex, name: str, given: tuple[Any, ...], options: dict[str, Any]) -> object:
-    async def ask() -> object:
-        found = getattr(index, name)(*given, **options)
-        return await found if inspect.isawaitable(found) else found
-
-    return asyncio.run(ask())
-
-
-def test_changes_hop_to_a_thread_once_a_page(open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    index, hops = open_index(), 0
+async def test_changes_hop_to_a_thread_once_a_page(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    hops, submit = 0, aio._Threads.submit
     index.refresh()
-    submit = aio._Threads.submit
 
     def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal hops
         hops += 1
         return submit(*arguments, **options)
 
-    async def ask() -> int:
-        changes = await aio.AsyncIndex(index).changes(full=True)
-        return len([change async for change in changes])
-
     monkeypatch.setattr(aio._Threads, "submit", counted)
-    assert asyncio.run(ask()) == 420
+    changes = await aio.AsyncIndex(index).changes(full=True)
+    assert len([change async for change in changes]) == 420
     assert hops == 2  # the call, and the end of its only page
 
 
@@ -586,51 +521,47 @@ async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> Async
         await task
 
 
-def test_the_wait_for_a_thread_counts_towards_the_timeout(
+async def test_the_wait_for_a_thread_counts_towards_the_timeout(
     open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def ask(index: plexindex.Index) -> None:
-        async with busy(index, monkeypatch) as own:
-            here = threading.get_ident()
-            ran_here: list[str] = []
-            for name in ("match", "match_paths", "refresh"):
-                monkeypatch.setattr(
-                    plexindex.Library,
-                    name,
-                    lambda *_, **__: ran_here.append("x") if threading.get_ident() == here else None,
-                )
-            calls = (own.match("/new.mkv"), own.match_paths(["/new.mkv"], timeout=0.05), own.refresh(timeout=0.05))
-            for call in calls:
-                with pytest.raises(plexindex.TimeoutError, match="threads"):
-                    await call
-            assert not ran_here
-            with pytest.raises(plexindex.TimeoutError):
-                await own.library("Movies").items(timeout=0.05).__anext__()
-            with pytest.raises(plexindex.InvalidArgumentError, match="timeout"):
-                await own.refresh(timeout=-1)
-
-    asyncio.run(ask(open_index(timeout=0.05)))
+    async with busy(open_index(timeout=0.05), monkeypatch) as own:
+        here = threading.get_ident()
+        ran_here: list[str] = []
+        for name in ("match", "match_paths", "refresh"):
+            monkeypatch.setattr(
+                plexindex.Library,
+                name,
+                lambda *_, **__: ran_here.append("x") if threading.get_ident() == here else None,
+            )
+        calls = (own.match("/new.mkv"), own.match_paths(["/new.mkv"], timeout=0.05), own.refresh(timeout=0.05))
+        for call in calls:
+            with pytest.raises(plexindex.TimeoutError, match="threads"):
+                await call
+        assert not ran_here
+        with pytest.raises(plexindex.TimeoutError):
+            await own.library("Movies").items(timeout=0.05).__anext__()
+        with pytest.raises(plexindex.InvalidArgumentError, match="timeout"):
+            await own.refresh(timeout=-1)
 
 
-def test_a_table_and_many_keys_do_not_hold_the_loop(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ask() -> None:
-        async with busy(index, monkeypatch) as own:
-            table, here = own.table("notes"), threading.get_ident()
-            await table.set("a", b"1", expire=60)  # on a thread, though the others are busy
-            assert await own._stored(threading.get_ident) != here
-            assert await own.lookup_keys(["/x"]) == [None]
-        assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
-        assert not await table.add("a", b"2")
-        assert [name async for name in table] == ["a"]
-        assert (await table.pop("a"), await table.pop("a", None)) == (b"1", None)
-        assert (await table.setdefault("c", b"3"), await table.popitem()) == (b"3", ("c", b"3"))
-        await table.delete("c")
-        await table.clear()
+async def test_a_table_and_many_keys_do_not_hold_the_loop(
+    index: plexindex.Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with busy(index, monkeypatch) as own:
+        table, here = own.table("notes"), threading.get_ident()
+        await table.set("a", b"1", expire=60)  # on a thread, though the others are busy
+        assert await own._stored(threading.get_ident) != here
+        assert await own.lookup_keys(["/x"]) == [None]
+    assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
+    assert not await table.add("a", b"2")
+    assert [name async for name in table] == ["a"]
+    assert (await table.pop("a"), await table.pop("a", None)) == (b"1", None)
+    assert (await table.setdefault("c", b"3"), await table.popitem()) == (b"3", ("c", b"3"))
+    await table.delete("c")
+    await table.clear()
 
-    asyncio.run(ask())
 
-
-def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
+async def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
     tokens, loops = ["second", "first"], set[object]()
 
     async def token() -> str:
@@ -642,30 +573,25 @@ def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) -> None:
         assert threading.current_thread() is not threading.main_thread()
         return "second"
 
-    async def ask() -> None:
-        loops.add(asyncio.get_running_loop())
-        opening = aio.open(tmp_path, server.url, token, user="ann")
-        with pytest.raises(AttributeError, match="await"):
-            opening.match  # type: ignore[attr-defined]  # noqa: B018
-        async with opening as index:
-            with pytest.raises(RuntimeError, match="awaited"):
-                await opening
-            for name in ("first", "second"):
-                server.post("tokens", {"tokens": [{"token": name}]})
-                assert await index.refresh(full=True)
-        with pytest.warns(RuntimeWarning, match="never awaited"):
-            aio.open(tmp_path, server.url)
-        index = await aio.open(tmp_path, server.url, blocking, user="ann")
+    opening = aio.open(tmp_path, server.url, token, user="ann")
+    with pytest.raises(AttributeError, match="await"):
+        opening.match  # type: ignore[attr-defined]  # noqa: B018
+    async with opening as index:
+        with pytest.raises(RuntimeError, match="awaited"):
+            await opening
+        for name in ("first", "second"):
+            server.post("tokens", {"tokens": [{"token": name}]})
+            assert await index.refresh(full=True)
+    assert (tokens, loops) == ([], {asyncio.get_running_loop()})
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        aio.open(tmp_path, server.url)
+    async with aio.open(tmp_path, server.url, blocking, user="ann") as index:
         assert await index.refresh(full=True)
-        await index.close()
-
-    asyncio.run(ask())
-    assert (tokens, len(loops)) == ([], 1)
     with pytest.raises(TypeError, match=r"aio\.open"):
         plexindex.open(tmp_path, server.url, token)
 
 
-def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[plexindex.Index] = []
     real, goes_on = plexindex.open, threading.Event()
 
@@ -679,42 +605,38 @@ def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch
         await asyncio.Event().wait()
         return ""
 
-    async def ask() -> None:
-        monkeypatch.setattr("plexindex.aio.sync.open", slow_open)
-        task = asyncio.ensure_future(aio.open(tmp_path, server.url, "first"))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        goes_on.set()
-        await asyncio.to_thread(until, lambda: opened and not opened[0].is_open)
-        # Nor does a token that never comes keep its thread, or a call after its timeout.
-        once = ["first"]
+    monkeypatch.setattr("plexindex.aio.sync.open", slow_open)
+    task = asyncio.ensure_future(aio.open(tmp_path, server.url, "first"))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    goes_on.set()
+    await asyncio.to_thread(until, lambda: opened and not opened[0].is_open)
+    # Nor does a token that never comes keep its thread, or a call after its timeout.
+    once = ["first"]
 
-        async def token() -> str:
-            return once.pop() if once else await never()
+    async def token() -> str:
+        return once.pop() if once else await never()
 
-        async with aio.open(tmp_path, server.url, token, user="ann") as index:
-            server.post("tokens", {"tokens": [{"token": "second"}]})
-            with pytest.raises(plexindex.UnauthorizedError) as caught:
-                await index.refresh(full=True, timeout=0.3)
-            assert isinstance(caught.value.__cause__, plexindex.TimeoutError)
-        with pytest.raises(plexindex.TimeoutError, match="token"):
-            await aio.open(tmp_path, server.url, never, user="ann", timeout=0.1)
-        task = asyncio.ensure_future(aio.open(tmp_path, server.url, never, user="ann"))
-        await asyncio.sleep(0.2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.to_thread(until, lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
-
-    asyncio.run(ask())
+    async with aio.open(tmp_path, server.url, token, user="ann") as index:
+        server.post("tokens", {"tokens": [{"token": "second"}]})
+        with pytest.raises(plexindex.UnauthorizedError) as caught:
+            await index.refresh(full=True, timeout=0.3)
+        assert isinstance(caught.value.__cause__, plexindex.TimeoutError)
+    with pytest.raises(plexindex.TimeoutError, match="token"):
+        await aio.open(tmp_path, server.url, never, user="ann", timeout=0.1)
+    task = asyncio.ensure_future(aio.open(tmp_path, server.url, never, user="ann"))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(until, lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
 
 
-def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:
+def test_a_call_keeps_the_context_and_drops_its_error(own: aio.AsyncIndex) -> None:
     user = contextvars.ContextVar[str]("user")
     seen: set[str] = set()
-    index = open_index()
 
     class OwnError(Exception):
         pass
@@ -726,7 +648,7 @@ def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> 
     async def ask() -> weakref.ref[OwnError]:
         user.set("Ada")
         try:
-            await aio.AsyncIndex(index).library("Movies").refresh(progress=fail)
+            await own.refresh(full=True, progress=fail)
         except OwnError as error:
             return weakref.ref(error)
         raise AssertionError
