@@ -27,6 +27,7 @@ import pytest
 from cli import TOKEN as TOKEN
 from cli import Cli
 from disk import Tree
+from plexindex.testing import FakePlex
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -277,6 +278,24 @@ def open_index(cache: Path, server: Server) -> Iterator[OpenIndex]:
 def index(open_index: OpenIndex) -> plexindex.Index:
     """An open index; nothing was fetched yet."""
     return open_index()
+
+
+OLD, NEW = "/m/Old.mkv", "/m/New.mkv"
+
+
+@pytest.fixture
+def plex() -> Iterator[Any]:
+    """A server of the package with one film."""
+    with FakePlex({"Films": [OLD]}) as plex:
+        yield plex
+
+
+@pytest.fixture
+def films(plex: FakePlex, open_index: OpenIndex) -> plexindex.Index:
+    """An index that has listed the film."""
+    films = open_index(server_url=plex.url, token=plex.token)
+    films.refresh()
+    return films
 
 
 def until(done: Callable[[], object]) -> None:

@@ -29,21 +29,21 @@ class RealClientServer:
 
 
 @pytest.fixture
-def plex(server: RealClientServer) -> PlexServer:
+def client(server: RealClientServer) -> PlexServer:
     """The client, connected."""
     return PlexServer(server.url, server.token)
 
 
 def test_connect_and_sections(server: RealClientServer) -> None:
-    plex = PlexServer(server.url + "/", server.token)
-    assert len(plex.machineIdentifier) == 40
-    movies = plex.library.section("Movies")
-    assert [s.title for s in plex.library.sections()] == ["Movies", "TV Shows", "Music", "Photos"]
+    client = PlexServer(server.url + "/", server.token)
+    assert len(client.machineIdentifier) == 40
+    movies = client.library.section("Movies")
+    assert [s.title for s in client.library.sections()] == ["Movies", "TV Shows", "Music", "Photos"]
     assert movies.type == "movie"
     assert movies.locations == ["/data/movies"]
     assert movies.refreshing is False
-    assert plex.identity().machineIdentifier == plex.machineIdentifier
-    assert plex.activities[0].type == "butler"
+    assert client.identity().machineIdentifier == client.machineIdentifier
+    assert client.activities[0].type == "butler"
 
 
 def test_wrong_tokens_are_refused(server: RealClientServer) -> None:
@@ -52,8 +52,8 @@ def test_wrong_tokens_are_refused(server: RealClientServer) -> None:
             PlexServer(server.url, token)
 
 
-def test_files_and_guids_cost_nothing_more(server: RealClientServer, plex: PlexServer) -> None:
-    movies = plex.library.section("Movies").all()
+def test_files_and_guids_cost_nothing_more(server: RealClientServer, client: PlexServer) -> None:
+    movies = client.library.section("Movies").all()
     server.counted()
     found = {part.file for m in movies for media in m.media for part in media.parts}
     assert found == {row["path"] for row in server.files(1)}
@@ -61,8 +61,8 @@ def test_files_and_guids_cost_nothing_more(server: RealClientServer, plex: PlexS
     assert server.counted() == {}
 
 
-def test_search_and_get(server: RealClientServer, plex: PlexServer) -> None:
-    movies = plex.library.section("Movies")
+def test_search_and_get(server: RealClientServer, client: PlexServer) -> None:
+    movies = client.library.section("Movies")
     title = server.files(1)[17]["title"]
     assert [m.title for m in movies.search(title=title.lower())] == [title]
     assert movies.get(title).title == title
@@ -71,8 +71,8 @@ def test_search_and_get(server: RealClientServer, plex: PlexServer) -> None:
         movies.get("no such title")
 
 
-def test_search_with_filters(plex: PlexServer) -> None:
-    movies = plex.library.section("Movies")
+def test_search_with_filters(client: PlexServer) -> None:
+    movies = client.library.section("Movies")
     found = movies.search(sort="addedAt:desc", maxresults=5)
     times = [m.addedAt for m in found]
     assert len(found) == 5
@@ -90,33 +90,33 @@ def test_search_with_filters(plex: PlexServer) -> None:
     assert len(movies.recentlyAdded(maxresults=7)) == 7
 
 
-def test_sizes_and_scans(plex: PlexServer) -> None:
-    shows = plex.library.section("TV Shows")
+def test_sizes_and_scans(client: PlexServer) -> None:
+    shows = client.library.section("TV Shows")
     assert shows.totalSize == 2
     assert shows.totalViewSize(libtype="episode") == 45
-    before = int(plex.query("/library/sections")[1].attrib["scannedAt"])
+    before = int(client.query("/library/sections")[1].attrib["scannedAt"])
     shows.update()
-    assert int(plex.query("/library/sections")[1].attrib["scannedAt"]) > before
+    assert int(client.query("/library/sections")[1].attrib["scannedAt"]) > before
     shows.emptyTrash()
 
 
-def test_single_items(server: RealClientServer, plex: PlexServer) -> None:
-    movies = plex.library.section("Movies")
+def test_single_items(server: RealClientServer, client: PlexServer) -> None:
+    movies = client.library.section("Movies")
     key = int(server.files(1)[3]["ratingKey"])
-    item = plex.fetchItem(key)
+    item = client.fetchItem(key)
     assert item.ratingKey == key
     assert item.librarySectionID == movies.key
-    assert plex.fetchItem(f"/library/metadata/{key}") == item
+    assert client.fetchItem(f"/library/metadata/{key}") == item
     with pytest.raises(NotFound):
-        plex.fetchItem(999_999_999)
-    items = plex.fetchItems([key + 2, key, 999_999_999, key + 1])
+        client.fetchItem(999_999_999)
+    items = client.fetchItems([key + 2, key, 999_999_999, key + 1])
     assert [i.ratingKey for i in items] == [key + 2, key, key + 1]
-    many = plex.fetchItems([key + n for n in range(150)])
+    many = client.fetchItems([key + n for n in range(150)])
     assert len(many) == 150
 
 
-def test_batch_edits(plex: PlexServer) -> None:
-    movies = plex.library.section("Movies")
+def test_batch_edits(client: PlexServer) -> None:
+    movies = client.library.section("Movies")
     items = movies.all(maxresults=3)
     for item in items:
         item.reload()
@@ -139,18 +139,18 @@ def test_batch_edits(plex: PlexServer) -> None:
     assert len(movies.search(label="To Watch")) == 2
 
 
-def test_single_edits(plex: PlexServer) -> None:
-    item = plex.library.section("TV Shows").all()[0]
+def test_single_edits(client: PlexServer) -> None:
+    item = client.library.section("TV Shows").all()[0]
     item.editTitle("Another")
     assert item.reload().title == "Another"
     assert {e.grandparentTitle for e in item.episodes()} == {"Another"}
     item.batchEdits().editSortTitle("ZZZ").editStudio("Studio").saveEdits()
     assert item.reload().titleSort == "ZZZ"
-    assert plex.library.section("TV Shows").all()[-1] == item
+    assert client.library.section("TV Shows").all()[-1] == item
 
 
-def test_shows(server: RealClientServer, plex: PlexServer) -> None:
-    section = plex.library.section("TV Shows")
+def test_shows(server: RealClientServer, client: PlexServer) -> None:
+    section = client.library.section("TV Shows")
     shows = section.all()
     assert [s.type for s in shows] == ["show", "show"]
     assert sorted(s.leafCount for s in shows) == [5, 40]
@@ -165,8 +165,8 @@ def test_shows(server: RealClientServer, plex: PlexServer) -> None:
     assert len(section.searchEpisodes(title="the")) == 45
 
 
-def test_music(plex: PlexServer) -> None:
-    section = plex.library.section("Music")
+def test_music(client: PlexServer) -> None:
+    section = client.library.section("Music")
     assert [a.type for a in section.all()] == ["artist"]
     assert len(section.albums()) == 3
     tracks = section.searchTracks()
@@ -175,8 +175,8 @@ def test_music(plex: PlexServer) -> None:
     assert len(section.all()[0].tracks()) == 25
 
 
-def test_photos(plex: PlexServer) -> None:
-    section = plex.library.section("Photos")
+def test_photos(client: PlexServer) -> None:
+    section = client.library.section("Photos")
     albums = section.all()
     assert len(albums) == 2
     # A listing of photos gives nothing without this argument, which plexapi does not send.

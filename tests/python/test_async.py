@@ -14,40 +14,25 @@ import pickle
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, exit_of_child, until
+from conftest import NEW, OLD, OpenIndex, Server, exit_of_child, until
 from plexindex import aio
 from plexindex._core.callbacks import running
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 
-OLD, NEW, NEVER = "/m/Old.mkv", "/m/New.mkv", "/m/Never.mkv"
-
-
-@pytest.fixture
-def plex() -> Iterator[FakePlex]:
-    """A server with one film."""
-    with FakePlex({"Films": [OLD]}) as plex:
-        yield plex
-
-
-@pytest.fixture
-def films(plex: FakePlex, open_index: OpenIndex) -> plexindex.Index:
-    """An index that has listed the film."""
-    films = open_index(server_url=plex.url, token=plex.token)
-    films.refresh()
-    return films
+NEVER = "/m/Never.mkv"
 
 
 @pytest.fixture
 def own(films: plexindex.Index) -> aio.AsyncIndex:
-    """The same for asyncio."""
+    """An index that has listed the film."""
     return aio.AsyncIndex(films)
 
 

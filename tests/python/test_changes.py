@@ -18,7 +18,7 @@ import plexindex
 import plexindex.aio
 import pytest
 from cli import Cli
-from conftest import OpenIndex, Server, until
+from conftest import NEW, OpenIndex, Server, until
 from disk import Tree
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
@@ -51,7 +51,7 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
     assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
 
 
-def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the step turns the page all the same."""
     found, selection = index.changes(full=True), selection_of(index)
     steps = plexindex.aio.AsyncChanges(found, plexindex.aio._Threads(selection.session))
@@ -62,26 +62,23 @@ def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: p
         time.sleep(0.05)
         return selection.request(*arguments, **{**options, "limit": 100})
 
-    async def read() -> list[str | None]:
-        seen = []
-        while True:
-            try:
-                seen.append((await asyncio.wait_for(steps.__anext__(), 0.01)).path)
-            except asyncio.TimeoutError:
-                continue
-            except StopAsyncIteration:
-                return seen
-
     monkeypatch.setattr(feed, "selection", SimpleNamespace(request=slow, handle=selection.handle))
     feed.page, feed._entries = {"cursor": None, "more": True}, iter([])
-    seen = asyncio.run(read())
+    seen = []
+    while True:
+        try:
+            seen.append((await asyncio.wait_for(steps.__anext__(), 0.01)).path)
+        except asyncio.TimeoutError:
+            continue
+        except StopAsyncIteration:
+            break
     assert len(pages) == 5
     assert len(seen) == len(set(seen)) == 420
 
 
-def test_without_requests_old_changes_are_stale(server: Server, open_index: OpenIndex, tmp_path: Path) -> None:
+def test_without_requests_old_changes_are_stale(open_index: OpenIndex, tmp_path: Path) -> None:
     for ttl in (3600, 0.01):
-        index = open_index(tmp_path / str(ttl), server_url=server.url, token=server.token, library_ttl=ttl)
+        index = open_index(tmp_path / str(ttl), library_ttl=ttl)
         index.refresh()
         time.sleep(0.05)
         found, compared = index.changes(offline=True), index.compare("/data/movies", offline=True)
@@ -151,86 +148,73 @@ def test_the_command_watches(tmp_path: Path, tree: Tree) -> None:
     assert process.returncode == 130
 
 
-NEW = "/media/films/New (2024).mkv"
-
-
-def test_a_watch_of_an_expired_listing_is_not_deaf(open_index: OpenIndex) -> None:
-    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
-        index = open_index(server_url=plex.url, token=plex.token, library_ttl=0.5)
-        for _ in range(4):
-            time.sleep(0.6)
-            # It connects meanwhile, after which something can have changed.
-            first = next(iter(index.watch()))
-            assert first.error is None
+def test_a_watch_of_an_expired_listing_is_not_deaf(plex: FakePlex, open_index: OpenIndex) -> None:
+    index = open_index(server_url=plex.url, token=plex.token, library_ttl=0.5)
+    for _ in range(4):
         time.sleep(0.6)
-        begun = 0.0
-        for page in index.watch(timeout=20):
-            if [change.path for change in page]:
-                assert time.monotonic() - begun < 10
-                return
-            begun = begun or time.monotonic()
+        # It connects meanwhile, after which something can have changed.
+        first = next(iter(index.watch()))
+        assert first.error is None
+    time.sleep(0.6)
+    begun = 0.0
+    for page in index.watch(timeout=20):
+        if [change.path for change in page]:
+            assert time.monotonic() - begun < 10
+            return
+        begun = begun or time.monotonic()
+        plex.add("Films", NEW)
+    pytest.fail("the watch heard nothing")
+
+
+async def test_a_watch_yields_what_is_new(plex: FakePlex, films: plexindex.Index) -> None:
+    read: list[list[list[str | None]]] = [[], []]
+
+    def follow() -> None:
+        for page in films.watch(timeout=6):
+            read[0].append([change.path for change in page])
+
+    async def follow_too() -> None:
+        async for page in plexindex.aio.AsyncIndex(films).watch(timeout=6):
+            read[1].append([change.path async for change in page])
+
+    both = asyncio.gather(asyncio.to_thread(follow), follow_too())
+    while not (read[0] and read[1] and plex._listeners):
+        await asyncio.sleep(0.01)
+    plex.add("Films", NEW)
+    await both
+    # The first, the change and the last: seconds pass between them.
+    assert read == [[[], [NEW], []]] * 2
+
+
+def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(plex: FakePlex, films: plexindex.Index) -> None:
+    session = selection_of(films).session
+    with films.watch() as outer:
+        until(lambda: len(plex._listeners) == 1)
+        outer.stop()
+        assert weakref.ref(outer) not in session._listening.watches
+    watch = films.watch()
+    watch.start()
+    assert len(session._listening.watches) == 1
+    del watch
+    assert not session._listening.watches
+    watch = films.watch(films.changes().cursor)
+    for number, page in enumerate(watch):
+        if number == 0:
+            assert session._listening.watches
+            until(lambda: plex._listeners)
             plex.add("Films", NEW)
-        pytest.fail("the watch heard nothing")
-
-
-def test_a_watch_yields_what_is_new(open_index: OpenIndex) -> None:
-    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
-        index = open_index(server_url=plex.url, token=plex.token)
-        index.refresh()
-        added = iter([NEW, "/media/films/Newer (2003).mkv"])
-        read: list[list[list[str | None]]] = []
-
-        def handle(paths: list[str | None]) -> None:
-            read[-1].append(paths)
-            if len(read[-1]) == 1:
-                until(lambda: plex._listeners)
-                plex.add("Films", next(added))
-
-        async def watch() -> None:
-            async for page in plexindex.aio.AsyncIndex(index).watch(timeout=8):
-                handle([change.path async for change in page])
-
-        read.append([])
-        for page in index.watch(timeout=8):
-            handle([change.path for change in page])
-        read.append([])
-        asyncio.run(watch())
-        # The first, the change and the last: seconds pass between them.
-        assert read == [[[], [NEW], []], [[], ["/media/films/Newer (2003).mkv"], []]]
-
-
-def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(open_index: OpenIndex) -> None:
-    with FakePlex({"Films": ["/media/films/Old (2001).mkv"]}) as plex:
-        index = open_index(server_url=plex.url, token=plex.token)
-        index.refresh()
-        session = selection_of(index).session
-        with index.watch() as outer:
-            until(lambda: len(plex._listeners) == 1)
-            outer.stop()
-            assert weakref.ref(outer) not in session._listening.watches
-        watch = index.watch()
-        watch.start()
-        assert len(session._listening.watches) == 1
-        del watch
-        assert not session._listening.watches
-        watch = index.watch(index.changes().cursor)
-        for number, page in enumerate(watch):
-            if number == 0:
-                assert session._listening.watches
-                until(lambda: plex._listeners)
-                plex.add("Films", NEW)
-            if [change.path for change in page] == [NEW]:
-                break
-        assert not session._listening.watches
-        # A loop does not end what another loop or another watch began.
-        loops = [iter(watch), iter(watch)]
-        for loop in loops:
-            next(loop)
-        loops.pop(0).close()  # type: ignore[attr-defined]
-        assert session._listening.watches
-        loops.pop().close()  # type: ignore[attr-defined]
-        assert not session._listening.watches
-        with index.watch() as other:
-            for page in index.watch(timeout=0):
-                list(page)
-            assert weakref.ref(other) in session._listening.watches
+        if [change.path for change in page] == [NEW]:
+            break
+    assert not session._listening.watches
+    # A loop does not end what another loop or another watch began.
+    loops = [iter(watch), iter(watch)]
+    for loop in loops:
+        next(loop)
+    loops.pop(0).close()  # type: ignore[attr-defined]
+    assert session._listening.watches
+    loops.pop().close()  # type: ignore[attr-defined]
+    assert not session._listening.watches
+    with films.watch() as other:
+        for page in films.watch(timeout=0):
+            list(page)
+        assert weakref.ref(other) in session._listening.watches

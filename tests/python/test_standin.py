@@ -11,7 +11,7 @@ import plexindex
 import pytest
 from conftest import Server, ServerFactory, until
 from real_client import (
-    plex,  # noqa: F401
+    client,  # noqa: F401
     test_files_and_guids_cost_nothing_more,  # noqa: F401
     test_search_and_get,  # noqa: F401
     test_single_items,  # noqa: F401

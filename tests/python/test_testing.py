@@ -19,6 +19,7 @@ from typing import Any
 import plexindex
 import pytest
 import requests
+from conftest import NEW, OLD, OpenIndex
 from plexapi.exceptions import NotFound
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
@@ -89,10 +90,6 @@ def plex_with_movie() -> Iterator[FakePlex]:
         yield plex
 
 
-def open_index(plex: FakePlex, folder: Path) -> plexindex.Index:
-    return plexindex.open(folder, server_url=plex.url, token=plex.token, retry_for=0)
-
-
 def test_a_moved_file_is_another_part() -> None:
     """Tools that look for replaced files compare the keys of parts."""
     other = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
@@ -127,29 +124,28 @@ def test_events_over_a_websocket(plex_with_movie: FakePlex) -> None:
         assert note["TimelineEntry"][0]["state"] == 9
 
 
-def test_a_server_that_fails(plex_with_movie: FakePlex, tmp_path: Path) -> None:
-    plex = plex_with_movie
-    with open_index(plex, tmp_path) as index:
-        plex.fail(503, path="/all")
-        assert [library.title for library in index.libraries()] == ["Movies"]
-        with pytest.raises(plexindex.ServerUnavailableError):
-            index.refresh()
-        plex.pause()
-        with pytest.raises(plexindex.TimeoutError):
-            index.server(timeout=0.2)
-        plex.resume()
+def test_a_server_that_fails(plex: FakePlex, open_index: OpenIndex) -> None:
+    index = open_index(server_url=plex.url, token=plex.token)
+    plex.fail(503, path="/all")
+    assert [library.title for library in index.libraries()] == ["Films"]
+    with pytest.raises(plexindex.ServerUnavailableError):
         index.refresh()
-        plex.token = "another"
-        with pytest.raises(plexindex.UnauthorizedError):
-            index.refresh(full=True)
-        index.set_token("another")
+    plex.pause()
+    with pytest.raises(plexindex.TimeoutError):
+        index.server(timeout=0.2)
+    plex.resume()
+    index.refresh()
+    plex.token = "another"
+    with pytest.raises(plexindex.UnauthorizedError):
         index.refresh(full=True)
-        address = plex.url
-        plex.stop()
-        with pytest.raises(plexindex.ServerUnavailableError):
-            index.refresh(full=True)
-        plex.start()
-        assert plex.url == address
+    index.set_token("another")
+    index.refresh(full=True)
+    address = plex.url
+    plex.stop()
+    with pytest.raises(plexindex.ServerUnavailableError):
+        index.refresh(full=True)
+    plex.start()
+    assert plex.url == address
 
 
 def test_the_folder_of_a_library(tmp_path: Path) -> None:
@@ -252,177 +248,164 @@ def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "location"),
+    ("files", "location"),
     [
-        (MOVIE, "/media/movies"),
-        ("/tv/Show/Season 01/Show - S01E01.mkv", "/tv"),
-        ("C:\\tv\\S\\S - S01E01.mkv", "C:\\tv"),
+        ([MOVIE], "/media/movies"),
+        (["/tv/Show/Season 01/Show - S01E01.mkv"], "/tv"),
+        (["C:\\tv\\S\\S - S01E01.mkv"], "C:\\tv"),
+        # A file outside widens it.
+        ([MOVIE, "/media/more/B (2002).mkv"], "/media"),
     ],
 )
-def test_the_location_of_a_library(file: str, location: str, tmp_path: Path) -> None:
-    with FakePlex({"Library": [file]}) as plex, open_index(plex, tmp_path) as index:
-        assert index.libraries()[0].locations == (location,)
+def test_the_location_of_a_library(files: list[str], location: str, open_index: OpenIndex) -> None:
+    with FakePlex({"Library": files[:1]}) as plex:
+        for file in files[1:]:
+            plex.add("Library", file)
+        (library,) = open_index(server_url=plex.url, token=plex.token).libraries()
+        assert library.locations == (location,)
 
 
-def test_a_file_outside_widens_the_location(plex_with_movie: FakePlex, tmp_path: Path) -> None:
-    plex_with_movie.add("Movies", "/media/more/B (2002).mkv")
-    with open_index(plex_with_movie, tmp_path) as index:
-        assert index.libraries()[0].locations == ("/media",)
-
-
-def test_what_an_edit_sends(server: Counted, tmp_path: Path) -> None:
-    with open_index(server, tmp_path) as index:
-        index.refresh()
-        films = [film.key for film in index.library("Movies").items()]
-        path = str(next(index.library("Movies").items()).paths[0])
-        show = index.library("TV Shows").shows()[0]
-        index.library("Movies").record_match("/host/a.mkv", films[0])
-        before = index.stats()["sequence"]
-        server.counted()
-        report = index.library("Movies").edit_items(
-            [*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]}
-        )
-        assert (report.done, report.requests) == (films[:150], 2)
-        assert index.stats()["sequence"] - before == 4, "a write before and after each request"
-        assert server.counted() == {"root": 1, "edit": 2}
-        index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
-        assert server.counted() == {"edit": 1}
-        found = server.item(path)
-        assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
-        assert found["title"] == "Same"
-        # Two keys of one item are one edit.
-        keys = [films[0], f"/library/metadata/{films[0]}"]
-        report = index.library("Movies").edit_items(keys, {"title": "Same"})
-        assert (report.done, report.left, report.requests) == (keys, [], 1)
-        assert server.counted() == {"edit": 1}
-        # The first lookup of an edited item asks for it once.
-        item = index.match(path).require()
-        assert item.title == "Same"
-        assert server.counted() == {"metadata": 1}
-        assert index.match("/host/a.mkv", offline=True).match_kind == "confirmed"
-        # Shows are not items of the index, so that the server says what they are.
-        index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
-        assert server.counted() == {"metadata": 1, "edit": 1}
-        assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
+def test_what_an_edit_sends(server: Counted, index: plexindex.Index) -> None:
+    index.refresh()
+    films = [film.key for film in index.library("Movies").items()]
+    path = str(next(index.library("Movies").items()).paths[0])
+    show = index.library("TV Shows").shows()[0]
+    index.library("Movies").record_match("/host/a.mkv", films[0])
+    before = index.stats()["sequence"]
+    server.counted()
+    report = index.library("Movies").edit_items([*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]})
+    assert (report.done, report.requests) == (films[:150], 2)
+    assert index.stats()["sequence"] - before == 4, "a write before and after each request"
+    assert server.counted() == {"root": 1, "edit": 2}
+    index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
+    assert server.counted() == {"edit": 1}
+    found = server.item(path)
+    assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
+    assert found["title"] == "Same"
+    # Two keys of one item are one edit.
+    keys = [films[0], f"/library/metadata/{films[0]}"]
+    report = index.library("Movies").edit_items(keys, {"title": "Same"})
+    assert (report.done, report.left, report.requests) == (keys, [], 1)
+    assert server.counted() == {"edit": 1}
+    # The first lookup of an edited item asks for it once.
+    item = index.match(path).require()
+    assert item.title == "Same"
+    assert server.counted() == {"metadata": 1}
+    assert index.match("/host/a.mkv", offline=True).match_kind == "confirmed"
+    # Shows are not items of the index, so that the server says what they are.
+    index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
+    assert server.counted() == {"metadata": 1, "edit": 1}
+    assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
 
 
 def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
-    server: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Counted, index: plexindex.Index, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_index(server, tmp_path) as index, open_index(server, tmp_path) as other:
-        index.refresh()
-        film = next(index.library("Movies").items())
-        server.counted()
-        session, multi_edit = selection_of(index).session, LibrarySection.multiEdit
+    other = open_index()
+    index.refresh()
+    film = next(index.library("Movies").items())
+    server.counted()
+    session, multi_edit = selection_of(index).session, LibrarySection.multiEdit
 
-        def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
-            # Another process settles the doubt before the server has the edit.
-            assert other.match(film.paths[0]).title == film.title
-            return multi_edit(section, *arguments, **options)
+    def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
+        # Another process settles the doubt before the server has the edit.
+        assert other.match(film.paths[0]).title == film.title
+        return multi_edit(section, *arguments, **options)
 
-        monkeypatch.setattr(LibrarySection, "multiEdit", lookup_and_edit)
-        index.library("Movies").edit_items([film], {"title": "New"})
-        assert other.match(film.paths[0]).title == "New"
-        assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
-        # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
-        note, calls = type(session).note_items, []
+    monkeypatch.setattr(LibrarySection, "multiEdit", lookup_and_edit)
+    index.library("Movies").edit_items([film], {"title": "New"})
+    assert other.match(film.paths[0]).title == "New"
+    assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
+    # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
+    note, calls = type(session).note_items, []
 
-        def fail_at(number: int) -> None:
-            def fail(*arguments: Any) -> None:
-                calls.append(arguments)
-                if len(calls) == number:
-                    raise plexindex.StoreError("the store is locked")
-                note(*arguments)
+    def fail_at(number: int) -> None:
+        def fail(*arguments: Any) -> None:
+            calls.append(arguments)
+            if len(calls) == number:
+                raise plexindex.StoreError("the store is locked")
+            note(*arguments)
 
-            calls.clear()
-            monkeypatch.setattr(type(session), "note_items", fail)
+        calls.clear()
+        monkeypatch.setattr(type(session), "note_items", fail)
 
-        fail_at(1)
-        with pytest.raises(plexindex.StoreError) as caught:
-            index.library("Movies").edit_items([film], {"title": "Never"})
-        assert caught.value.report is not None
-        assert (caught.value.report.left, caught.value.report.requests) == ([film.rating_key], 0)
-        monkeypatch.setattr(LibrarySection, "multiEdit", multi_edit)
-        fail_at(2)
-        with pytest.raises(plexindex.StoreError) as caught:
-            index.library("Movies").edit_items([film], {"title": "Newer"})
-        assert caught.value.report is not None
-        assert caught.value.report.done == [film.rating_key]
-        assert other.match(film.paths[0]).title == "Newer"
-
-
-def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, tmp_path: Path) -> None:
-    with open_index(server, tmp_path) as index:
-        film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
-        server.counted()
-        with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
-            index.library("Movies").edit_items([film, episode, "999999"], {"title": "x"})
-        assert "edit" not in server.counted()
-        report = caught.value.report
-        assert report is not None
-        assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
-        with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
-            index.library("Movies").edit_items([], {"title": "x"})
-        server.stop()
-        with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
-            index.library("Movies").edit_items([film], {"title": "x"})
+    fail_at(1)
+    with pytest.raises(plexindex.StoreError) as caught:
+        index.library("Movies").edit_items([film], {"title": "Never"})
+    assert caught.value.report is not None
+    assert (caught.value.report.left, caught.value.report.requests) == ([film.rating_key], 0)
+    monkeypatch.setattr(LibrarySection, "multiEdit", multi_edit)
+    fail_at(2)
+    with pytest.raises(plexindex.StoreError) as caught:
+        index.library("Movies").edit_items([film], {"title": "Newer"})
+    assert caught.value.report is not None
+    assert caught.value.report.done == [film.rating_key]
+    assert other.match(film.paths[0]).title == "Newer"
 
 
-def test_an_edit_uses_a_renewed_token(tmp_path: Path) -> None:
-    path = "/m/A (2001).mkv"
-    with (
-        FakePlex({"Movies": [path]}) as plex,
-        plexindex.open(tmp_path, plex.url, lambda: plex.token, user="ann") as index,
-    ):
-        movies = index.library("Movies")
-        key = movies.match(path).require().key
-        for title in ("B", "C"):
-            assert movies.edit_items([key], {"title": title}).done == [key]
-            plex.token = f"renewed-for-{title}"
-            movies.refresh(check=True)
-            assert movies.match(path).title == title
+def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, index: plexindex.Index) -> None:
+    film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
+    server.counted()
+    with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
+        index.library("Movies").edit_items([film, episode, "999999"], {"title": "x"})
+    assert "edit" not in server.counted()
+    report = caught.value.report
+    assert report is not None
+    assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
+    with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
+        index.library("Movies").edit_items([], {"title": "x"})
+    server.stop()
+    with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
+        index.library("Movies").edit_items([film], {"title": "x"})
 
 
-def test_an_equal_pickle_uses_the_newest_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
-
-        def use(library: plexindex.Library, token: str) -> None:
-            plex.token = token
-            assert library.refresh(check=True)
-            assert library.edit_items(["101"], {"label": [token]}).done == ["101"]
-
-        with plexindex.open(tmp_path, plex.url, plex.token, user="ann") as index:
-            pickled = pickle.dumps(index.library("Movies"))
-        monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
-        first = pickle.loads(pickled)  # noqa: S301
-        use(first, plex.token)
-        monkeypatch.setenv("PLEXINDEX_TOKEN", "rotated")  # as for the next task of a worker
-        second = pickle.loads(pickled)  # noqa: S301
-        use(second, "rotated")
-        first.index.set_token("given")
-        use(second, "given")
-        use(pickle.loads(pickled), "given")  # noqa: S301
-        monkeypatch.delenv("PLEXINDEX_TOKEN")
-        use(pickle.loads(pickled), "given")  # noqa: S301
-        first.index.close()
-        second.index.close()
+def test_an_edit_uses_a_renewed_token(plex: FakePlex, open_index: OpenIndex) -> None:
+    films = open_index(server_url=plex.url, token=lambda: plex.token, user="ann").library("Films")
+    key = films.match(OLD).require().key
+    for title in ("B", "C"):
+        assert films.edit_items([key], {"title": title}).done == [key]
+        plex.token = f"renewed-for-{title}"
+        films.refresh(check=True)
+        assert films.match(OLD).title == title
 
 
-def test_a_version_that_is_gone_says_so(tmp_path: Path) -> None:
-    path = "/m/A (2001).mkv"
-    with FakePlex({"Movies": [path]}) as plex:
-        server = PlexServer(plex.url, plex.token)
-        with plexindex.from_server(server, tmp_path) as index:
-            light = index.match(path).light
-            assert light is not None
-            (medium,) = light.media
-            plex.move(path, "/m/B (2001).mkv")
-            with pytest.raises(plexindex.NotOnServerError, match="look up the file again"):
-                _ = medium.parts[0].streams
-            assert not index.match(path)
+def test_an_equal_pickle_uses_the_newest_token(plex: FakePlex, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def use(library: plexindex.Library, token: str) -> None:
+        plex.token = token
+        assert library.refresh(check=True)
+        assert library.edit_items(["101"], {"label": [token]}).done == ["101"]
+
+    with plexindex.open(cache, plex.url, plex.token, user="ann") as index:
+        pickled = pickle.dumps(index.library("Films"))
+    monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
+    first = pickle.loads(pickled)  # noqa: S301
+    use(first, plex.token)
+    monkeypatch.setenv("PLEXINDEX_TOKEN", "rotated")  # as for the next task of a worker
+    second = pickle.loads(pickled)  # noqa: S301
+    use(second, "rotated")
+    first.index.set_token("given")
+    use(second, "given")
+    use(pickle.loads(pickled), "given")  # noqa: S301
+    monkeypatch.delenv("PLEXINDEX_TOKEN")
+    use(pickle.loads(pickled), "given")  # noqa: S301
+    first.index.close()
+    second.index.close()
 
 
-def test_an_edit_sends_the_token_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_is_gone_says_so(plex: FakePlex, cache: Path) -> None:
+    with plexindex.from_server(PlexServer(plex.url, plex.token), cache) as index:
+        light = index.match(OLD).light
+        assert light is not None
+        (medium,) = light.media
+        plex.move(OLD, NEW)
+        with pytest.raises(plexindex.NotOnServerError, match="look up the file again"):
+            _ = medium.parts[0].streams
+        assert not index.match(OLD)
+
+
+def test_an_edit_sends_the_token_to_nobody_else(
+    films: plexindex.Index, open_index: OpenIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str | None] = []
 
     class Other(BaseHTTPRequestHandler):
@@ -432,38 +415,31 @@ def test_an_edit_sends_the_token_to_nobody_else(tmp_path: Path, monkeypatch: pyt
             self.send_header("Location", f"{url}/elsewhere")
             self.end_headers()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other, FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
         url = f"http://127.0.0.1:{other.server_port}"
         threading.Thread(target=other.serve_forever).start()
         try:
             monkeypatch.setenv("http_proxy", url)
-            with plexindex.open(tmp_path, plex.url, plex.token) as index:
-                index.refresh()
-                assert index.library("Movies").edit_items(["101"], {"title": "B"}).done == ["101"]
+            assert films.library("Films").edit_items(["101"], {"title": "B"}).done == ["101"]
             assert not seen
-            with plexindex.open(tmp_path, url, plex.token, user="ann") as index:
-                movies = Library(index, selection_of(index).select(c.SELECT_SECTION, "1"))
-                monkeypatch.setattr(
-                    type(movies._selection), "request", lambda *_, **__: {"libraries": [{"section": "1"}]}
-                )
-                with pytest.raises(plexindex.NotPlexError, match="redirects"):
-                    movies.edit_items(["101"], {"title": "B"})
+            index = open_index(tmp_path / "other", server_url=url, user="ann")
+            movies = Library(index, selection_of(index).select(c.SELECT_SECTION, "1"))
+            monkeypatch.setattr(type(movies._selection), "request", lambda *_, **__: {"libraries": [{"section": "1"}]})
+            with pytest.raises(plexindex.NotPlexError, match="redirects"):
+                movies.edit_items(["101"], {"title": "B"})
             assert len(seen) == 1
         finally:
             other.shutdown()
 
 
-def test_an_edit_whose_answer_is_no_xml_fails(tmp_path: Path) -> None:
-    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
-        movies = index.library("Movies")
-        movies.refresh()
-        session = selection_of(index).session
-        session.plexapi.given = PlexServer(plex.url, plex.token)
-        proxy = requests.Response()
-        proxy.status_code, proxy._content = 200, b"<html><p>Sign in<br></html>"
-        session.plexapi.given._session.get = lambda *_, **__: proxy
-        with pytest.raises(plexindex.ServerUnavailableError, match="edited 0 of 1"):
-            movies.edit_items(["999"], {"label": ["x"]})
+def test_an_edit_whose_answer_is_no_xml_fails(plex: FakePlex, films: plexindex.Index) -> None:
+    given = PlexServer(plex.url, plex.token)
+    selection_of(films).session.plexapi.given = given
+    proxy = requests.Response()
+    proxy.status_code, proxy._content = 200, b"<html><p>Sign in<br></html>"
+    given._session.get = lambda *_, **__: proxy
+    with pytest.raises(plexindex.ServerUnavailableError, match="edited 0 of 1"):
+        films.library("Films").edit_items(["999"], {"label": ["x"]})
 
 
 def test_an_item_is_deleted_and_what_plex_does_else_fails() -> None:
