@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from plexindex import _cli as command_line
+from plexindex._cli.settings import Settings
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -26,6 +27,14 @@ TOKEN = "test-token-never-stored"
 
 # Python reads these when it starts.
 AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
+
+
+open_patiently = Settings.open
+
+
+def open_impatiently(settings: Settings, **options: object) -> Any:
+    """Opens an index as the command does, but tries no request again: a server that fails would cost seconds."""
+    return open_patiently(settings, **{**options, "retry_for": 0})
 
 
 class Cli:
@@ -58,8 +67,9 @@ class Cli:
         kept = logger.handlers, logger.propagate, logger.level
         inputs = {"stdin": given, "stdout": b"", "stderr": b""}
         streams: Any = {name: io.TextIOWrapper(io.BytesIO(text), "utf-8") for name, text in inputs.items()}
+        surroundings = mock.patch.multiple(sys, **streams), mock.patch.dict(os.environ, environment, clear=True)
         try:
-            with mock.patch.multiple(sys, **streams), mock.patch.dict(os.environ, environment, clear=True):
+            with surroundings[0], surroundings[1], mock.patch.object(Settings, "open", open_impatiently):
                 code = command_line.main(command[3:])
         finally:
             logger.handlers, logger.propagate = kept[:2]

@@ -280,13 +280,13 @@ def index(open_index: OpenIndex) -> plexindex.Index:
     return open_index()
 
 
-OLD, NEW = "/m/Old.mkv", "/m/New.mkv"
+OLD, NEW, SIZE = "/m/Old.mkv", "/m/New.mkv", 20_000_001
 
 
 @pytest.fixture
 def plex() -> Iterator[Any]:
-    """A server of the package with one film."""
-    with FakePlex({"Films": [OLD]}) as plex:
+    """A server of the package with one film, of this size."""
+    with FakePlex({"Films": [OLD]}, sizes={OLD: SIZE}) as plex:
         yield plex
 
 

@@ -220,7 +220,7 @@ def put(block: Any, offset: int, *numbers: int) -> None:
         block[offset + 4 * place : offset + 4 * place + 4] = number.to_bytes(4, sys.byteorder)
 
 
-def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[str, str]) -> None:
+def test_numbers_and_structs_of_a_later_version(index: plexindex.Index, server: Server, row: dict[str, str]) -> None:
     matches = index.match_paths([row["path"], MISSING])
     block: Any = matches._block
     put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
@@ -236,20 +236,19 @@ def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[
     put(block, matches._first + matches._step, c.STARTING)
     assert isinstance(matches[1].error, plexindex.ServerUnavailableError)
     assert str(matches[1].error) == matches[1].message
-
-
-def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server: Server) -> None:
-    paths = [row["path"] for row in server.paths(1)[:4]]
-    matches = index.match_paths(paths)
-    block: Any = matches._block
     # Structs of twice the size: of four answers, the second and the fourth are the rest of the one before.
+    paths = [one["path"] for one in server.paths(1)[:4]]
+    block = index.match_paths(paths)._block
+    kept = [match.key for match in index.match_paths(paths[::2])]
     put(block, 4, 2 * matches._step)
     put(block, 12, 2)
-    assert [match.key for match in plexindex.Matches(block, None, paths[::2])] == [matches[0].key, matches[2].key]
+    assert [match.key for match in plexindex.Matches(block, None, paths[::2])] == kept
 
 
 def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> None:
-    matches = index.library("Movies").match_paths([row["path"], os.fsencode(MISSING), Path(MISSING)])
+    paths: list[Any] = [row["path"], os.fsencode(MISSING), Path(MISSING)]
+    matches = index.library("Movies").match_paths(paths)
+    paths.reverse()  # the batch does not change with the list
     assert isinstance(matches, Sequence)
     assert [match.asked for match in matches] == [row["path"], MISSING, str(Path(MISSING))]
     assert len(matches) == 3
@@ -319,36 +318,16 @@ def plex() -> Iterator[FakePlex]:
         yield plex
 
 
-@pytest.fixture
-def films(plex: FakePlex, tmp_path: Path) -> Iterator[plexindex.Index]:
-    with plexindex.open(tmp_path / "cache", server_url=plex.url, token=plex.token) as films:
-        films.refresh()
-        yield films
-
-
 def how(match: plexindex.Match) -> tuple[str | None, str | None]:
     return match.confidence, match.reason
 
 
-def test_a_webhook_knows_the_size(films: plexindex.Index, plex: FakePlex, tmp_path: Path) -> None:
+def test_a_webhook_knows_the_size(films: plexindex.Index) -> None:
     path = f"/elsewhere/{NAME}"
     assert how(films.match(path, size=SIZE)) == ("high", "same_file")
     assert how(films.wait_for(path, timeout=5, size=SIZE)) == ("high", "same_file")
     assert how(films.match(LISTED, size=SIZE + 1)) == ("high", "size_differs")
-
-    async def ask() -> plexindex.Match:
-        async with aio.open(tmp_path / "cache", server_url=plex.url, token=plex.token) as same:
-            return await same.match(path, size=SIZE)
-
-    assert how(asyncio.run(ask())) == ("high", "same_file")
     assert films.match(path, size=False).confidence == "low"
-
-
-def test_a_batch_does_not_change_with_the_caller_s_list(films: plexindex.Index) -> None:
-    paths = [LISTED, "/nowhere.mkv"]
-    matches = films.match_paths(paths)
-    paths.reverse()
-    assert [(match.asked, bool(match)) for match in matches] == [(LISTED, True), ("/nowhere.mkv", False)]
 
 
 def test_an_answer_says_which_file_it_is(films: plexindex.Index) -> None:

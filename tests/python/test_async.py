@@ -21,7 +21,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import NEW, OLD, OpenIndex, Server, exit_of_child, until
+from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, until
 from plexindex import aio
 from plexindex._core.callbacks import running
 from plexindex._core.selection import selection_of
@@ -427,6 +427,8 @@ async def test_a_cancelled_task_records_nothing_in_an_unknown_library(plex: Fake
 
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *[("match", (path,), how) for path in (OLD, NEW) for how in ({}, {"check": True}, {"offline": True})],
+    *[("match", ("/elsewhere/Old.mkv",), {how: True, "size": SIZE}) for how in ("check", "offline")],
+    ("wait_for", ("/elsewhere/Old.mkv",), {"timeout": 0.7, "size": SIZE}),
     ("match_paths", ([OLD, NEW],), {"check": True}), ("folder", ("/m",), {"check": True}), ("lookup_key", (OLD,), {}),
     ("wait_for", (NEW,), {"timeout": 0.7, "every": 0.2}), ("changes", (), {"check": True}), ("refresh", (), {}),
     ("server", (), {}),

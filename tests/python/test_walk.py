@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,7 +64,20 @@ FOLDERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "rule"), [(name, rule) for rule, names in FOLDERS.items() for name in names])
+FILES = {
+    "hidden": (".x.mkv",),
+    "samples": ("film-sample.mkv", "sample.film.mkv", "resample sample.mkv"),
+    "extras": ("film-trailer.mkv", "film-Short.mkv", "movie-trailer 2.mkv", "trailer", "trailers"),
+    None: ("resampled.mkv", "trailer.mkv", "film.mkv"),
+}
+
+
+def each(rules: Mapping[str | None, Sequence[str]]) -> pytest.MarkDecorator:
+    """A test's parameters: each name, with the rule that it is under."""
+    return pytest.mark.parametrize(("name", "rule"), [(name, rule) for rule, names in rules.items() for name in names])
+
+
+@each(FOLDERS)
 def test_folders_are_ignored_by_their_names(name: str, rule: str | None) -> None:
     assert rule_for_folder(name.encode(), MOVIES, at_root=False) == rule
     # No rule for videos applies to music.
@@ -79,23 +93,7 @@ def test_folders_in_a_library_s_own_folder_and_names_of_several_rules() -> None:
     assert rule_for_folder(b".AppleDouble", without, at_root=False) == "hidden"
 
 
-@pytest.mark.parametrize(
-    ("name", "rule"),
-    [
-        (".x.mkv", "hidden"),
-        ("film-sample.mkv", "samples"),
-        ("sample.film.mkv", "samples"),
-        ("resample sample.mkv", "samples"),
-        ("resampled.mkv", None),
-        ("film-trailer.mkv", "extras"),
-        ("film-Short.mkv", "extras"),
-        ("movie-trailer 2.mkv", "extras"),
-        ("trailer", "extras"),
-        ("trailers", "extras"),
-        ("trailer.mkv", None),
-        ("film.mkv", None),
-    ],
-)
+@each(FILES)
 def test_files_are_ignored_by_their_names(tmp_path: Path, name: str, rule: str | None) -> None:
     path = os.fsencode(make(tmp_path / name))
     assert rule_for_file(path, MOVIES) == rule
@@ -172,25 +170,21 @@ def test_many_names_in_a_plexignore_cost_no_more_than_few() -> None:
     assert line("i\u0307x.mkv") is None
 
 
-@pytest.mark.parametrize(
-    ("shown", "is_alike"),
-    [
-        ("Mission\uf022 Impossible\uf025", True),
-        ("mission\uf03a impossible\uf03f", True),
-        ("Mission\uff1a Impossible\uff1f", True),
-        ("Mission\ua789 Impossible_", True),
-        ("Mission_ Impossible_", True),
-        ("Mission- Impossible-", False),
-        ("Mission Impossible?", False),
-        ("Mission: Impossible? 2", False),
-    ],
-)
-def test_names_differ_only_in_characters_that_other_systems_replace(shown: str, is_alike: bool) -> None:
-    assert (without_replaced(shown.encode()) == without_replaced(b"Mission: Impossible?")) == is_alike
+def test_names_differ_only_in_what_other_systems_replace() -> None:
+    def are_alike(shown: str | bytes, listed: str) -> bool:
+        shown = shown.encode() if isinstance(shown, str) else shown
+        return without_replaced(shown) == without_replaced(listed.encode())
 
-
-def test_bytes_that_are_not_utf_8_are_replaced_by_any_number_of_characters() -> None:
-    assert without_replaced(b"Caf\xe9\xe8") == without_replaced("caf\ufffd".encode())
+    title = "Mission: Impossible?"
+    assert are_alike("Mission\uf022 Impossible\uf025", title)
+    assert are_alike("mission\uf03a impossible\uf03f", title)
+    assert are_alike("Mission\uff1a Impossible\uff1f", title)
+    assert are_alike("Mission\ua789 Impossible_", title)
+    assert are_alike("Mission_ Impossible_", title)
+    for other in ("Mission- Impossible-", "Mission Impossible?", f"{title} 2"):
+        assert not are_alike(other, title)
+    # Bytes that are not UTF-8 are replaced by any number of characters.
+    assert are_alike(b"Caf\xe9\xe8", "caf\ufffd")
 
 
 def scope_of(*folders: Path, others: tuple[Path, ...] = ()) -> Scope:
