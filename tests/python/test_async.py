@@ -428,9 +428,9 @@ async def test_a_cancelled_task_records_nothing_in_an_unknown_library(plex: Fake
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *[("match", (path,), how) for path in (OLD, NEW) for how in ({}, {"check": True}, {"offline": True})],
     *[("match", ("/elsewhere/Old.mkv",), {how: True, "size": SIZE}) for how in ("check", "offline")],
-    ("wait_for", ("/elsewhere/Old.mkv",), {"timeout": 0.7, "size": SIZE}),
+    ("wait_for", ("/elsewhere/Old.mkv",), {"timeout": 0.4, "size": SIZE}),
     ("match_paths", ([OLD, NEW],), {"check": True}), ("folder", ("/m",), {"check": True}), ("lookup_key", (OLD,), {}),
-    ("wait_for", (NEW,), {"timeout": 0.7, "every": 0.2}), ("changes", (), {"check": True}), ("refresh", (), {}),
+    ("wait_for", (NEW,), {"timeout": 0.4, "every": 1}), ("changes", (), {"check": True}), ("refresh", (), {}),
     ("server", (), {}),
 ]  # fmt: skip
 

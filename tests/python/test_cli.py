@@ -71,6 +71,7 @@ def test_refresh_at_a_terminal(tmp_path: Path, start_server: ServerFactory) -> N
     assert code == 130
     assert "interrupted; the next run resumes the fetch" in " ".join(seen.split())
     server.reset()
+    server.post("faults/clear")
     _, seen = cli.at_terminal("refresh")
     assert server.get("stats")["requests"]["listing"] < 6, "six pages are all"
     assert re.search(r"Movies  5,000 items in \S+ m?s\n$", seen)
