@@ -9,7 +9,6 @@ import copy
 import functools
 import gc
 import inspect
-import os
 import pickle
 import threading
 import time
@@ -21,7 +20,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, until
+from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, until
 from plexindex import aio
 from plexindex._core.callbacks import running
 from plexindex._core.selection import selection_of
@@ -98,7 +97,7 @@ async def test_many_waiting_calls_share_32_threads(index: plexindex.Index, serve
     assert 1 < most <= 32
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@forks
 def test_a_forked_child_has_threads_of_its_own(own: aio.AsyncIndex) -> None:
     async def ask() -> None:
         assert await own.lookup_keys([NEVER]) == [None]

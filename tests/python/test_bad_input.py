@@ -15,7 +15,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import TOKEN, OpenIndex, Server
+from conftest import TOKEN, OpenIndex, Server, names_bytes, on_unix
 from plexapi.server import PlexServer
 from plexindex._core import convert
 from plexindex._core.config import SeveralServersError
@@ -24,6 +24,7 @@ from plexindex.testing import FakePlex
 REFUSED = plexindex.InvalidArgumentError
 SWITCHES = ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable")
 open_: Any = plexindex.open
+names_have_half_characters = on_unix("half a character is in names there")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,9 @@ def test_a_folder_is_no_session() -> None:
         plexindex.Index("cache")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", "/m/\ud800"])
+@pytest.mark.parametrize(
+    "path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", pytest.param("/m/\ud800", marks=names_have_half_characters)]
+)
 def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: Any) -> None:
     movies, good = index.library("Movies"), "/data/movies/x.mkv"
     for ask in (
@@ -68,6 +71,7 @@ def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: An
     assert server.requests() == 0
 
 
+@names_have_half_characters
 def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server: Server, cache: Path) -> None:
     movies, table, bad = index.library("Movies"), index.table("mine"), "secret\ud800"
     movies.refresh()
@@ -108,6 +112,7 @@ def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server:
     assert index.stats()["matches"] == 0
 
 
+@names_bytes
 def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -192,7 +197,7 @@ def test_an_argument_of_the_wrong_type_is_named(
             call()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory")
+@on_unix("Windows keeps the working directory")
 def test_a_relative_database_needs_a_working_directory(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

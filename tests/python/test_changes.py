@@ -18,7 +18,7 @@ import plexindex
 import plexindex.aio
 import pytest
 from cli import Cli
-from conftest import NEW, OpenIndex, Server, until
+from conftest import NEW, OpenIndex, Server, sends_signal, types_at_terminal, until
 from disk import Tree
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
@@ -101,6 +101,7 @@ def test_a_token_after_a_deadline_says_what_was_late(server: Server, index: plex
     assert isinstance(found.error, plexindex.TimeoutError)
 
 
+@types_at_terminal
 def test_the_command_keeps_its_own_cursor(cli: Cli, server: Server, tmp_path: Path) -> None:
     state = tmp_path / "state"
     words = ("changes", "--check", "--state", state)
@@ -126,6 +127,7 @@ def test_the_command_keeps_its_own_cursor(cli: Cli, server: Server, tmp_path: Pa
         cli.fails(2, str(path), "changes", "--state", path)
 
 
+@sends_signal
 def test_the_command_watches(tmp_path: Path, tree: Tree) -> None:
     cli = Cli(tmp_path, tree.server)
     cli.good("refresh")

@@ -16,7 +16,17 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import Server, ServerFactory, run, until
+from conftest import (
+    Server,
+    ServerFactory,
+    names_bytes,
+    on_unix,
+    run,
+    runs_shell,
+    sends_signal,
+    types_at_terminal,
+    until,
+)
 from disk import make
 from plexindex._cli import find, options
 from plexindex._cli.help import PLACES
@@ -61,6 +71,7 @@ def test_libraries(cli: Cli) -> None:
     assert shows["age"] is None
 
 
+@types_at_terminal
 def test_refresh_at_a_terminal(tmp_path: Path, start_server: ServerFactory) -> None:
     server = start_server("--movies", "5000", "--plain")
     server.fault(kind="listing", action="delay", ms=150, count=0)
@@ -81,6 +92,7 @@ def test_refresh_at_a_terminal(tmp_path: Path, start_server: ServerFactory) -> N
     assert re.search(r"\x1b\[2Kplexindex: INFO", cli.at_terminal("refresh", "--full", "-v")[1])
 
 
+@sends_signal
 def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: Server) -> None:
     server.fault(kind="identity", action="delay", ms=30_000, count=1)
     command, environment = cli.start("refresh")
@@ -113,6 +125,7 @@ def test_match(cli: Cli, server: Server) -> None:
     assert cli.run("match", "-q", row["path"], "/nowhere/x.mkv").stderr == ""
 
 
+@names_bytes
 def test_match_prints_json(cli: Cli, server: Server) -> None:
     rows = server.paths(2)
     odd = b"/data/tv/\xff \x1b[31m.mkv"
@@ -154,6 +167,7 @@ def test_match_names_each_episode_of_a_file(tmp_path: Path, start_server: Server
     assert f" – {number[0]} – " in Cli(tmp_path, server).good("match", double)
 
 
+@on_unix("a path without a drive lies on no disk of Windows, so no rule of a disk is looked up")
 def test_match_explains_a_file_without_an_item(cli: Cli, server: Server, tmp_path: Path) -> None:
     row = server.paths(1)[0]
     path = row["path"].replace("/data", "/mnt", 1)
@@ -230,6 +244,7 @@ def test_stats(cli: Cli, server: Server) -> None:
     assert cli.json("stats", PLEXINDEX_SERVER_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
 
 
+@types_at_terminal
 def test_clear_asks_first(cli: Cli) -> None:
     nothing = f"{cli.store} contains nothing for this server and user\n"
     assert cli.good("clear") == nothing
@@ -416,6 +431,7 @@ def test_what_is_not_a_mapping(text: str) -> None:
         parse_mapping(text)
 
 
+@runs_shell
 def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -> None:
     below = server.paths(1)[0]["path"].replace("/data/", "media/", 1)
     file = cli.home / below
@@ -487,6 +503,7 @@ def test_an_error_in_json(cli: Cli, argument: str, status: str | None) -> None:
     assert error == {"argument": argument, "status": status, "exit_code": 2}
 
 
+@names_bytes
 def test_paths_without_an_item(cli: Cli, server: Server) -> None:
     cli.good("refresh")
     odd = b"/nowhere/\xff\ttab\\.mkv"
@@ -499,6 +516,7 @@ def test_paths_without_an_item(cli: Cli, server: Server) -> None:
         assert done.stderr == "1 of 2 paths found: 1 exact; 1 not found\n"
 
 
+@names_bytes
 def test_lists_in_another_locale(cli: Cli) -> None:
     given = "/data/movies/\xe9 \u2013 x.mkv\n".encode() + b"/data/movies/\xff.mkv\n"
     for variables in ({"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
@@ -507,6 +525,7 @@ def test_lists_in_another_locale(cli: Cli) -> None:
         assert os.fsencode(done.stdout) == given
 
 
+@names_bytes
 def test_names_that_are_not_utf8(cli: Cli, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/Caf\xe9\n"
     os.mkdir(folder)
@@ -531,6 +550,7 @@ def test_names_that_are_not_utf8(cli: Cli, tmp_path: Path) -> None:
         *((f"{words} >/dev/full", 5, "output") for words in ("libraries", "match -f paths /x.mkv", "doctor", "--help")),
     ],
 )
+@runs_shell
 def test_a_stream_that_is_closed_or_full(cli: Cli, line: str, code: int, stream: str | None) -> None:
     found, _, errors = shell(cli, f"plexindex {line}")
     assert found == code
@@ -538,6 +558,7 @@ def test_a_stream_that_is_closed_or_full(cli: Cli, line: str, code: int, stream:
     assert errors == (f"plexindex: cannot read or write standard {stream}: {why}\n" if stream else "")
 
 
+@runs_shell
 def test_a_reader_that_has_enough(cli: Cli, server: Server) -> None:
     (cli.home / "list").write_text("".join(f"{row['path']}\n" for row in server.paths(1)) * 30)
     for words in ("match -", "match --format json -", "match --format paths -"):
@@ -547,6 +568,7 @@ def test_a_reader_that_has_enough(cli: Cli, server: Server) -> None:
         assert (cli.home / "code").read_text() == "141\n"
 
 
+@types_at_terminal
 def test_colors_are_for_terminals(cli: Cli, server: Server) -> None:
     cli.good("refresh")
     path = server.paths(1)[0]["path"]
@@ -561,6 +583,7 @@ def test_colors_are_for_terminals(cli: Cli, server: Server) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80])
+@types_at_terminal
 def test_lines_are_wrapped_between_words_and_commands(cli: Cli, tmp_path: Path, columns: int) -> None:
     store = tmp_path / "a store with a long name"
     cli.good("refresh", "Movies", "--cache-dir", store)
@@ -624,6 +647,7 @@ def test_one_match_imports_no_more_than_it_needs(cli: Cli, server: Server) -> No
 
 
 @pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])
+@on_unix("the completions are for shells that Windows lacks")
 def test_a_completion_is_installed_where_the_shell_looks(cli: Cli, shell: str, check: str) -> None:
     file = cli.home / ".local" / "share" / PLACES[shell]
     assert cli.run("completion", "--install", shell).stdout == f"{file}\n"
@@ -654,6 +678,7 @@ def test_what_is_completed(cli: Cli, line: str, expected: set[str]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@on_unix("the completions are for shells that Windows lacks")
 def test_bash_completes(cli: Cli) -> None:
     program = cli.home / "plexindex"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m plexindex "$@"\n')

@@ -13,7 +13,7 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import TOKEN, Server
+from conftest import TOKEN, Server, on_unix
 from disk import make
 from plexindex._core import config as _config
 from plexindex.testing import FakePlex
@@ -136,6 +136,7 @@ def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> 
     cli.fails(2, "PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
 
 
+@on_unix("the default folder is another")
 def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     def folder(*arguments: object, **variables: Any) -> str:
         facts = {line["name"]: line["value"] for line in cli.lines("config", *arguments, **ours, **variables)}
@@ -173,6 +174,7 @@ def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
         ("nt", "win32", "cache", "/local/plexindex/Cache"),
     ],
 )
+@on_unix("the default folder is another")
 def test_the_folders_of_each_system(
     monkeypatch: pytest.MonkeyPatch, system: str, platform: str, kind: str, folder: str
 ) -> None:
@@ -220,6 +222,7 @@ def test_the_user_is_found_beside_the_token(cli: Cli, ours: dict[str, Any]) -> N
     assert user() == f"user in {path}"
 
 
+@on_unix("the default folder is another")
 def test_a_process_in_the_former_folder_loses_nothing(
     cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from cli import Cli
-from conftest import IS_ROOT, REPOSITORY, Server, run_python
+from conftest import IS_ROOT, REPOSITORY, Server, run_python, takes_rights
 from disk import make
 
 RECORDED = REPOSITORY / "tests/sources/database/recorded"
@@ -104,6 +104,7 @@ def test_a_wrong_database_is_a_usage_error(cli: Cli, plex: Path, tmp_path: Path)
 
 
 @pytest.mark.skipif(IS_ROOT and not shutil.which("setpriv"), reason="root reads everything")
+@takes_rights
 def test_an_unreadable_database_is_a_usage_error(cli: Cli, plex: Path) -> None:
     (plex / INSIDE).chmod(0)
     command, environment = cli.start("doctor", "--database", plex)

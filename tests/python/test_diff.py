@@ -16,7 +16,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from cli import Cli
-from conftest import IS_ROOT, OpenIndex, Server, ServerFactory
+from conftest import IS_ROOT, OpenIndex, Server, ServerFactory, makes_links, takes_rights
 from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, serve, set_size
 from plexindex import aio
 from plexindex._core.selection import Selection
@@ -181,6 +181,7 @@ def test_outside_of_every_library_plex_s_rules_do_not_hold(index: plexindex.Inde
     assert [one[1] for one in lines if one[0] == "left_out"] == sorted(map(str, junk))
 
 
+@makes_links
 def test_a_summary_adds_up(cli: Cli, tree: Tree) -> None:
     make(tree.films / "New (2024).mkv")
     make(tree.films / "Alpha-trailer.mkv")
@@ -275,6 +276,7 @@ def without_root_rights() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_root_rights")
+@takes_rights
 def test_an_unreadable_folder_is_not_gone(index: plexindex.Index, tree: Tree) -> None:
     outside = make(tree.media / "outside" / "x.mkv").parent
     for closed in (tree.films, tree.listed[0].parent, outside):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cli import Cli
-from conftest import TOKEN, Server, ServerFactory
+from conftest import TOKEN, Server, ServerFactory, types_at_terminal
 from disk import make, set_size
 from plexindex._cli import doctor
 from plexindex.testing import FakePlex
@@ -122,6 +122,7 @@ def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
     cli.fails(1, "standard input", "doctor", "-")
 
 
+@types_at_terminal
 def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
     plant(tree, server, 1)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import plexindex
 import pytest
-from conftest import run_python
+from conftest import on_unix, run_python
 from plexindex._core import abi as _constants
 from plexindex._core import native as _native
 
@@ -80,6 +80,7 @@ const char *plexindex_get_version(void) {{ return "9.9.9"; }}
     ],
     ids=["other", "incomplete", "version"],
 )
+@on_unix("it compiles a library of Unix")
 def test_another_library_is_refused(tmp_path: Path, code: str, words: list[str]) -> None:
     source, library = tmp_path / "other.c", str(tmp_path / "libother.so")
     source.write_text(code)

@@ -26,7 +26,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, exit_of_child, run, until
+from conftest import OpenIndex, Server, exit_of_child, forks, run, until
 from plexindex import aio, queries
 from plexindex._core import callbacks
 from plexindex.testing import FakePlex
@@ -115,6 +115,7 @@ def test_without_a_global_lock_lookups_count_as_calls(
             call()
 
 
+@forks
 def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     rows = server.paths(1)
@@ -139,6 +140,7 @@ def slow(open_index: OpenIndex, slow_server: Server) -> plexindex.Index:
     return open_index(server_url=slow_server.url, page_size=20)
 
 
+@forks
 def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index, server: Server) -> None:
     fetching = threading.Event()
     thread = threading.Thread(target=slow.library("Movies").refresh, kwargs={"progress": lambda _: fetching.set()})
@@ -293,7 +295,7 @@ assert time.monotonic() - began < 4, "the fork waited for an import that has end
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals")
+@forks
 def test_interrupted_calls_prevent_no_close_and_no_fork(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
 
@@ -532,7 +534,7 @@ index.close()
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@forks
 def test_a_fork_waits_for_an_import_of_another_thread(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", DURING_AN_IMPORT, tmp_path], check=True, timeout=60)
 

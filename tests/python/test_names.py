@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import TOKEN, OpenIndex, Server, exit_of_child, run_python
+from conftest import TOKEN, OpenIndex, Server, exit_of_child, forks, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import aio, compat, testing
@@ -316,7 +315,7 @@ def test_what_the_callable_raises(
         assert index.refresh(full=True)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@forks
 def test_a_fork_while_the_callable_runs(server: Server, used: Path) -> None:
     number = 1
     entered, forked = threading.Event(), threading.Event()

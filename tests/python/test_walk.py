@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conftest import makes_links
 from disk import make, set_size
 from plexindex.compare import Difference
 from plexindex.compare.difference import without_replaced
@@ -144,6 +145,7 @@ def test_a_plexignore_is_no_gitignore(line: str, path: str, ignores: str) -> Non
     assert (ignored.line_for(full, is_folder=True) is not None) == ("folder" in ignores)
 
 
+@makes_links
 def test_a_plexignore_with_names_that_are_not_utf_8() -> None:
     ignored = Ignored(b"/m/", b"\n# none\nodd*\xff?.mkv\n")
     assert ignored.line_for(b"/m/odd \xfe\xff\xfd.mkv", is_folder=False) == b"'odd*\xff?.mkv' in /m/.plexignore"
@@ -261,6 +263,7 @@ def test_nothing_is_reported_in_the_folder_of_another_library(tmp_path: Path) ->
     assert seen.unread == [("hidden", ".hidden")]
 
 
+@makes_links
 def test_a_real_folder_is_read_once_and_before_any_link(tmp_path: Path) -> None:
     films, pool = tmp_path / "films", tmp_path / "pool"
     for name in ("pool/T/a.mkv", "pool/T/sub/a.mkv", "films/real/a.mkv", "films/z/deep/a.mkv"):
@@ -297,6 +300,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     assert Seen(tmp_path / "gone", tmp_path).unread == [], "it may have disappeared during the walk"
 
 
+@makes_links
 def test_a_circular_link_is_no_media_folder(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert Seen(tmp_path).unread == []
@@ -335,6 +339,7 @@ def reachable(root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(60))
+@makes_links
 def test_any_tree_with_links_is_read_once(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     root = chance.choice(plant(tmp_path.resolve(), chance))
@@ -344,6 +349,7 @@ def test_any_tree_with_links_is_read_once(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
+@makes_links
 def test_any_libraries_are_walked_once(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     top = tmp_path.resolve()
