@@ -35,6 +35,8 @@ from plexindex._core.config import parse_mapping
 COMMANDS = ("doctor", "match", "folder", "diff", "changes", "scan", "refresh-item", "refresh", "libraries", "stats",
             "clear", "matches", "shared", "config", "completion", "help")  # fmt: skip
 
+SHARED = "postgresql://tool@127.0.0.1:1/plexindex"
+
 
 def test_help(cli: Cli) -> None:
     text = cli.good("--help")
@@ -150,21 +152,18 @@ def test_match_prints_json(cli: Cli, server: Server) -> None:
     assert cli.good("match", "-", given=b"\n") == ""
 
 
-def test_match_lists_candidates(tmp_path: Path, start_server: ServerFactory) -> None:
-    cli = Cli(tmp_path, start_server("--movies", "3000"))
+def test_match_names_candidates_and_the_episodes_of_a_file(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "3000", "--episodes", "200")
+    cli = Cli(tmp_path, server)
     cli.good("refresh")
     printed = cli.run("match", "/elsewhere/movie.mkv").stdout
     assert printed.count(" · Movies · /library/metadata/") == 5
     assert re.search(r"\n    and \d+ more\n$", printed)
-
-
-def test_match_names_each_episode_of_a_file(tmp_path: Path, start_server: ServerFactory) -> None:
-    server = start_server("--movies", "0", "--episodes", "200")
-    paths = [row["path"] for row in server.paths()]
+    paths = [row["path"] for row in server.paths(2)]
     double = next(path for path in paths if paths.count(path) == 2)
     number = re.search(r"S\d\dE\d\d-E\d\d", double)
     assert number is not None
-    assert f" – {number[0]} – " in Cli(tmp_path, server).good("match", double)
+    assert f" – {number[0]} – " in cli.good("match", double)
 
 
 @on_unix("a path without a drive lies on no disk of Windows, so no rule of a disk is looked up")
@@ -467,6 +466,10 @@ def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -
         ("changes Movies", "Movies"),
         ("diff", "no folder"),
         ("diff --without nothing /x", "'samples'"),
+        (f"shared status --shared {SHARED} --offline", "--offline"),
+        ("shared status", "no shared database"),
+        (f"libraries --shared {SHARED} --no-server --database /x", "--shared"),
+        (f"--server-url= shared clear --shared {SHARED} --yes", "--server-url"),
     ],
 )
 def test_wrong_words(cli: Cli, words: str, text: str) -> None:

@@ -152,6 +152,10 @@ def shell(tmp_path: Path, tree: Tree) -> Shell:
 
 
 def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
+    # The line with jq of the page about the command, while nothing differs.
+    page = read("docs/command.md")
+    ((command, filtered),) = re.findall(r"^\$ (plexindex diff --json) /tmp/media (\| jq .*)$", page, re.MULTILINE)
+    assert shell.run(f"{command} /mnt/media {filtered}") == '["summary",null,null]\n'
     imported, hook, report, new, dead, trash = blocks(read("docs/hosts.md"), "sh")
     server = tree.server
     token = f"-H X-Plex-Token: {server.token} {server.url}"
@@ -182,12 +186,6 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
     # And the line with jq in the help.
     line = re.findall(r"plexindex diff --json /mnt/media \|\n.*jq .*", shell.cli.good("diff", "--help"))[0]
     assert shell.run(" ".join(line.split())) == f"{added}\n"
-
-
-def test_the_line_with_jq_of_the_page_about_the_command(shell: Shell) -> None:
-    page = read("docs/command.md")
-    ((command, filtered),) = re.findall(r"^\$ (plexindex diff --json) /tmp/media (\| jq .*)$", page, re.MULTILINE)
-    assert shell.run(f"{command} /mnt/media {filtered}") == '["summary",null,null]\n'
 
 
 def recipe(word: str) -> dict[str, Any]:
@@ -231,7 +229,7 @@ def items(plex: FakePlex) -> list[object]:
     ]  # fmt: skip
 
 
-def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With as much of FastAPI as the recipe uses."""
 
     class HTTPException(Exception):  # noqa: N818
@@ -256,15 +254,12 @@ def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         plex.requests.clear()
         app = recipe("fastapi")["app"]
 
-        async def ask() -> None:
-            async with app.lifespan(app):
-                found = await asyncio.gather(*(app.routes["/item"]("/media/films/Film (2001).mkv") for _ in range(50)))
-                assert {one["item"]["title"] for one in found} == {"Film"}
-                assert plex.requests == []
-                with pytest.raises(HTTPException, match="404"):
-                    await app.routes["/item"]("/media/films/None (2001).mkv")
-
-        asyncio.run(ask())
+        async with app.lifespan(app):
+            found = await asyncio.gather(*(app.routes["/item"]("/media/films/Film (2001).mkv") for _ in range(50)))
+            assert {one["item"]["title"] for one in found} == {"Film"}
+            assert plex.requests == []
+            with pytest.raises(HTTPException, match="404"):
+                await app.routes["/item"]("/media/films/None (2001).mkv")
 
 
 def test_the_program_of_replace_your_cache_passes_its_test(tmp_path: Path) -> None:

@@ -213,6 +213,13 @@ def test_a_light_item_has_what_the_index_knows_without_a_request(door: plexindex
     assert server.requests() == 2, "one request for all attributes of an item"
     with pytest.raises(AttributeError):
         movie.light.parentIndex  # noqa: B018
+    # Every answer has one.
+    assert match.light == door.match_paths([match.path or ""])[0].light
+    (listed,) = (item.light for item in door.library(1) if item.key == movie.key)
+    assert listed and listed.key == movie.key
+    light = match.light
+    assert light and light != light.full()  # plexapi's hash depends on its class
+    assert door.match("/nowhere.mkv").light is None
 
 
 def test_a_light_item_has_the_versions_of_plexapi(tmp_path: Path) -> None:
@@ -230,17 +237,6 @@ def test_a_light_item_has_the_versions_of_plexapi(tmp_path: Path) -> None:
         with pytest.raises(AttributeError):
             item.media[0].nothing  # noqa: B018
         index.close()
-
-
-def test_every_answer_of_the_door_has_a_light_item(door: plexindex.ServerIndex, server: Server) -> None:
-    match = door.match(server.paths(1)[0]["path"])
-    item = next(iter(door.library(1)))
-    assert match.light == door.match_paths([match.path or ""])[0].light
-    assert item.light
-    assert item.light.key == item.key
-    assert match.light
-    assert match.light != match.light.full()  # plexapi's hash depends on its class
-    assert door.match("/nowhere.mkv").light is None
 
 
 def test_no_pickle_of_the_door_has_the_token(door: plexindex.ServerIndex, server: Server) -> None:

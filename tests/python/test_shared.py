@@ -79,19 +79,6 @@ def test_each_method(open_index: OpenIndex, cluster: Cluster) -> None:
     assert (status["reachable"], [view["own"] for view in status["views"]]) == (True, [True])
 
 
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        (f"shared status --shared {ADDRESS} --offline", "--offline"),
-        ("shared status", "no shared database"),
-        (f"libraries --shared {ADDRESS} --no-server --database /x", "--shared"),
-        (f"--server-url= shared clear --shared {ADDRESS} --yes", "--server-url"),
-    ],
-)
-def test_wrong_words(cli: Cli, words: str, text: str) -> None:
-    cli.fails(2, text, *words.split())
-
-
 def test_the_command_without_a_reachable_database(cli: Cli) -> None:
     cli.environment["PLEXINDEX_SHARED"] = ADDRESS
     for action in ("status", "init", "clear"):
