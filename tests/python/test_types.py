@@ -1,16 +1,12 @@
 # pyright: strict, reportPrivateUsage=false
-"""A small tool, as a host writes it. mypy and pyright check its types, and it runs.
+"""Types that the package computes, which mypy and pyright check, in calls that run.
 
-Each method's own types are those of its signature, which test_names reads, and test_documents calls each method. So
-only types that the package computes are asserted here.
+Each method's own types are those of its signature, which test_names reads, and test_documents calls each method.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Optional, Protocol
 
@@ -25,61 +21,13 @@ Confidence = Optional[Literal["low", "high"]]
 ALIEN, BRAZIL = "/media/Alien (1979).mkv", "/media/Brazil (1985).mkv"
 
 
-def items_of(library: plexindex.Library, paths: Iterable[str]) -> dict[str, plexindex.Item]:
-    """The items of the files that certainly have one."""
-    return {match.asked: match.sure for match in library.match_paths(paths) if match.asked and match.sure}
-
-
-def size_of(library: plexindex.Library, path: str) -> tuple[str, int | None]:
-    """Runs in a worker process."""
-    file = library.match(path, offline=True).file
-    return path, file.size if file else None
-
-
-def sizes_of(library: plexindex.Library, paths: Sequence[str]) -> dict[str, int | None]:
-    with ProcessPoolExecutor(2) as pool:
-        return dict(pool.map(partial(size_of, library), paths))
-
-
-def follow(library: plexindex.Library, state: Path, seconds: float | None = None) -> Iterator[plexindex.Change]:
-    """The changes since the last call. Stores the cursor after each page."""
-    cursor = state.read_text() if state.exists() else None
-    for page in library.watch(cursor, timeout=seconds):
-        yield from page
-        if page.cursor:
-            state.write_text(page.cursor)
-
-
-async def titles_of(folder: Path, plex: FakePlex, paths: Iterable[str]) -> list[str | None]:
-    """The titles of files, or why there is none, all at once."""
-    async with aio.open(folder, plex.url, plex.token) as index:
-        movies = index.library("Movies")
-        matches = await asyncio.gather(*(movies.match(path, timeout=10) for path in paths))
-        return [match.sure.title if match.sure else match.message for match in matches]
-
-
-def test_the_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FakePlex({"Movies": [ALIEN]}, sizes={ALIEN: 5_000_000_000}) as plex:
-        # The workers find the token in their own environment.
-        monkeypatch.setenv("PLEXINDEX_SERVER_URL", plex.url)
-        monkeypatch.setenv("PLEXINDEX_TOKEN", plex.token)
-        with plexindex.open(tmp_path / "cache", plex.url, plex.token) as index:
-            movies = index.library("Movies")
-            found = items_of(movies, [ALIEN, BRAZIL])
-            assert {path: item.title for path, item in found.items()} == {ALIEN: "Alien"}
-            assert sizes_of(movies, [ALIEN, BRAZIL]) == {ALIEN: 5_000_000_000, BRAZIL: None}
-            state = tmp_path / "cursor"
-            assert list(follow(movies, state, 0)) == []
-            plex.add("Movies", BRAZIL)
-            (change,) = follow(movies, state, 3)
-            assert (change.kind, change.path) == ("added", BRAZIL)
-        plex.stop()
-        assert asyncio.run(titles_of(tmp_path / "cache", plex, [ALIEN, BRAZIL])) == ["Alien", "Brazil"]
-
-
 def index_types(index: plexindex.Index, movies: plexindex.Library) -> None:
     match, matches, table = movies.match(ALIEN), movies.match_paths([ALIEN, b"/x.mkv"]), index.table("notes")
     assert_type((match.confidence, match.title), "tuple[Confidence, str | None]")
+    assert_type({one.asked: one.sure for one in matches if one.asked and one.sure}, "dict[str, plexindex.Item]")
+    assert_type(match.file.size if match.file else None, Optional[int])
+    for page in movies.watch(timeout=0):
+        assert_type((page.cursor, [change.path for change in page]), "tuple[str | None, list[str | None]]")
     assert_type((matches[0], matches[:1]), "tuple[plexindex.Match, list[plexindex.Match]]")
     assert_type((table.get("a"), table.get("b", 7)), "tuple[bytes | None, bytes | int]")
     assert_type(
