@@ -217,8 +217,8 @@ async def test_equal_waits_have_each_their_own_end(
     plex.stop()
     unlisted = aio.AsyncIndex(open_index(tmp_path / "unlisted", server_url=plex.url, token=plex.token))
     begun = time.monotonic()
-    waits = [unlisted.wait_for(NEW, timeout=timeout, every=0.5) for timeout in (1.2, 3)]
-    for task, least in zip([asyncio.create_task(wait) for wait in waits], (0, 2)):
+    waits = [unlisted.wait_for(NEW, timeout=timeout, every=0.5) for timeout in (0.7, 1.6)]
+    for task, least in zip([asyncio.create_task(wait) for wait in waits], (0, 1)):
         with pytest.raises(plexindex.ServerUnavailableError):
             await task
         assert time.monotonic() - begun > least

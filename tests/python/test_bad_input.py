@@ -47,11 +47,6 @@ def test_an_error_can_be_pickled() -> None:
     assert (str(again), again.names) == (str(error), ["a", "b"])
 
 
-def test_a_folder_is_no_session() -> None:
-    with pytest.raises(TypeError, match=r"plexindex\.open"):
-        plexindex.Index("cache")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     "path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", pytest.param("/m/\ud800", marks=names_have_half_characters)]
 )
@@ -191,6 +186,8 @@ def test_an_argument_of_the_wrong_type_is_named(
         *(("offline", partial(call, offline="false")) for call in (films.items, films.watch, some.libraries)),
         ("offline", partial(some.compare, "/a", offline="false")),
         ("through", partial(films.record_match, "/a", 7, through="false")),
+        ("shared", partial(films.record_match, "/a", 7, through=True)),
+        (r"plexindex\.open", lambda: plexindex.Index("cache")),  # type: ignore[arg-type]
     ]
     for said, call in calls:
         with pytest.raises((TypeError, REFUSED), match=said):

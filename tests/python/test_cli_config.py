@@ -106,13 +106,6 @@ def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
         cli.fails(2, f"mappings in {file}", "match", path)
 
 
-def test_a_broken_file(cli: Cli) -> None:
-    path = write_config(cli, f"token = {TOKEN}\n")
-    cli.fails(2, path, "libraries")
-    Path(path).write_bytes(b"\xff\xfe")
-    cli.fails(2, path, "libraries")
-
-
 def test_a_token_is_sent_to_no_other_server(cli: Cli, server: Server) -> None:
     write_config(cli, own(server))
     cli.fails(2, f"only to {server.url}", "libraries", "--server-url", "http://127.0.0.1:1")
@@ -187,11 +180,14 @@ def test_the_folders_of_each_system(
     assert _config.folder(kind) == folder
 
 
-def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:
+def test_a_file_with_unknown_settings_or_of_another_form(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{own(server)}mapping = '/mnt/media -> /data'\nfrobnicate = 1\n")
     first, second = cli.run("libraries").stderr.splitlines()
     assert f"mapping in {path}; the settings are server_url, " in first
     assert f"frobnicate in {path}" in second
+    for broken in (f"token = {TOKEN}\n".encode(), b"\xff\xfe"):
+        Path(path).write_bytes(broken)
+        cli.fails(2, path, "libraries")
 
 
 def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:

@@ -47,11 +47,6 @@ def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return started
 
 
-def test_an_index_that_shares_nothing(index: plexindex.Index) -> None:
-    with pytest.raises(plexindex.InvalidArgumentError, match="shared"):
-        index.library("Movies").record_match("/a.mkv", 1, through=True)
-
-
 def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"SERVER_URL": server.url, "TOKEN": TOKEN, "CACHE_DIR": str(tmp_path / "store")}
     for name, value in {**values, "SHARED": ADDRESS, "SHARED_DURABLE": "1"}.items():
