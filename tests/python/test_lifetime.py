@@ -587,11 +587,11 @@ def test_calls_import_only_under_the_lock() -> None:
                 assert called not in ("import", "import_module", "__import__") or node.lineno in locked, file
 
 
-def test_a_watch_passes_its_log_while_the_host_makes_no_calls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with FakePlex({"Films": ["/m/A.mkv"]}) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
-        index.refresh()
-        with index.watch():
-            until(lambda: plex._listeners)
-            caplog.clear()
-            plex.stop()
-            until(lambda: [line for line in caplog.records if line.levelno >= logging.WARNING])
+def test_a_watch_passes_its_log_while_the_host_makes_no_calls(
+    plex: FakePlex, films: plexindex.Index, caplog: pytest.LogCaptureFixture
+) -> None:
+    with films.watch():
+        until(lambda: plex._listeners)
+        caplog.clear()
+        plex.stop()
+        until(lambda: [line for line in caplog.records if line.levelno >= logging.WARNING])
