@@ -90,6 +90,7 @@ NOT_OURS = re.compile(
 
 @pytest.mark.skipif("publish = false" not in read("Cargo.toml"), reason="the names are registered")
 def test_nothing_fetches_a_name_that_a_stranger_can_register() -> None:
+    assert all(NOT_OURS.search(f"{tool} plexindex") for tool in ("pip install", "pipx run add", "cargo add", "npm get"))
     files = run("git", "ls-files", cwd=REPOSITORY).stdout.splitlines()
     texts = ((name, (REPOSITORY / name).read_bytes().decode("utf-8", "replace")) for name in files)
     assert [(name, found[0]) for name, text in texts for found in NOT_OURS.finditer(text)] == []
