@@ -359,7 +359,7 @@ class AsyncChanges(_Caller, FeedFacts):
 
     def __init__(self, changes: Changes, threads: _Threads) -> None:
         super().__init__(changes, threads)
-        vars(self).update(vars(changes))
+        self._copy(changes)
 
     def __aiter__(self) -> AsyncChanges:
         return self
