@@ -114,12 +114,18 @@ impl LibraryEvents {
         } else {
             latest_ms.min(self.last_event_ms + intervals.quiet_ms)
         };
-        // A hint may cause a full listing, so hints keep a minimum interval. Deletions alone need none.
-        let earliest_ms = self
-            .last_hint_ms
-            .filter(|_| self.hint != Hint::None)
-            .map(|hinted_ms| hinted_ms + intervals.min_interval_ms);
-        Some(earliest_ms.map_or(wanted_ms, |earliest_ms| wanted_ms.max(earliest_ms)))
+        // Deletions wait for no hint.
+        Some(if self.deleted.is_empty() {
+            wanted_ms.max(self.next_hint_ms(intervals))
+        } else {
+            wanted_ms
+        })
+    }
+
+    /// Returns the earliest time of the next hint. A hint may cause a full listing, so hints keep a minimum interval.
+    fn next_hint_ms(&self, intervals: &DebounceIntervals) -> i64 {
+        let last_ms = self.last_hint_ms;
+        last_ms.map_or(i64::MIN, |last_ms| last_ms.saturating_add(intervals.min_interval_ms))
     }
 
     /// Returns whether this state is still needed: it contains unwritten events, or affects later events. The debouncer
@@ -262,7 +268,12 @@ impl Debouncer {
             if library.due_at(&intervals, now).is_none_or(|due_ms| due_ms > now) {
                 continue;
             }
-            let hint = std::mem::take(&mut library.hint);
+            let may_hint = library.next_hint_ms(&intervals) <= now;
+            let hint = if may_hint {
+                std::mem::take(&mut library.hint)
+            } else {
+                Hint::None
+            };
             if hint != Hint::None {
                 library.last_hint_ms = Some(now);
             }

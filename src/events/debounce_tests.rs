@@ -126,6 +126,16 @@ fn a_trickle_of_events_is_written_every_ten_seconds() {
     bench.add(changed(1)).wait(1_500).add(deleted(2)).wait(1_500);
     let written = bench.written();
     assert_eq!(written.iter().map(|one| one.3).collect::<Vec<_>>(), [0, 1]);
+    // Also beside a hint, which waits.
+    bench
+        .wait(100_000)
+        .add(changed(1))
+        .wait(1_500)
+        .add(changed(2))
+        .add(deleted(3))
+        .wait(20_000);
+    let written: Vec<_> = bench.written().iter().map(|one| (one.2, one.3)).collect();
+    assert_eq!(written, [(Hint::Changed, 0), (Hint::None, 1), (Hint::Changed, 0)]);
 }
 
 #[test]
@@ -232,7 +242,8 @@ fn hints_that_could_not_be_written_are_due_again() {
     assert_eq!(marks.len(), 1);
     bench.debouncer.restore_hints(marks, bench.now + 1_000);
     bench.wait(20_000);
-    assert_eq!(bench.written(), [(11_000, Some("1"), Hint::Changed, 1)]);
+    let expected = [(2_000, Some("1"), Hint::None, 1), (11_000, Some("1"), Hint::Changed, 0)];
+    assert_eq!(bench.written(), expected);
 }
 
 #[test]

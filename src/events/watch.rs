@@ -283,14 +283,16 @@ impl Events {
     /// with these paths has changed, or will once it scans.
     fn events_of_files(&self, paths: &[String]) -> Result<Vec<Event>> {
         self.reading.catch_up(Deadline::NONE)?;
-        let (snapshot, all) = (self.reading.snapshot(), Selection::new(Selector::All)?);
+        let snapshot = self.reading.snapshot();
         let mut items = BTreeMap::<&str, BTreeSet<String>>::new();
         for path in paths.iter().map(String::as_bytes) {
-            if let Some((_, row)) = scan_target(path, &snapshot.rows, &self.reading.mappings) {
+            let found = scan_target(path, &snapshot.rows, &self.reading.mappings);
+            for row in found.map(|(_, owners)| owners).unwrap_or_default() {
                 let items = items.entry(&row.library.section).or_default();
                 // More items become one hint for the library.
                 if items.len() <= MAX_DELETED {
-                    items.extend(self.reading.lookup_key(&all, path, str::to_owned));
+                    let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
+                    items.extend(self.reading.lookup_key(&library, path, str::to_owned));
                 }
             }
         }

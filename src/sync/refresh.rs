@@ -2,6 +2,7 @@
 //! and their change tokens. A delta has the changes since the last listing or delta, from sources that report them; if it
 //! removes too many items at once, plexindex fetches a full listing instead. Also tells the server to scan folders.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -758,7 +759,7 @@ impl Synchronizer {
             let snapshot = self.reading.snapshot();
             let find = |path: &&[u8]| {
                 let found = scan_target(path, &snapshot.rows, &self.reading.mappings);
-                found.map(|(folder, row)| (folder, row.library.clone()))
+                found.map(|(folder, owners)| (folder, owners[0].library.clone()))
             };
             paths.iter().map(find).collect()
         };
@@ -779,19 +780,28 @@ impl Synchronizer {
     }
 }
 
-/// Returns the server's folder to scan for a path, and the first library that contains the folder: tries the path as it
-/// is, and then as each mapping rewrites it.
-pub fn scan_target<'r>(path: &[u8], rows: &'r [LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, &'r LibraryRow)> {
+/// Returns the server's folder to scan for a path, and the libraries that contain the folder, that with the deepest location
+/// first: tries the path as it is, and then as each mapping rewrites it.
+pub fn scan_target<'r>(
+    path: &[u8],
+    rows: &'r [LibraryRow],
+    mappings: &Mappings,
+) -> Option<(Vec<u8>, Vec<&'r LibraryRow>)> {
     let find = |raw: &[u8]| {
         let end = raw.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))?;
         let folder = &raw[..end];
-        let contains = |row: &&LibraryRow| {
-            row.library.locations.iter().any(|location| {
+        let depth = |row: &LibraryRow| {
+            let contains = |location: &&String| {
                 let relation = NormalPath::with(folder, |folder| Relation::of(folder, location.as_bytes()));
                 relation.is_equal || relation.is_under
-            })
+            };
+            let containing = row.library.locations.iter().filter(contains);
+            containing.map(String::len).max()
         };
-        rows.iter().find(contains).map(|row| (folder.to_vec(), row))
+        let mut owners: Vec<_> = rows.iter().filter_map(|row| Some((depth(row)?, row))).collect();
+        owners.sort_by_key(|(depth, _)| Reverse(*depth));
+        let owners: Vec<&LibraryRow> = owners.into_iter().map(|(_, row)| row).collect();
+        (!owners.is_empty()).then(|| (folder.to_vec(), owners))
     };
     find(path).or_else(|| NormalPath::with(path, |path| mappings.to_server(path, find)))
 }

@@ -23,7 +23,7 @@ use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex::{Notified, WaitOutcome};
-use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind};
+use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind, LibrarySpec, Standin};
 use serde_json::json;
 
 fn ask(index: &Index, path: &str) -> Match {
@@ -289,6 +289,26 @@ fn a_program_that_replaces_a_file_leads_to_its_new_path() {
         assert_eq!(told, Notified::NothingNew);
     }
     assert!(is_fresh(&index));
+}
+
+/// A folder of a library can be below one of another library.
+#[test]
+fn an_event_about_a_file_is_one_of_each_library_that_has_its_folder() {
+    let all = LibrarySpec::movies(10).locations(["/data/all"]).plain();
+    let kids = LibrarySpec::movies(10).title("Kids").key(2).seed(2);
+    let kids = kids.locations(["/data/all/kids"]).plain();
+    let at = Scene::of(Standin::builder().library(all).library(kids).serve());
+    let index = at.open();
+    at.list(&index);
+    let kids = index.library("Kids").expect("a handle");
+    let (old, key) = path_of(&at.server, 2, 3);
+    let new = old.replace(".mkv", " (2160p).mkv");
+    at.server
+        .alter(|state| state.rename_file(key.parse().expect("a number"), &old, &new));
+    let body = json!({"eventType": "Rename", "renamedMovieFiles": [{"path": new, "previousPath": old}]});
+    index.notify(body.to_string()).expect("an event");
+    assert_eq!(kids.ask(&old).status, Status::NotFound);
+    assert_eq!(kids.ask(&new).key(), Some(key));
 }
 
 /// Such as one that a watch gets when it connects.
