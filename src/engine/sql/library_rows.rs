@@ -26,6 +26,7 @@ use crate::platform::clock::Deadline;
 pub struct LibraryRow {
     pub id: LibraryId,
     /// The library, as the last probe returned it.
+    #[serde(with = "as_json")]
     pub library: Library,
     /// Whether the last probe returned the library.
     pub present: bool,
@@ -84,6 +85,25 @@ impl LibraryRow {
     /// Returns the time when the store was last known to have all changes, in Unix ms; 0 without a listing.
     pub fn checked_ms(&self) -> i64 {
         self.knowledge.listing.as_ref().map_or(0, |listing| listing.checked_ms)
+    }
+}
+
+/// A library in the state file, as in the database, so that it can get fields.
+mod as_json {
+    use serde::de::{Deserialize, Deserializer, Error as _};
+    use serde::ser::{Error as _, Serializer};
+
+    use super::Library;
+
+    /// Serializes the library's JSON, for serde's `with`.
+    pub fn serialize<S: Serializer>(library: &Library, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&super::to_json(library).map_err(S::Error::custom)?)
+    }
+
+    /// Deserializes a library from its JSON.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Library, D::Error> {
+        let json = <&str>::deserialize(from)?;
+        serde_json::from_str(json).map_err(D::Error::custom)
     }
 }
 
