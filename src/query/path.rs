@@ -354,7 +354,7 @@ impl QueryKind for PathQuery<'_> {
         let found = outcome.found().iter();
         let is_doubted = |found: &FoundItem<'_>| {
             let (view, key) = (&snapshot.libraries[found.library], found.item.rating_key);
-            view.doubt(self.path, found.path, key) != HitDoubt::None && !view.lacks_listing_of(key)
+            view.doubt(self.path, found.path, key) != HitDoubt::None && !view.lacks_listing_of(self.path, key)
         };
         Ok(found
             .filter(|found| is_doubted(found))

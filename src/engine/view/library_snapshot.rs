@@ -106,10 +106,13 @@ impl LibrarySnapshot {
         hit.map_or(0, |hit| self.asked(hit).max(self.replied(rating_key)))
     }
 
-    /// Returns whether only an evicted or lost listing can have shown this item of a confirmed match. It may have shown that
-    /// the item is gone, or that another one has its path, so that the match counts again only beside a new listing.
-    pub fn lacks_listing_of(&self, rating_key: &str) -> bool {
-        self.properties.evicted && self.find_item(rating_key).is_none()
+    /// Returns whether only a listing that was evicted or lost can have shown the item of a path's confirmed match. It may have
+    /// shown that the item is gone, or that another one has the path, so that the match waits for another listing.
+    pub fn lacks_listing_of(&self, path: &NormalPath<'_>, rating_key: &str) -> bool {
+        let evicted_at = self.properties.evicted_at;
+        evicted_at > 0
+            && self.find_item(rating_key).is_none()
+            && self.newest_match(path, Some(rating_key)) <= evicted_at
     }
 
     /// Returns whether the item with this rating key is doubted, listed or not.
@@ -279,7 +282,7 @@ impl LibraryIndex for LibrarySnapshot {
             let matches = self
                 .matches
                 .as_ref()
-                .filter(|_| !has_changes && !self.properties.evicted)?;
+                .filter(|_| !has_changes && self.properties.evicted_at == 0)?;
             let SingleMatch::Match(rating_key) = matches.unique(path.raw(), path.form(), path.hash()) else {
                 return None;
             };
@@ -484,7 +487,7 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Returns what is doubted about an item that the path `requested` leads to by its path `matched`.
     fn doubt(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> HitDoubt {
-        if self.lacks_listing_of(rating_key) {
+        if self.lacks_listing_of(requested, rating_key) {
             return HitDoubt::Item;
         }
         if self.memtable.is_empty() {

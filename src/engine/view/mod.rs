@@ -21,8 +21,8 @@ pub struct LibraryProperties {
     pub listing_asked: u64,
     /// Whether the library has a listing.
     pub fetched: bool,
-    /// Whether its listing was evicted or lost.
-    pub evicted: bool,
+    /// Change sequence at which its listing was evicted or lost; 0 if it was not.
+    pub evicted_at: u64,
 }
 
 /// A listed or confirmed path in a library.

@@ -133,9 +133,11 @@ fn what_hosts_told_stays() {
         assert_eq!(found.key().as_ref(), Some(&key));
         assert!(found.stale, "the listing may have contradicted it");
         assert_eq!(one.fast("/host/a.mkv"), None);
+        one.record("/host/since.mkv", &key);
+        assert_eq!(one.fast("/host/since.mkv").as_ref(), Some(&key));
         let refused = offline.matched(&path).expect_err("no listing");
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
-        assert_eq!(index.counts().matches, 1);
+        assert_eq!(index.counts().matches, 2);
         let table = index.tables().table(b"mine", false).expect("a table");
         assert_eq!(
             table.lookup(b"name", <[u8]>::to_vec).or_else(|| {

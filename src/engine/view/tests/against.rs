@@ -203,7 +203,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
         listed_at: 1,
         listing_asked: 1,
         fetched: setup.fetched,
-        evicted: false,
+        evicted_at: 0,
     };
     let view = LibrarySnapshot::new(properties, mappings, segment, recorded);
     for change in &setup.changes {

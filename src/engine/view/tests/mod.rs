@@ -40,7 +40,7 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         listed_at: 1,
         listing_asked: 1,
         fetched: true,
-        evicted: false,
+        evicted_at: 0,
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
     LibrarySnapshot::new(properties, mappings, Some(Arc::new(segment)), None)
