@@ -161,7 +161,7 @@ pub mod peers {
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;
-        pub use crate::matching::{NormalPath, lies_under};
+        pub use crate::matching::{Mappings, NormalPath, PathShape, lies_under};
     }
     pub mod platform {
         pub use crate::platform::clock::{Clock, Deadline, SystemClock};

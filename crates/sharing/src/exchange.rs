@@ -1,12 +1,7 @@
 //! The thread that exchanges rows with the shared database. It holds no lock of the index while it waits for the
 //! network.
-//!
-//! Each host can have a different path for a file, so shared rows have the server's path: the path that a mapping
-//! gives, or an unchanged path in one of the library's folders. Other paths are not shared, since they may belong to
-//! different files on other hosts.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,9 +17,9 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, Status};
 use crate::failure::Outcome;
-use crate::matching::{NormalPath, lies_under, normal_form};
 use crate::model::{Library, LibraryId, ViewId};
 use crate::options::{Options, without_password};
+use crate::paths::{RULES, Translation};
 use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, on_worker};
 use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
 
@@ -57,7 +52,8 @@ pub struct Sharing {
     store: Arc<Store>,
     reading: Arc<IndexReader>,
     store_writer: Arc<StoreWriter>,
-    /// Hash of the address and the mappings.
+    translation: Translation,
+    /// Hash of the address, the mappings and the rules of their translation.
     digest: u64,
     state: Mutex<State>,
     changed: Condvar,
@@ -190,10 +186,9 @@ impl Peers for Sharing {
         self.has_exchange.then_some(()).ok_or_else(not_shared_error)
     }
 
-    /// Returns whether other hosts can use a match for this path: whether a mapping translates the path, or the path lies
-    /// in one of the library's folders.
+    /// Returns whether other hosts can use a match for this path.
     fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
-        to_server_path(&self.reading, library, path).is_some()
+        self.translation.to_server(&library.locations, path).is_some()
     }
 
     /// Acquires the locks for a fork. A child never uses the parent's connection, because it does not have the thread.
@@ -231,7 +226,8 @@ impl Sharing {
             store: Arc::clone(&components.store),
             reading: Arc::clone(&components.reading),
             store_writer: Arc::clone(&components.store_writer),
-            digest: xxh3_64(format!("{text} {:?}", options.mappings).as_bytes()),
+            translation: Translation::new(components.reading.mappings.clone(), &options.mappings),
+            digest: xxh3_64(format!("{text} {RULES} {:?}", options.mappings).as_bytes()),
             state: Mutex::default(),
             changed: Condvar::new(),
             thread: Mutex::new(None),
@@ -576,7 +572,7 @@ impl Sharing {
             let mut shared = row.clone();
             if !row.path.is_empty() {
                 let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
-                shared.path = to_server_path(&self.reading, &library.library, &row.path)?;
+                shared.path = self.translation.to_server(&library.library.locations, &row.path)?;
             }
             Some(shared)
         };
@@ -587,7 +583,7 @@ impl Sharing {
     fn to_host(&self, libraries: &[LibraryRow], mut row: SharedRow) -> Option<SharedRow> {
         if !row.path.is_empty() {
             let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
-            row.path = to_host_path(&self.reading, &library.library, &row.path)?.into_owned();
+            row.path = self.translation.to_host(&library.library.locations, &row.path)?;
         }
         Some(row)
     }
@@ -681,37 +677,5 @@ impl Sharing {
 pub fn new_runtime() -> Result<Runtime> {
     Builder::new_current_thread().enable_all().build().map_err(|error| {
         Error::new(Status::ServerError, format!("cannot use the network: {error}")).with_io_source(&error)
-    })
-}
-
-/// Translates a path on this host to the server's path; `None` if the path cannot be shared.
-pub fn to_server_path(reading: &IndexReader, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
-    let mapped = |path: &NormalPath<'_>| reading.mappings.to_server(path, |mapped| Some(mapped.to_vec()));
-    let server_path = NormalPath::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))?;
-    // What another host takes back must reach the path that this host recorded.
-    (*reading.mappings.host_path(&server_path) == *path).then_some(server_path)
-}
-
-/// Translates the server's path to this host's path; `None` if this host cannot have the file.
-fn to_host_path<'p>(reading: &IndexReader, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
-    let host_path = reading.mappings.host_path(path);
-    // Several of the server's folders can be one folder here: only one of them is what this host would deliver.
-    let back = to_server_path(reading, library, &host_path);
-    let is_shared = back.map_or(*host_path != *path, |back| normal_form(&back) == normal_form(path));
-    is_shared.then_some(host_path)
-}
-
-/// Returns whether a server path lies in one of the library's folders.
-fn is_in_library(library: &Library, path: &[u8]) -> bool {
-    NormalPath::with(path, |path| {
-        library.locations.iter().any(|folder| {
-            let folder = folder.as_bytes();
-            // Compare a path that is not UTF-8 byte by byte.
-            if path.is_utf8() {
-                lies_under(path.form(), &normal_form(folder))
-            } else {
-                lies_under(path.form(), folder)
-            }
-        })
     })
 }

@@ -24,6 +24,7 @@ pub mod address;
 mod database;
 mod exchange;
 mod failure;
+mod paths;
 mod sharing;
 
 // Import plexindex's internal modules, so that paths such as `crate::sync` also work in this crate.
