@@ -7,6 +7,7 @@
 //! hosts' tables. [`writing`] writes, replaces and removes listing segments, and limits the folder's
 //! size. The rest of the crate uses only the items that this module exports.
 
+mod common_clock;
 mod memtable;
 mod record_rows;
 mod records;

@@ -35,10 +35,16 @@ impl RecordTime {
         Self(us.clamp(0, i64::MAX >> HOST_BITS) << HOST_BITS)
     }
 
+    /// Returns the time in µs since 1970.
+    #[must_use]
+    pub fn us(self) -> i64 {
+        self.0 >> HOST_BITS
+    }
+
     /// Returns the time of a record that is made now, and that is later than another one. `host`: a number of the host.
     #[must_use]
     pub fn of_host(now_us: i64, host: i64, after: Self) -> Self {
-        let us = now_us.max((after.0 >> HOST_BITS).saturating_add(1));
+        let us = now_us.max(after.us().saturating_add(1));
         Self(Self::at_us(us).0 | host & ((1 << HOST_BITS) - 1))
     }
 }

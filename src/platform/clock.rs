@@ -72,6 +72,13 @@ pub fn coarse_ms() -> u64 {
     system::coarse_ms()
 }
 
+/// Returns the time on a clock that nobody sets; zero if it is unavailable. It also runs while the machine sleeps, unlike
+/// [`Instant`] on some systems.
+#[must_use]
+pub fn steady() -> Duration {
+    system::steady()
+}
+
 /// Time that even a call without time left waits for other threads and for the store, which rarely keep it waiting.
 pub const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
@@ -204,6 +205,12 @@ pub fn coarse_unix_ms() -> Option<i64> {
     i64::try_from(read_ms(libc::CLOCK_REALTIME_COARSE)).ok()
 }
 
+/// Returns the time since the system started, with the time in which it slept.
+pub fn steady() -> Duration {
+    let (seconds, nanoseconds) = read_clock(libc::CLOCK_BOOTTIME).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
+}
+
 /// Returns the coarse monotonic clock in milliseconds.
 #[inline]
 pub fn coarse_ms() -> u64 {
@@ -215,7 +222,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::time::Duration;
 
     use super::*;
 

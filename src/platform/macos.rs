@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
@@ -101,4 +102,10 @@ pub fn coarse_unix_ms() -> Option<i64> {
 /// Returns the monotonic clock's time in milliseconds.
 pub fn coarse_ms() -> u64 {
     read_ms(libc::CLOCK_MONOTONIC)
+}
+
+/// Returns the monotonic clock's time, with the time in which the system slept.
+pub fn steady() -> Duration {
+    let (seconds, nanoseconds) = read_clock(libc::CLOCK_MONOTONIC).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }

@@ -412,12 +412,19 @@ pub fn register_fork_handlers(before: extern "C" fn(), in_parent: extern "C" fn(
 /// Returns a clock's time in milliseconds; `u64::MAX` if the clock is unavailable.
 #[inline]
 pub fn read_ms(clock: libc::clockid_t) -> u64 {
+    read_clock(clock).map_or(u64::MAX, |(seconds, nanoseconds)| {
+        seconds * 1000 + nanoseconds / 1_000_000
+    })
+}
+
+/// Returns a clock's time in seconds and nanoseconds; `None` if the clock is unavailable.
+#[inline]
+pub fn read_clock(clock: libc::clockid_t) -> Option<(u64, u64)> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills in a local struct.
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return u64::MAX;
+        return None;
     }
     #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // their types differ by platform; neither is negative
-    let (seconds, nanoseconds) = (time.tv_sec as u64, time.tv_nsec as u64);
-    seconds * 1000 + nanoseconds / 1_000_000
+    Some((time.tv_sec as u64, time.tv_nsec as u64))
 }

@@ -143,6 +143,8 @@ pub struct Database {
     /// The difference between the database's clock and this host's, in µs; 0 if it cannot be told from the time that the
     /// request took.
     pub clock_us: i64,
+    /// When the connection was made, and the common time then.
+    opened: (Instant, i64),
 }
 
 impl Drop for Database {
@@ -180,6 +182,7 @@ impl Database {
             tables: SharedTables::Present,
             secret: [0; 32],
             clock_us: 0,
+            opened: (Instant::now(), 0),
         };
         match database.read_meta().await {
             // The table or the schema does not exist.
@@ -195,7 +198,8 @@ impl Database {
 
     /// Returns the hosts' common time in µs since 1970.
     pub fn now_us(&self) -> i64 {
-        now_us().saturating_add(self.clock_us)
+        let (opened, then_us) = self.opened;
+        then_us.saturating_add(i64::try_from(opened.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 
     async fn read_meta(&mut self) -> Outcome<()> {
@@ -220,6 +224,7 @@ impl Database {
         if difference_us.abs() > took_us.max(20_000) {
             self.clock_us = difference_us;
         }
+        self.opened = (begun, begun_us.saturating_add(self.clock_us));
         Ok(())
     }
 

@@ -179,17 +179,21 @@ impl Tx<'_> {
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT view_id, generation, (SELECT id FROM tables WHERE library = l.id), \
-             EXISTS (SELECT 1 FROM shared WHERE view_id = l.view_id), (SELECT coalesce(max(at), ?2) FROM taken_back \
+             (SELECT max(latest) FROM shared WHERE view_id = l.view_id), (SELECT coalesce(max(at), ?2) FROM taken_back \
              WHERE view_id = l.view_id AND library IN ('', l.uuid) AND path = x''), EXISTS (SELECT 1 FROM taken_back \
              WHERE view_id = l.view_id AND library = l.uuid AND path > x'') FROM libraries l WHERE id = ?1 AND view_id > 0",
             params![library, RecordTime::NEVER.0],
             |row| {
+                let latest = row.get::<_, Option<i64>>(3)?;
+                if let Some(at) = latest {
+                    self.common_clock.continue_after(RecordTime(at));
+                }
                 Ok(LibraryState {
                     id: library,
                     view_id: row.get(0)?,
                     generation: row.get(1)?,
                     matches: row.get(2)?,
-                    is_shared: row.get(3)?,
+                    is_shared: latest.is_some(),
                     all_taken_back: RecordTime(row.get(4)?),
                     has_paths_taken_back: row.get(5)?,
                 })

@@ -1,7 +1,6 @@
 //! Writes and removes the entries of hosts' tables, and confirmed matches.
 
 use std::cell::{Cell, RefCell};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::params;
 use rusqlite::types::ToSql;
@@ -141,9 +140,8 @@ impl<'t> RecordTx<'t> {
             })?,
         };
         self.tx.clock.set(Some((difference_us, host)));
-        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_us = i64::try_from(now_us.as_micros()).unwrap_or(i64::MAX);
-        Ok(RecordTime::of_host(now_us.saturating_add(difference_us), host, after))
+        let now_us = self.tx.common_clock.now_us(difference_us);
+        Ok(RecordTime::of_host(now_us, host, after))
     }
 
     /// Stores the totals of kinds whose newest row may have gone.

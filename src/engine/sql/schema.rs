@@ -12,6 +12,7 @@ use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::store_folder::is_broken;
+use crate::engine::common_clock::CommonClock;
 use crate::engine::record_rows::RecordTime;
 use crate::matching::normal::form_tag;
 use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
@@ -336,6 +337,8 @@ pub struct Tx<'c> {
     pub totals: [Cell<Option<i64>>; 2],
     /// The clock, from and for `LastWrite::clock`.
     pub clock: Cell<Option<(i64, i64)>>,
+    /// The store's clock, from which the hosts' common time follows.
+    pub common_clock: &'c CommonClock,
     /// Whether this transaction has written what other hosts must get.
     pub is_shared: Cell<bool>,
 }
@@ -351,7 +354,7 @@ impl Deref for Tx<'_> {
 
 impl<'c> Tx<'c> {
     /// Wraps the transaction that is running on this connection, with its change sequence.
-    pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
+    pub fn new(connection: &'c Connection, common_clock: &'c CommonClock, sequence: Sequence) -> Self {
         Self {
             connection,
             sequence,
@@ -360,6 +363,7 @@ impl<'c> Tx<'c> {
             next_library: Cell::default(),
             totals: Default::default(),
             clock: Cell::default(),
+            common_clock,
             is_shared: Cell::default(),
         }
     }

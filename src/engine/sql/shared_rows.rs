@@ -114,6 +114,7 @@ impl SharedRows<'_> {
 
     /// Stores the difference between the shared database's clock and that of this host, in µs.
     pub fn set_clock(&self, difference_us: i64) -> Result<()> {
+        self.0.common_clock.set(difference_us);
         let is_known = self
             .0
             .read(|c| c.has("SELECT 1 FROM meta WHERE clock_us = ?1", [difference_us]))?;

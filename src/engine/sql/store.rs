@@ -24,6 +24,7 @@ use super::schema::{
 };
 use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
+use crate::engine::common_clock::CommonClock;
 use crate::engine::memtable::StoreMemories;
 use crate::engine::version_page::{PAGE_CHECK_MS, VersionPage};
 use crate::error::{Error, Result, Status};
@@ -53,6 +54,7 @@ pub struct Store {
     pub(super) syncs_shared: AtomicBool,
     /// Whether there are such writes of which the listener was not told.
     pub(super) has_undelivered: AtomicBool,
+    pub(super) common_clock: CommonClock,
     /// Maximum time that lookups wait for other threads and processes.
     pub short_wait: ShortWait,
 }
@@ -89,6 +91,7 @@ impl Store {
             listener: OnceLock::new(),
             syncs_shared: AtomicBool::new(false),
             has_undelivered: AtomicBool::new(false),
+            common_clock: CommonClock::default(),
             short_wait: ShortWait::default(),
         };
         if store.open_from_state_file() {
@@ -681,7 +684,7 @@ impl Store {
         if is_first_sequence(last_sequence.next()) {
             return Err(failure(SQLITE_CORRUPT)); // the caller creates a new database
         }
-        let mut tx = Tx::new(connection, last_sequence.next());
+        let mut tx = Tx::new(connection, &self.common_clock, last_sequence.next());
         if let Some(last) = last_write {
             tx.last_library = last.library;
             tx.totals = last.totals.map(Cell::new);

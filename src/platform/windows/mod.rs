@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::null;
 use std::sync::OnceLock;
 use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, HANDLE};
 use windows_sys::Win32::System::IO::CancelIoEx;
@@ -255,6 +256,12 @@ pub fn coarse_unix_ms() -> Option<i64> {
 pub fn coarse_ms() -> u64 {
     // SAFETY: the call has no arguments, and only returns a number.
     unsafe { GetTickCount64() }
+}
+
+/// Returns the time since the first call, with the time in which the system slept.
+pub fn steady() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 #[cfg(test)]
