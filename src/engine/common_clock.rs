@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::record_rows::RecordTime;
+use super::record_rows::{LAST_SET_US, RecordTime};
 use crate::platform::clock::steady;
 
 /// The common clock, as a process knows it. Two threads that set it at once both set it to now.
@@ -36,7 +36,7 @@ impl CommonClock {
     }
 
     fn set_from(&self, difference_us: i64, unix_us: i64, steady_us: i64) {
-        let common_us = unix_us.saturating_add(difference_us);
+        let common_us = unix_us.saturating_add(difference_us).clamp(0, LAST_SET_US);
         self.offset
             .store(common_us.saturating_sub(steady_us), Ordering::Relaxed);
         self.difference.store(difference_us, Ordering::Relaxed);
@@ -109,6 +109,18 @@ mod tests {
         let later = [HOUR, 2 * HOUR].map(|later| clock.at(DAY, 0, 5 + later));
         assert_eq!(later, [NOW + 2 * DAY + 1, NOW + 2 * DAY + 1 + HOUR]);
         assert_eq!(clock.at(0, 0, 5), NOW + 2 * DAY + 1, "also if it is set");
+    }
+
+    #[test]
+    fn a_record_of_the_far_future_is_one_that_the_database_takes() {
+        let clock = CommonClock::default();
+        let mut at = RecordTime::NEVER;
+        for later in [0, HOUR, 2 * HOUR] {
+            let next = RecordTime::of_host(clock.at(0, 60_000 * DAY + later, later), -1, RecordTime::NEVER);
+            assert!(next > at && next.0 < 9_000_000_000_000_000_000, "{next:?}");
+            at = next;
+        }
+        assert!(RecordTime::of_host(0, -1, RecordTime(i64::MAX)).0 < 9_000_000_000_000_000_000);
     }
 
     #[test]

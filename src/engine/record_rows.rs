@@ -24,6 +24,10 @@ pub struct RecordTime(pub i64);
 
 /// Number of low bits of a [`RecordTime`] that tell hosts apart.
 const HOST_BITS: u32 = 11;
+/// The latest time of a record in µs: the shared database refuses what is later.
+const LAST_US: i64 = (9_000_000_000_000_000_000 >> HOST_BITS) - 1;
+/// The latest time in µs to which a clock is set: in the year 2100, so that later records remain possible.
+pub const LAST_SET_US: i64 = 4_102_444_800_000_000;
 
 impl RecordTime {
     /// Earlier than every record.
@@ -32,7 +36,7 @@ impl RecordTime {
     /// Returns the earliest record time at a time, in µs since 1970.
     #[must_use]
     pub fn at_us(us: i64) -> Self {
-        Self(us.clamp(0, i64::MAX >> HOST_BITS) << HOST_BITS)
+        Self(us.clamp(0, LAST_US) << HOST_BITS)
     }
 
     /// Returns the time in µs since 1970.

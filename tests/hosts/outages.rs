@@ -186,6 +186,30 @@ fn a_host_that_was_away_brings_nothing_back() {
     assert_eq!(world.rows(), "500|500");
 }
 
+#[test]
+fn a_row_that_the_database_refuses_holds_back_no_other() {
+    let Some((world, one, two)) = pair() else { return };
+    world.exchange(&[&one, &two]);
+    let refuse = "ALTER TABLE plexindex_shared.matches ADD CHECK (path <> '/media/1.mkv')";
+    until("there are tables", || {
+        world
+            .database
+            .cluster
+            .psql(&world.database.name)
+            .args(["-c", refuse])
+            .status()
+            .is_ok_and(|done| done.success())
+    });
+    let paths: Vec<String> = (0..3).map(|number| format!("/mnt/{number}.mkv")).collect();
+    one.movies.record_all(&paths, &world.key(5));
+    one.record("/mnt/3.mkv", &world.key(5));
+    world.exchange(&[&one, &two]);
+    let expected = [0, 2, 3].map(|number| format!("/mnt/{number}.mkv"));
+    assert!(expected.iter().all(|path| two.recorded(path) == Some(world.key(5))));
+    assert_eq!(one.recorded(&paths[1]), Some(world.key(5)));
+    assert_eq!(two.recorded(&paths[1]), None);
+}
+
 /// A host that was away has a mistake. Another one corrected it, before the database was lost, and a backup was restored on
 /// another machine, where others have recorded since.
 #[test]

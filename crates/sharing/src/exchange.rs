@@ -489,11 +489,12 @@ impl Sharing {
         };
         // `cursor`: up to where this host has read or written all rows.
         let (mut upto, mut mark, mut cursor) = (state.delivered, None, state.read.seq);
-        let refused = loop {
+        let mut refused = Ok(true);
+        loop {
             let found = rows.undelivered(view.id, upto, ROWS_PER_DELIVERY)?;
             if found.count == 0 {
                 upto = if found.is_far { found.upto } else { upto };
-                break Ok(true);
+                break;
             }
             let shared = self.to_server(&view.libraries, &found.rows);
             if !shared.is_empty() {
@@ -504,13 +505,27 @@ impl Sharing {
                         cursor = if is_next { new.seq } else { cursor };
                         mark = Some(new);
                     }
+                    // One row does not hold back the others. It stays on this host.
+                    Err(failure) if failure.is_about_a_row() => {
+                        for row in &shared {
+                            match database.deliver(number, std::slice::from_ref(row)).await {
+                                Ok(new) => mark = new.or(mark),
+                                Err(failure) if failure.is_about_a_row() => {}
+                                Err(failure) => return Err(failure),
+                            }
+                        }
+                        refused = Err(failure);
+                    }
                     // A read-only database can still be read.
-                    Err(failure) if failure.is_from_server() => break Err(failure),
+                    Err(failure) if failure.is_from_server() => {
+                        refused = Err(failure);
+                        break;
+                    }
                     Err(failure) => return Err(failure),
                 }
             }
             upto = found.upto;
-        };
+        }
         while !delivers_only || mark.is_some() {
             let Some(page) = database.read(number, (state.read, cursor), mark).await? else {
                 return Ok(false);

@@ -60,6 +60,13 @@ impl Failure {
         self.database_error().is_some_and(is_kept) && !self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
 
+    /// Returns whether the server rejected a row for what is in it, so that it may accept the others: SQLSTATE classes 22
+    /// and 23.
+    pub fn is_about_a_row(&self) -> bool {
+        let is_of_row = |error: &DbError| ["22", "23"].contains(&error.code().code().get(..2).unwrap_or_default());
+        self.database_error().is_some_and(is_of_row)
+    }
+
     /// Converts the failure to an error for the caller. The message contains the database's address and a remedy.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
