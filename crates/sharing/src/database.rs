@@ -40,11 +40,6 @@ const ROWS_PER_PAGE: i64 = 400;
 const VERSION: i32 = 1;
 /// Creates the tables, unless another host has. One message: to end the transaction, the server needs no host.
 const SCHEMA: &str = include_str!("schema.sql");
-/// Time after which marks, and what was taken back, are removed.
-const TIDY: &str = "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v \
-                    WHERE v.view = m.view AND m.seq < v.seq AND m.made < now() - interval '60 days'; \
-                    DELETE FROM plexindex_shared.matches WHERE key IS NULL AND path <> '' \
-                    AND at BETWEEN 1::bigint << 52 AND (extract(epoch FROM now() - interval '366 days') * 1000000)::bigint << 11";
 
 /// Whether a call created the tables, or found them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -257,7 +252,7 @@ impl Database {
     /// From now on, notifies of deliveries. Removes what is too old. A replica, or a role that may only read, allows neither,
     /// and is read all the same.
     pub async fn listen(&self) -> Outcome<()> {
-        for statements in ["LISTEN plexindex_shared", TIDY] {
+        for statements in ["LISTEN plexindex_shared", &tidy()] {
             match self.run(statements).await {
                 Err(failure) if !failure.is_from_server() => return Err(failure),
                 _ => {}
@@ -382,6 +377,20 @@ impl Database {
     pub async fn drop_old(&self) -> Outcome<()> {
         self.run("DROP SCHEMA IF EXISTS plexindex CASCADE").await
     }
+}
+
+/// Returns the statements that remove old marks, and what was taken back a year before the latest row of its view. If only
+/// one clock says that it is so long ago, the clock is wrong: that of the server, of this host, or of whoever wrote this row.
+fn tidy() -> String {
+    format!(
+        "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v \
+         WHERE v.view = m.view AND m.seq < v.seq AND m.made < now() - interval '60 days'; \
+         DELETE FROM plexindex_shared.matches m USING (SELECT view, least(max(at >> 11), {}, \
+         (extract(epoch FROM now()) * 1000000)::bigint) AS now FROM plexindex_shared.matches GROUP BY view) AS known \
+         WHERE known.view = m.view AND key IS NULL AND path <> '' \
+         AND at BETWEEN 1::bigint << 52 AND (now - 366 * 86400000000) << 11",
+        now_us()
+    )
 }
 
 /// Returns the name of a view's user, or the first digits of the user's hash.

@@ -414,7 +414,7 @@ impl Sharing {
         database.listen().await?;
         SharedRows(&self.store).set_clock(database.clock_us)?;
         if let Some(view) = view {
-            SharedRows(&self.store).forget_old(view.id, database.now_us())?;
+            SharedRows(&self.store).forget_old(view.id, database.now_us().min(now_us()))?;
         }
         let mut number = None;
         loop {

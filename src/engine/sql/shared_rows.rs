@@ -239,8 +239,11 @@ impl SharedRows<'_> {
         })
     }
 
-    /// Forgets some of what was taken back long ago.
+    /// Forgets some of what was taken back long before the latest row of another host, and by this clock, which may be wrong.
     pub fn forget_old(&self, view_id: ViewId, now_us: i64) -> Result<()> {
+        let latest = "SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1";
+        let latest = RecordTime(self.0.read(|c| c.value(latest, [view_id]))?);
+        let now_us = now_us.min(latest.us());
         let before = RecordTime::at_us(now_us.saturating_sub(FORGOTTEN_AFTER_US)).0;
         let old = self.0.read(|c| {
             c.rows(
