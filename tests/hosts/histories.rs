@@ -145,8 +145,6 @@ impl History {
                 self.model.insert(name, None);
             }
             7 => {
-                // A host takes back what it knows of the item, which may be less than others know.
-                self.settle();
                 if let Some(key) = self.model.values().flatten().next().cloned() {
                     self.ask(at, &format!("invalidate_item {key}"));
                     let of_item = |recorded: &&mut Option<String>| recorded.as_ref() == Some(&key);

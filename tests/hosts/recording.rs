@@ -116,6 +116,29 @@ fn libraries_and_views_are_taken_back_with_one_row() {
     assert_eq!(elsewhere.recorded(ODD), Some(world.key(5)));
 }
 
+/// Also by a host that cannot have the path.
+#[test]
+fn an_item_is_taken_back_on_all_hosts() {
+    let Some((world, one, two)) = pair() else { return };
+    let elsewhere = world.host_with(|options| options.mappings.clear());
+    one.record(ODD, &world.key(5));
+    world.exchange(&[&one, &two, &elsewhere]);
+    let (options, folder) = two.end();
+    elsewhere.movies.invalidate_item(&world.key(5)).expect("invalidated");
+    world.exchange(&[&elsewhere, &one]);
+    assert_eq!(one.recorded(ODD), None);
+    // A host that was away, and a new one.
+    for host in [world.open(options, folder), world.host()] {
+        world.exchange(&[&host]);
+        assert_eq!(host.recorded(ODD), None);
+        host.record(ODD, &world.key(5));
+        world.exchange(&[&host, &one]);
+        assert_eq!(one.recorded(ODD), Some(world.key(5)));
+        host.movies.invalidate_path(ODD).expect("invalidated");
+        world.exchange(&[&host, &one]);
+    }
+}
+
 #[test]
 fn a_record_waits_for_the_database_if_asked() {
     let Some((world, one, two)) = pair() else { return };

@@ -81,7 +81,7 @@ pub struct SharedView {
     pub age_ms: Option<u64>,
     /// Number of matches.
     pub matches: u64,
-    /// Number of paths and libraries whose matches were taken back.
+    /// Number of paths, items and libraries whose matches were taken back.
     pub taken_back: u64,
     /// Total size in bytes.
     pub bytes: u64,
@@ -379,12 +379,16 @@ impl Database {
     }
 }
 
-/// Returns the statements that remove old marks, and what was taken back a year before the latest row of its view. If only
+/// Returns the statements that remove old marks, take back the matches of items that were taken back later, for which this
+/// host may know no path, and remove what was taken back a year before the latest row of its view. If only
 /// one clock says that it is so long ago, the clock is wrong: that of the server, of this host, or of whoever wrote this row.
 fn tidy() -> String {
     format!(
         "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v \
          WHERE v.view = m.view AND m.seq < v.seq AND m.made < now() - interval '60 days'; \
+         UPDATE plexindex_shared.matches m SET key = NULL FROM plexindex_shared.matches ended \
+         WHERE ended.view = m.view AND ended.library = m.library AND ended.at > m.at \
+         AND substr(ended.path, 1, 6) = '\\x006974656d00' AND ended.path = '\\x006974656d00' || convert_to(m.key, 'UTF8'); \
          DELETE FROM plexindex_shared.matches m USING (SELECT view, least(max(at >> 11), {}, \
          (extract(epoch FROM now()) * 1000000)::bigint) AS now FROM plexindex_shared.matches GROUP BY view) AS known \
          WHERE known.view = m.view AND key IS NULL AND path <> '' \

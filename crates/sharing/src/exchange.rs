@@ -585,7 +585,7 @@ impl Sharing {
     fn to_server(&self, libraries: &[LibraryRow], rows: &[SharedRow]) -> Vec<SharedRow> {
         let to_server = |row: &SharedRow| {
             let mut shared = row.clone();
-            if !row.path.is_empty() {
+            if row.has_path() {
                 let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
                 shared.path = self.translation.to_server(&library.library.locations, &row.path)?;
             }
@@ -596,7 +596,7 @@ impl Sharing {
 
     /// Returns a row with this host's path; `None` if this host cannot have it.
     fn to_host(&self, libraries: &[LibraryRow], mut row: SharedRow) -> Option<SharedRow> {
-        if !row.path.is_empty() {
+        if row.has_path() {
             let library = libraries.iter().find(|known| known.library.uuid == row.library)?;
             row.path = self.translation.to_host(&library.library.locations, &row.path)?;
         }

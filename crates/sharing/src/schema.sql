@@ -30,7 +30,7 @@ CREATE TABLE plexindex_shared.views (
 CREATE TABLE plexindex_shared.matches (
     view bigint NOT NULL,
     library text NOT NULL, -- uuid; empty: all libraries
-    path bytea NOT NULL,   -- on the server; empty: everything that was recorded before
+    path bytea NOT NULL,   -- on the server; empty: everything that was recorded before; or \0item\0 and a rating key
     key text,              -- rating key; NULL: taken back
     at bigint NOT NULL,    -- the hosts' common clock; of two rows, the later counts
     seq bigint NOT NULL,   -- for readers, who read what follows the last row that they have read

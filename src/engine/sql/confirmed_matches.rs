@@ -14,7 +14,7 @@ use super::record_encoding::RecordKind;
 use super::record_rows::{RecordRows, all_matches_of, drop_matches, find_match_table};
 use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
 use super::schema::CachedStatements;
-use super::shared_rows::{SharedRow, taken_back_at};
+use super::shared_rows::{SharedRow, path_of_item, taken_back_at};
 use super::store::DatabaseNumber;
 use super::views::libraries_of_others;
 use crate::engine::record_rows::RecordTime;
@@ -72,6 +72,7 @@ impl RecordRows<'_> {
             let has_evicted = RecordTx::run(tx, |records| {
                 for (path, key) in pairs {
                     let after = taken_back_at(tx, &library, path)?;
+                    let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);
                     records.put_match(table, path, key, MatchTime::NowAfter(after))?;
                 }
                 records.evict(
@@ -169,8 +170,12 @@ impl Invalidated<'_> {
                 tx.doubt_path_or_item(self.library, &stored.path, "")?;
             }
         }
-        // Another host may have recorded the path.
-        if !self.path.is_empty() && removed.iter().all(|stored| stored.path != self.path) {
+        // Another host may have recorded the item, or the path.
+        if self.path.is_empty() {
+            let latest = removed.iter().map(|stored| stored.at).max();
+            let item = path_of_item(self.rating_key);
+            records.take_back(self.library, &item, latest.unwrap_or(RecordTime::NEVER))?;
+        } else if removed.iter().all(|stored| stored.path != self.path) {
             records.take_back(self.library, self.path, RecordTime::NEVER)?;
         }
         // A doubt about a library that another call has cleared would mean nothing.

@@ -34,19 +34,26 @@ const FORGOTTEN_PER_STEP: i64 = 400;
 pub struct SharedRow {
     /// The library's uuid; empty: all libraries of the view.
     pub library: String,
-    /// The host's path; empty: everything that was recorded before.
+    /// The host's path; empty: everything that was recorded before; [`path_of_item`]: that of an item.
     pub path: Vec<u8>,
     /// The item's rating key; `None`: taken back.
     pub rating_key: Option<String>,
     pub at: RecordTime,
 }
 
+/// What precedes a rating key in place of a path. No path has a zero byte, so earlier builds ignore these rows.
+const ITEM: &[u8] = b"\0item\0";
+
+/// Returns what a row has in place of a path if it takes back everything that was recorded before for an item.
+pub fn path_of_item(rating_key: &str) -> Vec<u8> {
+    [ITEM, rating_key.as_bytes()].concat()
+}
+
 impl SharedRow {
-    fn version(&self) -> Version<'_> {
-        Version {
-            at: self.at,
-            rating_key: self.rating_key.as_deref(),
-        }
+    /// Returns whether the row has a path, which differs between hosts.
+    #[must_use]
+    pub fn has_path(&self) -> bool {
+        !self.path.is_empty() && !self.path.starts_with(ITEM)
     }
 }
 
@@ -421,10 +428,12 @@ fn merge(
             let mut of_row = libraries.iter().filter(is_meant).map(|(_, id)| *id);
             if row.path.is_empty() {
                 merge_end(records, view_id, row, &mut of_row)?;
-            } else if let Some(id) = of_row.next()
-                && merge_path(records, view_id, id, row)?
-            {
-                counted.push(row.rating_key.as_deref());
+            } else if let Some(id) = of_row.next() {
+                if let Some(item) = row.path.strip_prefix(ITEM) {
+                    merge_item(records, view_id, id, row, &String::from_utf8_lossy(item))?;
+                } else if merge_path(records, view_id, id, row)? {
+                    counted.push(row.rating_key.as_deref());
+                }
             }
         }
         // What is read again changes nothing.
@@ -470,6 +479,34 @@ fn merge_end(
     Ok(())
 }
 
+/// Merges a row about everything that was recorded before for an item. Each of these matches then counts as taken back when
+/// it was recorded: an earlier one of its path must not return.
+fn merge_item(
+    records: &RecordTx<'_>,
+    view_id: ViewId,
+    library: LibraryId,
+    row: &SharedRow,
+    rating_key: &str,
+) -> rusqlite::Result<()> {
+    let tx = records.tx;
+    let Some(state) = tx.expect_library(library).optional()? else {
+        return Ok(());
+    };
+    if taken_back_at(tx, &state, &row.path)? >= row.at {
+        return Ok(());
+    }
+    records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
+    let Some(table) = state.matches else { return Ok(()) };
+    let of_item = matches_where(tx, table, Sequence(0), "item = ?2", &[&rating_key])?;
+    let of_item = of_item.into_iter().filter_map(|(_, stored)| stored);
+    for stored in of_item.filter(|stored| stored.at < row.at) {
+        records.remove_match(table, &stored.path)?;
+        records.store_taken_back(view_id, &row.library, &stored.path, stored.at)?;
+        tx.doubt_path_or_item(library, &stored.path, "")?;
+    }
+    Ok(())
+}
+
 /// Merges a row about a path. Returns whether it counts.
 fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<bool> {
     let tx = records.tx;
@@ -485,13 +522,21 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
         rating_key: None,
     };
     let known = old.as_ref().map_or(back, |old| old.version().max(back));
-    if row.version() <= known {
+    let version = Version {
+        at: row.at,
+        // As if the path were taken back, if its item was: see `merge_item`.
+        rating_key: match &row.rating_key {
+            Some(key) if taken_back_at(tx, &state, &path_of_item(key))? > row.at => None,
+            key => key.as_deref(),
+        },
+    };
+    if version <= known {
         return Ok(false);
     }
-    if let Some(rating_key) = &row.rating_key {
+    if let Some(rating_key) = version.rating_key {
         tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
         // Which of two hosts is right is for the server to say.
-        if old.is_some_and(|old| old.rating_key != *rating_key) {
+        if old.is_some_and(|old| old.rating_key != rating_key) {
             tx.doubt_path_or_item(library, b"", rating_key)?;
         }
         let table = find_or_create_match_table(tx, &mut state)?;

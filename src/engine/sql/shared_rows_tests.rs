@@ -80,6 +80,12 @@ fn rows_in_any_order_make_the_same_map() {
             row(films, "/h/3.mkv", Some("3"), 40),
             row(films, "", None, 15),
             row(films, "/h/4.mkv", Some("1"), 14),
+            // What was recorded before the item was taken back is gone, and brings nothing earlier of its path back.
+            row(films, "\0item\x009", None, 50),
+            row(films, "/h/5.mkv", Some("9"), 49),
+            row(films, "/h/6.mkv", Some("9"), 51),
+            row(films, "/h/7.mkv", Some("8"), 44),
+            row(films, "/h/7.mkv", Some("9"), 45),
             SharedRow {
                 library: String::new(),
                 ..row(films, "", None, 12)
@@ -90,6 +96,7 @@ fn rows_in_any_order_make_the_same_map() {
     let expected = BTreeMap::from([
         (b"/h/1.mkv".to_vec(), "2".to_owned()),
         (b"/h/3.mkv".to_vec(), "3".to_owned()),
+        (b"/h/6.mkv".to_vec(), "9".to_owned()),
     ]);
     for round in 0..40 {
         let films = shared();
@@ -127,11 +134,34 @@ fn what_a_host_records_and_takes_back_waits_in_its_order() {
     assert_eq!(all.rows.len(), 3);
 }
 
+/// Another host may know more of its paths.
+#[test]
+fn an_item_is_taken_back_with_a_row_of_its_own() {
+    let films = shared();
+    films.record(&[(b"/h/1.mkv", "1")]);
+    let rows = RecordRows(&films.store);
+    rows.invalidate_item(films.id, "1");
+    rows.invalidate_item(films.id, "2");
+    let [one, two] = ["1", "2"].map(|key| String::from_utf8(path_of_item(key)).expect("text"));
+    let expected = ["/h/1.mkv".to_owned(), one, two].map(|path| (path, None));
+    assert_eq!(waiting(&films), expected);
+    films.record(&[(b"/h/1.mkv", "1")]);
+    let all = SharedRows(&films.store)
+        .undelivered(films.view_id, 0, 100)
+        .expect("read")
+        .rows;
+    let [.., ended, again] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert!(again.rating_key.is_some() && again.at > ended.at, "{all:?}");
+}
+
 #[test]
 fn a_host_that_does_not_share_keeps_nothing_of_what_it_takes_back() {
     let films = Films::with(&[film(1)]);
     films.record(&[(b"/h/1.mkv", "1")]);
     invalidate(&films, "/h/1.mkv");
+    RecordRows(&films.store).invalidate_item(films.id, "1");
     LibraryRows(&films.store)
         .invalidate_libraries(films.view_id, None, Deadline::NONE)
         .expect("invalidated");
