@@ -531,7 +531,6 @@ impl Sharing {
                 return Ok(false);
             };
             if page.position == Some(state.read) && upto == state.delivered {
-                rows.take_items_back(view.id)?;
                 break;
             }
             let to_host = |row| self.to_host(&view.libraries, row);

@@ -179,17 +179,17 @@ impl SharedRows<'_> {
         self.0.write(deadline, |tx| merge(tx, view_id, rows, &[], limit))
     }
 
-    /// Returns the matches, paths and libraries that waited for the log of an earlier version, with the server's paths.
+    /// Returns the matches, items, paths and libraries that waited for the log of an earlier version, with the server's paths.
     pub fn waiting(&self, view_id: ViewId) -> Result<Vec<SharedRow>> {
         self.0.read(|c| {
             c.rows(
-                "SELECT library, iif(kind = 7, x'', key), iif(kind = 4, body, x''), ?2 + id FROM outbox \
-                 WHERE view_id = ?1 AND (kind = 7 OR kind IN (4, 6) AND key <> x'') ORDER BY id",
-                params![view_id, WAITING],
+                "SELECT library, iif(kind = 7, x'', key), iif(kind = 4, body, x''), ?2 + id, iif(kind = 5, ?3, x'') FROM outbox \
+                 WHERE view_id = ?1 AND (kind = 7 OR kind IN (4, 6) AND key <> x'' OR kind = 5 AND body <> x'') ORDER BY id",
+                params![view_id, WAITING, ITEM],
                 |row| {
                     Ok(SharedRow {
                         library: row.get(0)?,
-                        path: row.get(1)?,
+                        path: [row.get::<_, Vec<u8>>(4)?, row.get(1)?].concat(),
                         rating_key: String::from_utf8(row.get(2)?).ok().filter(|key| !key.is_empty()),
                         at: RecordTime(row.get(3)?),
                     })
@@ -198,7 +198,7 @@ impl SharedRows<'_> {
         })
     }
 
-    /// Adds rows that waited, with this host's paths, in place of what waited. Items wait on: [`Self::take_items_back`].
+    /// Adds rows that waited, with this host's paths, in place of what waited.
     pub fn adopt(&self, view_id: ViewId, rows: &[SharedRow]) -> Result<()> {
         let (libraries, paths): (Vec<SharedRow>, Vec<SharedRow>) =
             rows.iter().cloned().partition(|row| row.path.is_empty());
@@ -209,39 +209,6 @@ impl SharedRows<'_> {
                 libraries.try_for_each(|row| records.store_taken_back(view_id, &row.library, b"", row.at))
             })?;
             merge(tx, view_id, &paths, &[], u64::MAX)?;
-            tx.run("DELETE FROM outbox WHERE view_id = ?1 AND kind <> 5", [view_id])
-        })
-    }
-
-    /// Takes back the earlier matches of the invalid items that waited for the log of an earlier version. This host must
-    /// have read all rows: it has removed its own matches, and does not know the paths of the others.
-    pub fn take_items_back(&self, view_id: ViewId) -> Result<()> {
-        if !self
-            .0
-            .read(|c| c.has("SELECT 1 FROM outbox WHERE view_id = ?1", [view_id]))?
-        {
-            return Ok(());
-        }
-        self.0.write(Deadline::NONE, |tx| {
-            let items: Vec<(LibraryId, String, Vec<u8>, i64)> = tx.rows(
-                "SELECT l.id, uuid, key, ?2 + outbox.id FROM outbox JOIN libraries l USING (view_id) \
-                 WHERE view_id = ?1 AND outbox.kind = 5 AND body <> x'' AND uuid = library",
-                params![view_id, WAITING],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-            )?;
-            let mut rows = Vec::new();
-            for (id, library, item, at) in items {
-                let of_item = all_matches_of(tx, id)?.into_iter();
-                let of_item = of_item.filter(|stored| stored.rating_key.as_bytes() == item);
-                rows.extend(of_item.map(|stored| SharedRow {
-                    library: library.clone(),
-                    path: stored.path,
-                    rating_key: None,
-                    at: RecordTime(at),
-                }));
-            }
-            merge(tx, view_id, &rows, &[], u64::MAX)?;
-            tx.is_shared.set(!rows.is_empty());
             tx.run("DELETE FROM outbox WHERE view_id = ?1", [view_id])
         })
     }
