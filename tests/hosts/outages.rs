@@ -187,19 +187,29 @@ fn a_host_that_was_away_brings_nothing_back() {
 }
 
 #[test]
+fn a_removal_is_forgotten_only_long_before_a_later_row() {
+    let Some((world, one, two)) = pair() else { return };
+    one.movies.invalidate_path(ODD).expect("invalidated");
+    world.exchange(&[&one]);
+    let two_years = (730_i64 * 86_400 * 1_000_000) << 11;
+    let earlier = format!("UPDATE plexindex_shared.matches SET at = at - {two_years}");
+    world.database.sql(&earlier);
+    let three = world.host();
+    world.exchange(&[&three]);
+    assert_eq!(world.rows(), "0|1", "only clocks say that it was long ago");
+    two.record("/mnt/new.mkv", &world.key(5));
+    world.exchange(&[&two]);
+    let _four = world.host();
+    until("it is forgotten", || world.rows() == "1|0");
+}
+
+#[test]
 fn a_row_that_the_database_refuses_holds_back_no_other() {
     let Some((world, one, two)) = pair() else { return };
     world.exchange(&[&one, &two]);
     let refuse = "ALTER TABLE plexindex_shared.matches ADD CHECK (path <> '/media/1.mkv')";
-    until("there are tables", || {
-        world
-            .database
-            .cluster
-            .psql(&world.database.name)
-            .args(["-c", refuse])
-            .status()
-            .is_ok_and(|done| done.success())
-    });
+    until("there are tables", || one.status().reachable);
+    world.database.sql(refuse);
     let paths: Vec<String> = (0..3).map(|number| format!("/mnt/{number}.mkv")).collect();
     one.movies.record_all(&paths, &world.key(5));
     one.record("/mnt/3.mkv", &world.key(5));

@@ -30,6 +30,7 @@ impl World {
     /// key was invalidated, and so was the library without a path.
     fn make_log(&self, known: Host, matches: &[(&str, &str)]) -> (Options, Option<TempDir>) {
         // The view is that of a database of this version, which is removed.
+        until("there is a view", || known.status().behind.is_some());
         known.deliver();
         let ended = known.end();
         let view = self
