@@ -46,14 +46,14 @@ impl Translation {
     pub fn to_server(&self, folders: &[String], path: &[u8]) -> Option<Vec<u8>> {
         let translate = |(from, rule): &(Pattern, Mappings)| Some((Some(from.clone()), rule.server_paths(path).pop()?));
         let mut found: Vec<_> = self.to_server.iter().filter_map(translate).collect();
-        found.push((None, path.to_vec()));
+        if found.is_empty() && is_in_folder(folders, path) {
+            found.push((None, path.to_vec())); // elsewhere, it may be another file on another host
+        }
         for (_, path) in &mut found {
             separate(path, b'\\');
         }
         if found.iter().any(|(_, path)| is_in_folder(folders, path)) {
             found.retain(|(_, path)| is_in_folder(folders, path));
-        } else {
-            found.pop(); // an unchanged path, which may be another file on another host
         }
         // Of several rules for one folder, the first counts. Of two folders, one in the other, nobody knows which counts.
         let ((from, server_path), others) = found.split_first()?;
@@ -158,6 +158,13 @@ mod tests {
                 "/mnt/disk1/films/odd.mkv",
                 "/media/films/odd.mkv",
             ),
+            // A mapping counts also if the library has the unchanged path.
+            (
+                vec![to_server("/media/nas", "/media/films")],
+                "/media",
+                "/media/nas/odd.mkv",
+                "/media/films/odd.mkv",
+            ),
             // Windows on this host, on the server, and on both.
             (
                 vec![to_server(r"C:\Media", "/media")],
@@ -209,6 +216,16 @@ mod tests {
             [Some("/data/odd.mkv".into()), None],
             "the first rule for a folder counts"
         );
+        assert_eq!(
+            both(
+                &[to_server("/data", "/other")],
+                &["/data", "/other"],
+                "/data/odd.mkv",
+                "/data/odd.mkv"
+            ),
+            [Some("/other/odd.mkv".into()), None],
+            "here, the path is another file"
+        );
         let pattern = vec![Mapping::pattern(MappingKind::ServerToHost, "^/data/", "/mnt/")];
         let windows = vec![to_server("/mnt", r"D:\data")];
         for (rules, host, server) in [
@@ -216,7 +233,6 @@ mod tests {
             (vec![], "/downloads/odd.mkv", "/downloads/odd.mkv"),
             // Two files of the library would be one file here.
             (nested, "/mnt/films/odd.mkv", "/data/films/odd.mkv"),
-            (vec![to_server("/data", "/other")], "/data/odd.mkv", "/data/odd.mkv"),
             // A pattern goes one way.
             (pattern, "/mnt/odd.mkv", "/data/odd.mkv"),
             // Other separators, and a name that Windows cannot have.
