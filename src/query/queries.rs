@@ -119,7 +119,7 @@ impl Queries {
         for pair in samples.proposals().into_iter().take(MAX_TRIED) {
             let rule = pair.rule();
             let finds = |path: &NormalPath<'_>| {
-                rule.rewrite(path, &mut |path| {
+                rule.rewrite(path, &mut |path, _| {
                     resolve(path).is_ok_and(|found| is_single_listed(&found))
                 })
             };

@@ -16,7 +16,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::normal::{NormalPath, PathShape, normal_form, unify_separators};
+use super::normal::{NormalPath, PathShape, normal_form, remove_redundant_components, spelling, unify_separators};
 use crate::error::{Error, Result, Status};
 
 /// The direction of a mapping.
@@ -192,11 +192,18 @@ impl Mappings {
     /// Rewrites a host path by each matching host-to-server rule in order, and calls `each` with each result. Returns
     /// the first `Some` that `each` returns; `None` if `each` never returns `Some`.
     pub fn to_server<R>(&self, path: &NormalPath<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
-        let rules = self.0.as_ref()?;
-        rules
-            .to_server
-            .iter()
-            .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
+        self.to_server_spelled(path, |rewritten, _| each(rewritten))
+    }
+
+    /// Like [`Self::to_server`]. The second argument of `each` says whether the path spells the rule's folder as the rule
+    /// does: a disk may have another folder of another spelling.
+    pub fn to_server_spelled<R>(
+        &self,
+        path: &NormalPath<'_>,
+        mut each: impl FnMut(&[u8], bool) -> Option<R>,
+    ) -> Option<R> {
+        let rules = &self.0.as_ref()?.to_server;
+        rules.iter().find_map(|rule| rule.rewrite(path, &mut each).flatten())
     }
 
     /// Returns a host path as each matching host-to-server rule rewrites it, in order.
@@ -219,9 +226,22 @@ impl Mappings {
             rules
                 .to_host
                 .iter()
-                .find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec))
+                .find_map(|rule| rule.rewrite(path, &mut |host, _| host.to_vec()))
                 .filter(|host| host != path.raw())
         })
+    }
+
+    /// Returns whether the server-to-host rule that rewrites this listed path has its folder in the same spelling.
+    #[must_use]
+    pub fn spells_folder_of(&self, listed: &[u8]) -> bool {
+        let rules = self.0.as_ref().map_or(&[][..], |rules| &rules.to_host);
+        NormalPath::with(listed, |listed| {
+            rules.iter().find_map(|rule| match rule {
+                MappingRule::Prefix(prefix) => Some(prefix.strip_folder(listed)?.1),
+                MappingRule::Regex(regex, _) => regex.is_match(listed.raw()).then_some(true),
+            })
+        })
+        .unwrap_or(false)
     }
 
     /// Translates a server path to a host path, under which this machine can open the file; returns the same path if no
@@ -230,7 +250,10 @@ impl Mappings {
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let rewrite_inverted = || {
             let rules = &self.0.as_ref()?.inverted;
-            let rewrite = |path: &NormalPath<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
+            let rewrite = |path: &NormalPath<'_>| {
+                let mut rules = rules.iter();
+                rules.find_map(|rule| rule.rewrite(path, &mut |host, _| host.to_vec()))
+            };
             (!rules.is_empty()).then(|| NormalPath::with(path, rewrite))?
         };
         self.to_host(path)
@@ -240,12 +263,13 @@ impl Mappings {
 }
 
 impl MappingRule {
-    /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the rule does not match.
-    fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+    /// Passes the rewritten path to `then`, and whether the path spells the rule's folder as the rule does. Returns the
+    /// result of `then`; `None` if the rule does not match.
+    fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8], bool) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
             Self::Regex(regex, template) => match regex.replace(path.raw(), template.as_slice()) {
-                Cow::Owned(rewritten) => Some(then(&rewritten)),
+                Cow::Owned(rewritten) => Some(then(&rewritten, true)),
                 Cow::Borrowed(_) => None,
             },
         }
@@ -333,6 +357,8 @@ pub struct PrefixRule {
     /// The folder to replace, without trailing separators.
     from: Vec<u8>,
     from_form: Vec<u8>,
+    /// The [`spelling`] of the folder, with a separator behind it.
+    from_spelling: Vec<u8>,
     /// The replacement, without trailing separators.
     to: Vec<u8>,
     /// Whether the replacement is a Windows path.
@@ -344,6 +370,8 @@ impl PrefixRule {
     pub fn new(from: &[u8], to: &[u8]) -> Self {
         // The root `/` becomes empty, because the root has no components.
         let trim = |folder: &[u8]| {
+            let tidied = remove_redundant_components(folder);
+            let folder = tidied.as_deref().unwrap_or(folder);
             let windows = PathShape::of(folder).windows;
             let end = folder
                 .iter()
@@ -354,17 +382,18 @@ impl PrefixRule {
         let from = trim(from);
         Self {
             from_form: normal_form(&from),
+            from_spelling: spelling(&[&from[..], b"/"].concat()).collect(),
             from,
             to: trim(to),
             to_windows: PathShape::of(to).windows,
         }
     }
 
-    /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the path is not under the rule's
-    /// folder.
-    pub fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+    /// Passes the rewritten path to `then`, and whether the path spells the rule's folder as the rule does. Returns the
+    /// result of `then`; `None` if the path is not under the rule's folder.
+    pub fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8], bool) -> R) -> Option<R> {
         let windows = PathShape::of(path.raw()).windows;
-        let below_folder = self.strip_folder(path, windows)?;
+        let (below_folder, is_same_spelling) = self.strip_folder(path)?;
         let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
         rewritten.extend_from_slice(&self.to);
         rewritten.extend_from_slice(below_folder);
@@ -372,18 +401,19 @@ impl PrefixRule {
         if windows && !self.to_windows {
             unify_separators(&mut rewritten[self.to.len()..]);
         }
-        Some(then(&rewritten))
+        Some(then(&rewritten, is_same_spelling))
     }
 
-    /// Returns the exact bytes of the path after the rule's folder, including the leading separator.
-    /// `None` if the path does not lie under the folder. `windows`: `\` is a separator in the path, like `/`.
-    fn strip_folder<'p>(&self, path: &NormalPath<'p>, windows: bool) -> Option<&'p [u8]> {
+    /// Returns the exact bytes of the path after the rule's folder, including the leading separator, and whether the path
+    /// spells the folder as the rule does. `None` if the path does not lie under the folder.
+    fn strip_folder<'p>(&self, path: &NormalPath<'p>) -> Option<(&'p [u8], bool)> {
         let raw = path.raw();
+        let windows = PathShape::of(raw).windows;
         let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
         if let Some(below_folder) = raw.strip_prefix(self.from.as_slice())
             && below_folder.first().is_some_and(is_separator)
         {
-            return Some(below_folder);
+            return Some((below_folder, true));
         }
         // The raw path may be spelled differently, and its length may differ from the normal form's. So this code
         // counts the separators after the folder in the normal form, and counts as many separators back from the end of
@@ -401,7 +431,8 @@ impl PrefixRule {
             .rev()
             .filter(|(_, byte)| is_separator(byte))
             .nth(separators.checked_sub(1)?)?;
-        Some(&raw[offset..])
+        let is_same_spelling = spelling(&raw[..=offset]).eq(self.from_spelling.iter().copied());
+        Some((&raw[offset..], is_same_spelling))
     }
 }
 
@@ -596,7 +627,7 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize)
 /// `false` if the two paths are equal, since they need no rule.
 fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
     let rewritten = NormalPath::with(host_path, |path| {
-        PrefixRule::new(from, to).rewrite(path, &mut normal_form)
+        PrefixRule::new(from, to).rewrite(path, &mut |rewritten, _| normal_form(rewritten))
     });
     let server_form = normal_form(server_path);
     normal_form(host_path) != server_form && rewritten == Some(server_form)

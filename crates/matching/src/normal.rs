@@ -202,10 +202,13 @@ impl<'a> NormalPath<'a> {
         self.raw
     }
 
-    /// Returns whether `other` has the same bytes as this path, apart from redundant components.
+    /// Returns whether `other` has the same [`spelling`] as this path, apart from redundant components.
     #[must_use]
     pub fn has_spelling(&self, other: &[u8]) -> bool {
-        other == self.raw || remove_redundant_components(other).is_some_and(|tidied| tidied == self.raw)
+        other == self.raw || {
+            let tidied = remove_redundant_components(other);
+            spelling(tidied.as_deref().unwrap_or(other)).eq(spelling(self.raw))
+        }
     }
 
     /// Returns the normal form.
@@ -225,6 +228,25 @@ impl<'a> NormalPath<'a> {
     pub fn is_utf8(&self) -> bool {
         self.is_text
     }
+}
+
+/// Returns the bytes of a path without what never tells two files apart: separators at the end and, in a Windows path, the
+/// kind of separator, `\\?\`, and the case of the drive's letter.
+pub(super) fn spelling(path: &[u8]) -> impl Iterator<Item = u8> {
+    let shape = PathShape::of(path);
+    let is_separator = |byte: &u8| *byte == b'/' || (shape.windows && *byte == b'\\');
+    let end = path
+        .iter()
+        .rposition(|byte| !is_separator(byte))
+        .map_or(0, |last| last + 1);
+    let rest = &path[shape.dropped_bytes.min(end)..end];
+    let has_drive = shape.windows && rest.get(1) == Some(&b':');
+    let bytes = rest.iter().enumerate().map(move |(at, byte)| match byte {
+        b'\\' if shape.windows => b'/',
+        drive if at == 0 && has_drive => drive.to_ascii_lowercase(),
+        other => *other,
+    });
+    shape.replacement.bytes().chain(bytes)
 }
 
 /// Returns the normal form of a path on the heap.

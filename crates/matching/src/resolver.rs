@@ -325,7 +325,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             for match_kind in [MatchKind::Confirmed, MatchKind::Exact, MatchKind::Mapped] {
                 match match_kind {
                     MatchKind::Confirmed => self.add_confirmed(*group, candidates),
-                    MatchKind::Exact => self.add_listed(*group, &self.path, candidates),
+                    MatchKind::Exact => self.add_listed(*group, (&self.path, true), candidates),
                     _ => self.add_mapped(*group, candidates),
                 }
                 if candidates.total > 0 {
@@ -528,25 +528,47 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// equal.
     fn each_leading_to(&self, view: &'v V::Target, path: &NormalPath<'_>, each: &mut dyn FnMut(HitOf<'v, V>, bool)) {
         view.each_listed(path, &mut *each);
-        view.each_mapped(path, &mut *each);
-        self.resolver.mappings.to_server(path, |rewritten| {
-            let mut is_listed = false;
-            NormalPath::with(rewritten, |rewritten| {
-                view.each_listed(rewritten, |hit, is_same_bytes| {
-                    is_listed = true;
-                    each(hit, is_same_bytes);
+        self.each_mapped(view, path, &mut *each);
+        self.resolver
+            .mappings
+            .to_server_spelled(path, |rewritten, is_same_folder| {
+                let mut is_listed = false;
+                NormalPath::with(rewritten, |rewritten| {
+                    view.each_listed(rewritten, |hit, is_same_bytes| {
+                        is_listed = true;
+                        each(hit, is_same_folder && is_same_bytes);
+                    });
                 });
+                is_listed.then_some(())
             });
-            is_listed.then_some(())
+    }
+
+    /// Passes to `each` the entries of a library that server-to-host rules map to a path, and whether the path's bytes and
+    /// the spelling of the rule's folder are equal.
+    fn each_mapped(&self, view: &'v V::Target, path: &NormalPath<'_>, mut each: impl FnMut(HitOf<'v, V>, bool)) {
+        let mappings = self.resolver.mappings;
+        let is_same_folder = |hit| {
+            view.key_and_path(hit)
+                .is_some_and(|(_, listed)| mappings.spells_folder_of(listed))
+        };
+        view.each_mapped(path, |hit, is_same_bytes| {
+            each(hit, is_same_bytes && is_same_folder(hit));
         });
     }
 
-    /// Adds the items with the listed path `path`, which is the queried path or a mapped path. The rank is 1 if the
-    /// bytes are equal, and 0 if only the normal forms are.
-    fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
+    /// Adds the items with the listed path `path`, which is the queried path, or a path to which a rule maps it, whose
+    /// folder has the same spelling if `is_same_folder`. The rank is 1 if the bytes are equal, and 0 if only the normal
+    /// forms are.
+    fn add_listed(
+        &self,
+        group: LibraryGroup,
+        (path, is_same_folder): (&NormalPath<'_>, bool),
+        candidates: &mut Candidates<'v, HitOf<'v, V>>,
+    ) {
         for (library, view) in self.libraries_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
-                candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
+                let rank = usize::from(is_same_folder && is_same_bytes);
+                candidates.add_candidate(rank, Self::candidate(library, view, hit));
             });
         }
     }
@@ -557,17 +579,21 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         // Without server-to-host rules, the segments contain no mapped paths.
         let has_mapped_forms = self.resolver.mappings.has_server_to_host_rules();
         for (library, view) in self.libraries_of(group).filter(|_| has_mapped_forms) {
-            view.each_mapped(&self.path, |hit, is_same_bytes| {
+            self.each_mapped(view, &self.path, |hit, is_same_bytes| {
                 candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
         }
         if candidates.total > 0 {
             return;
         }
-        self.resolver.mappings.to_server(&self.path, |rewritten| {
-            NormalPath::with(rewritten, |rewritten| self.add_listed(group, rewritten, candidates));
-            (candidates.total > 0).then_some(())
-        });
+        self.resolver
+            .mappings
+            .to_server_spelled(&self.path, |rewritten, is_same_folder| {
+                NormalPath::with(rewritten, |rewritten| {
+                    self.add_listed(group, (rewritten, is_same_folder), candidates);
+                });
+                (candidates.total > 0).then_some(())
+            });
     }
 
     /// Adds the items whose listed paths have the longest common suffix with the queried path.

@@ -1,6 +1,6 @@
 use crate::error::Status;
 use crate::mappings::{ProposedMapping, Samples, SizeEvidence};
-use crate::{Mapping, MappingKind, Mappings, Pattern};
+use crate::{Mapping, MappingKind, Mappings, NormalPath, Pattern};
 
 fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
     Mapping {
@@ -57,6 +57,38 @@ fn prefixes_are_folders() {
         let got = to_server(&[prefix(TO_SERVER, from, to)], path);
         assert_eq!(got.first().map(String::as_str), wanted, "{from} to {to}: {path}");
     }
+}
+
+#[test]
+fn a_folder_has_the_spelling_of_the_rule_unless_a_disk_may_have_another() {
+    for (from, path, same) in [
+        ("/mnt/Media", "/mnt/Media/a.mkv", true),
+        ("/mnt//Media/", "/mnt/Media/a.mkv", true),
+        ("/mnt/Media", "/mnt/./Media//a.mkv", true),
+        ("/mnt/Media", "/mnt/media/a.mkv", false),
+        ("/caf\u{e9}", "/cafe\u{301}/a.mkv", false),
+        ("/", "/a.mkv", true),
+        (r"D:\Media", "d:/Media/a.mkv", true),
+        ("D:/Media", r"\\?\d:\Media\a.mkv", true),
+        (r"D:\Media", r"D:\media\a.mkv", false),
+        ("d:", r"D:\a.mkv", true),
+        (r"\\nas\films", r"\\?\UNC\nas\films\a.mkv", true),
+        ("//nas/films", r"\\nas\films\a.mkv", true),
+        (r"\\nas\films", r"\\nas\Films\a.mkv", false),
+    ] {
+        let rules = |kind| Mappings::new(&[prefix(kind, from, "/to")]).expect("rules compile");
+        let spelled = NormalPath::with(path.as_bytes(), |path| {
+            rules(TO_SERVER).to_server_spelled(path, |_, is_same_folder| Some(is_same_folder))
+        });
+        assert_eq!(spelled, Some(same), "{from}: {path}");
+        assert_eq!(rules(TO_HOST).spells_folder_of(path.as_bytes()), same, "{from}: {path}");
+    }
+    let rules = [
+        regex(TO_HOST, "(?i)^/other/", "/a/"),
+        regex(TO_HOST, "(?i)^/media/", "/b/"),
+    ];
+    let rules = Mappings::new(&rules).expect("rules compile");
+    assert!(rules.spells_folder_of(b"/MEDIA/a.mkv"), "the pattern says so");
 }
 
 #[test]

@@ -40,6 +40,30 @@ fn spellings_of_one_path_have_one_form() {
 }
 
 #[test]
+fn only_what_may_name_another_file_is_another_spelling() {
+    let is_same = |one: &str, other: &str| NormalPath::with(one.as_bytes(), |one| one.has_spelling(other.as_bytes()));
+    for (one, other) in [
+        ("/m//x.mkv", "/m/./x.mkv/"),
+        (r"D:\m\x.mkv", "d:/m/x.mkv"),
+        (r"D:\m\x.mkv", r"\\?\d:\m\x.mkv"),
+        (r"D:\m\x.mkv", r"D:\m\.\x.mkv. "),
+        (r"\\nas\m\x.mkv", r"\\?\UNC\nas/m\x.mkv"),
+        (r"\\nas\m\x.mkv", "//nas/m/x.mkv"),
+    ] {
+        assert!(is_same(one, other) && is_same(other, one), "{one} and {other}");
+    }
+    for (one, other) in [
+        ("/m/x.mkv", "/m/X.mkv"),
+        ("/m/\u{e9}.mkv", "/m/e\u{301}.mkv"),
+        (r"D:\m\x.mkv", r"D:\M\x.mkv"),
+        (r"\\?\UNC\nas\m\x.mkv", r"\\?\UNC\Nas\m\x.mkv"),
+        (r"/m\x.mkv", "/m/x.mkv"),
+    ] {
+        assert!(!is_same(one, other) && !is_same(other, one), "{one} and {other}");
+    }
+}
+
+#[test]
 fn different_paths_have_different_forms() {
     for (one, other) in [
         (r"/m/AC\DC.mkv", "/m/AC/DC.mkv"),

@@ -121,17 +121,16 @@ fn tidied(path: &[u8]) -> Vec<u8> {
     }
 }
 
-fn made(path: &[u8]) -> Vec<u8> {
+fn trimmed(form: &[u8]) -> Vec<u8> {
+    let last = form.iter().rposition(|byte| *byte != b'/');
+    form[..last.map_or(form.len().min(1), |last| last + 1)].to_vec()
+}
+
+/// A path in its own letters, without what never names another file.
+fn own_letters(path: &[u8]) -> Vec<u8> {
     let path = tidied(path);
-    let trimmed = |form: Vec<u8>| {
-        let length = form
-            .iter()
-            .rposition(|byte| *byte != b'/')
-            .map_or(form.len().min(1), |last| last + 1);
-        form[..length].to_vec()
-    };
     let Ok(text) = std::str::from_utf8(&path) else {
-        return trimmed(path);
+        return trimmed(&path);
     };
     let letter = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic());
     let upper = text.to_ascii_uppercase();
@@ -145,9 +144,17 @@ fn made(path: &[u8]) -> Vec<u8> {
     } else {
         text.to_owned()
     };
+    let (drive, rest) = text.split_at(usize::from(letter(&text) && text[1..].starts_with(":/")));
+    trimmed([&drive.to_ascii_lowercase(), rest].concat().as_bytes())
+}
+
+fn made(path: &[u8]) -> Vec<u8> {
+    let Ok(text) = String::from_utf8(own_letters(path)) else {
+        return own_letters(path);
+    };
     let composed: String = text.nfc().collect();
     let lower: String = composed.chars().flat_map(char::to_lowercase).collect();
-    trimmed(lower.nfc().collect::<String>().into_bytes())
+    trimmed(lower.nfc().collect::<String>().as_bytes())
 }
 
 pub(super) fn components(form: &[u8]) -> Vec<&[u8]> {
@@ -294,7 +301,7 @@ impl Naive {
                 .filter_map(|(item, path, moment)| Some((listed(path)?, item.rating_key.as_str(), moment)));
             let of_form = spelled.filter(|(spelling, ..)| form(spelling) == form(asked));
             of_form
-                .map(|(spelling, key, moment)| (tidied(&spelling) == tidied(asked), key, moment))
+                .map(|(spelling, key, moment)| (own_letters(&spelling) == own_letters(asked), key, moment))
                 .collect()
         };
         let as_listed = |path: &[u8]| Some(path.to_vec());
@@ -339,7 +346,7 @@ fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
                     *n,
                     item.rating_key.clone(),
                     path.to_vec(),
-                    usize::from(tidied(path) == tidied(asked)),
+                    usize::from(own_letters(path) == own_letters(asked)),
                 ));
             }
         }
@@ -352,7 +359,7 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
     let mut fits = Vec::new();
     for n in group {
         for (key, recorded) in libraries[*n].confirmed(path, rules) {
-            let raw = usize::from(tidied(&recorded) == tidied(path));
+            let raw = usize::from(own_letters(&recorded) == own_letters(path));
             fits.push((*n, key, recorded, raw));
         }
     }
@@ -376,7 +383,7 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
                     *n,
                     item.rating_key.clone(),
                     listed.to_vec(),
-                    usize::from(tidied(&host) == tidied(path)),
+                    usize::from(own_letters(&host) == own_letters(path)),
                 ));
             }
         }

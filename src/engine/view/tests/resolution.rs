@@ -1,9 +1,11 @@
 //! The promises of resolution, case by case. `random` tests it in general.
 
 use super::against::matches;
-use super::{library, movie};
+use super::{library, movie, sizes};
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, Resolver, Scope};
+use crate::matching::{
+    FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, QueriedSize, Resolution, Resolver, Scope, folder_positions,
+};
 use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::Mapping;
 
@@ -112,6 +114,45 @@ fn equal_bytes_win_between_names_that_differ_by_case() {
         (MatchKind::Exact, Confidence::Low, Reason::SeveralItems)
     );
     assert_eq!(found, keys(&["2", "1"]), "the likelier one comes first");
+}
+
+#[test]
+fn a_folder_in_another_spelling_than_its_rule_may_be_another_folder() {
+    const SIZE: u64 = 734_003_201;
+    for (rule, [same, other]) in [
+        (
+            Mapping::host_to_server("/mnt/Media", "/data"),
+            ["/mnt/Media", "/mnt/media"],
+        ),
+        (
+            Mapping::server_to_host("/data", "/mnt/Media"),
+            ["/mnt/Media", "/mnt/media"],
+        ),
+        // The server's folder has another spelling.
+        (Mapping::server_to_host("/Data", "/mnt"), ["/data", "/mnt"]),
+    ] {
+        let mappings = Mappings::new(&[rule]).expect("mappings");
+        let film = Item {
+            facts: sizes(&[SIZE]),
+            ..movie("1", &["/data/Heat/a.mkv"])
+        };
+        let views = [&library(&["/data"], &[film], &mappings)];
+        let ask = |folder: &str, size| {
+            let mut found = Resolution::default();
+            NormalPath::with(format!("{folder}/Heat/a.mkv").as_bytes(), |path| {
+                let resolver = Resolver::new(&views, Scope::One(0), &mappings);
+                resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut found);
+            });
+            (found.confidence, found.reason)
+        };
+        assert_eq!(
+            ask(same, 9),
+            (Confidence::High, Reason::SizeDiffers),
+            "{same}: replaced"
+        );
+        assert_eq!(ask(other, 9), (Confidence::Low, Reason::SizeDiffers), "{other}");
+        assert_eq!(ask(other, SIZE), (Confidence::High, Reason::None), "{other}");
+    }
 }
 
 #[test]
