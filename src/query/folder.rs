@@ -1,6 +1,7 @@
 //! Answers folder queries: finds the show, season, artist, album or item for a folder, and
 //! the pages of its listed files.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 
 use super::answer::Answer;
@@ -37,6 +38,8 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
+    /// Whether the size of a file must be read, which can make the query wait.
+    needs_size: bool,
 }
 
 impl Queries {
@@ -106,46 +109,69 @@ const MAX_COMPARED: usize = 16;
 
 impl FolderQuery<'_> {
     /// Raises the confidence of a folder under another root to high if a file in it has the name and the size of a listed
-    /// file, and no file has another size.
+    /// file, and no file has another size. Lowers that of a folder whose files are listed only in another spelling if a file
+    /// has another size, or if the folder is on this machine without any of these files.
     fn compare_sizes(&self, context: &QueryContext<'_>, found: &mut FoundFolder<'_>) {
         let outcome = &mut found.outcome;
         let [folder] = &outcome.folders[..] else { return };
-        if outcome.total != 1 || !matches!(outcome.reason, Reason::OnlyRootDiffers | Reason::SameName) {
+        let is_listed = matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        let has_other_root = !self.at_once && matches!(outcome.reason, Reason::OnlyRootDiffers | Reason::SameName);
+        if outcome.total != 1 || !(is_listed || has_other_root) || context.call.file_size != FileSize::Read {
             return;
         }
         let (libraries, queries) = (&context.snapshot.libraries, context.queries);
-        let resolver = Resolver::new(libraries, context.scope, &queries.reading.mappings);
+        let mappings = &queries.reading.mappings;
+        let resolver = Resolver::new(libraries, context.scope, mappings);
         let view = &libraries[folder.library];
         let depth = Form::from_folded(&folder.form).rev_components().count();
-        let (mut is_confirmed, mut is_contradicted) = (false, false);
+        let (mut is_spelled, mut is_confirmed, mut is_contradicted) = (false, false, false);
+        let needs_size = Cell::new(false);
         let mut compared = 0;
-        view.files_below(&folder.form, false, None, &mut |file| {
+        view.files_below(&folder.form, folder.is_host_path, None, &mut |file| {
             compared += 1;
             if compared > MAX_COMPARED {
                 return false;
             }
             let below = file.form.rev_components().count().saturating_sub(depth);
-            let mut path = [self.path.raw(), last_components(file.found.path, below)].join(&b'/');
-            if PathShape::of(file.found.path).windows && !PathShape::of(self.path.raw()).windows {
+            let host = mappings.to_host(file.found.path).filter(|_| folder.is_host_path);
+            let listed = host.as_deref().unwrap_or(file.found.path);
+            let mut path = [self.path.raw(), last_components(listed, below)].join(&b'/');
+            if PathShape::of(listed).windows && !PathShape::of(self.path.raw()).windows {
                 path.iter_mut()
                     .filter(|byte| **byte == b'\\')
                     .for_each(|byte| *byte = b'/');
             }
-            let size = queries.size_of(&path, context.call.deadline);
-            if size == 0 {
-                return true;
-            }
+            let size = Cell::new(None);
+            let read = || {
+                needs_size.set(self.at_once);
+                size.set((!self.at_once).then(|| queries.size_of(&path, context.call.deadline)));
+                size.get()
+            };
+            let mut resolution = Resolution::default();
             NormalPath::with(&path, |path| {
-                let mut resolution = Resolution::default();
-                resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut resolution);
-                let is_listed_file = resolution.single().is_some_and(|single| single.path == file.found.path);
-                is_confirmed |= resolution.is_by_size && is_listed_file;
-                is_contradicted |= resolution.reason == Reason::SizeDiffers;
+                resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
             });
-            true
+            let single = resolution.single();
+            let is_at_path = matches!(resolution.match_kind, MatchKind::Exact | MatchKind::Mapped);
+            let is_this_file = single.is_some_and(|single| single.path == file.found.path);
+            let is_this_item = || single.is_some_and(|single| single.item.rating_key == file.found.item.rating_key);
+            // Of a path that is recorded, listed or mapped in this spelling, no size is read.
+            is_spelled |= size.get().is_none() && (is_at_path || is_this_item());
+            let has_size = size.get().is_some_and(|size| size > 0);
+            is_confirmed |= is_this_file && (resolution.is_by_size || is_at_path && has_size);
+            is_contradicted |= resolution.reason == Reason::SizeDiffers;
+            !is_spelled && !needs_size.get()
         });
-        if is_contradicted {
-            outcome.reason = Reason::SizeDiffers;
+        found.needs_size = needs_size.get();
+        if is_spelled {
+            // A disk may have another folder of another spelling, but this is not it.
+        } else if is_contradicted {
+            (outcome.reason, outcome.confidence) = (Reason::SizeDiffers, Confidence::Low);
+        } else if is_listed {
+            let is_here = || queries.sizes.has_folder(self.path.raw(), context.call.deadline);
+            if !is_confirmed && !self.at_once && is_here() {
+                (outcome.reason, outcome.confidence) = (Reason::SameName, Confidence::Low);
+            }
         } else if is_confirmed {
             (outcome.reason, outcome.confidence) = (Reason::SameFile, Confidence::High);
         }
@@ -173,6 +199,7 @@ impl QueryKind for FolderQuery<'_> {
         let (libraries, mappings) = (&context.snapshot.libraries, &context.queries.reading.mappings);
         let resolver = FolderResolver::new(libraries, context.scope, mappings, self.path).of_kind(self.kind);
         found.outcome = resolver.resolve();
+        self.compare_sizes(context, found);
         if self.at_once {
             return Ok(());
         }
@@ -188,9 +215,6 @@ impl QueryKind for FolderQuery<'_> {
             );
             found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
         }
-        if !self.at_once && context.call.file_size == FileSize::Read {
-            self.compare_sizes(context, found);
-        }
         Ok(())
     }
 
@@ -202,7 +226,7 @@ impl QueryKind for FolderQuery<'_> {
             // A folder without listed files may be new.
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
-            is_final_without_store: is_listed && found.outcome.total == 1,
+            is_final_without_store: is_listed && found.outcome.total == 1 && !found.needs_size,
         }
     }
 

@@ -293,6 +293,51 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
 }
 
 #[test]
+fn a_folder_in_another_spelling_may_be_another_folder() {
+    let episode = |number: u32| {
+        let path = format!("/data/tv/Some Show/Season 01/S01E0{number}.mkv");
+        ItemSpec::episode("Some Show", 1, number, "Part", &path).size(mib(300) + u64::from(number))
+    };
+    let root = tempfile::tempdir().expect("a folder");
+    let host = root.path().join("tv");
+    for rule in [
+        Mapping::host_to_server(&host, "/data/tv"),
+        Mapping::server_to_host("/data/tv", &host),
+    ] {
+        let server = Standin::builder()
+            .library(LibrarySpec::shows(0).plain().title("Shows"))
+            .items(1, (1..=3).map(episode))
+            .serve();
+        let at = Scene::of(server).with(move |options| options.mappings = vec![rule.clone()]);
+        let (index, _) = at.listed();
+        let answer = |folder: &str| {
+            let found = plexindex::Index::query(&index).match_folder(host.join(folder));
+            let answer = found.expect("an answer").answer;
+            (answer.confidence.expect("an item"), answer.reason)
+        };
+        let respelled = host.join("some show/Season 01/S01E02.mkv");
+        let sure = (Confidence::High, None);
+        assert_eq!(answer("some show"), sure, "no such folder here");
+        write(&host.join("some show/Other.mkv"), mib(9));
+        assert_eq!(answer("some show"), (Confidence::Low, Some(Reason::SameName)));
+        write(&respelled, mib(300) + 2);
+        assert_eq!(answer("some show"), sure, "the same file");
+        write(&respelled, mib(9));
+        let other = (Confidence::Low, Some(Reason::SizeDiffers));
+        assert_eq!(answer("some show"), other);
+        let at_once = plexindex::Index::query(&index).match_folder_at_once(host.join("some show"));
+        assert_eq!(
+            at_once.expect("an answer").answer.status,
+            plexindex::MatchStatus::NotYet
+        );
+        // The size of a file that is listed in this spelling says nothing of it.
+        write(&host.join("Some Show/Season 01/S01E02.mkv"), mib(9));
+        assert_eq!(answer("Some Show"), sure);
+        fs::remove_dir_all(&host).expect("removed");
+    }
+}
+
+#[test]
 fn the_listing_of_the_format_before_has_no_sizes() {
     let folder = store_of(12);
     let index = Index::open(Options {
