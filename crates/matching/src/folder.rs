@@ -218,7 +218,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         if found.is_none() && self.mappings.has_server_to_host_rules() {
             found = each(self.folder, true);
         }
-        found.or_else(|| rewrite_folder(self.mappings, self.folder, |folder| each(folder, false)))
+        found.or_else(|| rewrite_folder(self.mappings, self.path, |folder| each(folder, false)))
     }
 
     /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
@@ -607,7 +607,7 @@ pub fn folder_positions<V: Deref<Target: FolderIndex>>(
         }
     };
     let mut positions: Vec<FolderPosition> = libraries.iter().map(|view| position_in(view, folder)).collect();
-    rewrite_folder(mappings, folder, |folder| {
+    rewrite_folder(mappings, path, |folder| {
         for (position, view) in positions.iter_mut().zip(libraries) {
             *position = (*position).max(position_in(view, folder));
         }
@@ -616,14 +616,22 @@ pub fn folder_positions<V: Deref<Target: FolderIndex>>(
     positions
 }
 
-/// Rewrites a folder by each matching host-to-server rule in order, and calls `each` with each result. Returns the
-/// first `Some` that `each` returns; `None` if `each` never returns `Some`. All folders are in normal form.
-fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
+/// Rewrites a folder, as the host spells it, by each matching host-to-server rule in order, and calls `each` with the
+/// normal form of each result. Returns the first `Some` that `each` returns; `None` if `each` never returns `Some`.
+fn rewrite_folder<R>(
+    mappings: &Mappings,
+    folder: &NormalPath<'_>,
+    mut each: impl FnMut(&[u8]) -> Option<R>,
+) -> Option<R> {
     if !mappings.has_host_to_server_rules() {
         return None;
     }
     // Rules match paths below a folder, such as `^/mnt/tv/(.*)`, so this code appends a separator to the folder.
-    NormalPath::with(&[folder, b"/"].concat(), |below| {
+    let raw = folder.raw();
+    let has_backslash = PathShape::of(raw).windows && raw.contains(&b'\\');
+    let separator: &[u8] = if has_backslash { b"\\" } else { b"/" };
+    let without_separator = raw.strip_suffix(separator).unwrap_or(raw);
+    NormalPath::with(&[without_separator, separator].concat(), |below| {
         mappings.to_server(below, |path| NormalPath::with(path, |path| each(folder_form(path))))
     })
 }

@@ -4,10 +4,11 @@ use super::against::matches;
 use super::{library, movie, sizes};
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{
-    FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, QueriedSize, Resolution, Resolver, Scope, folder_positions,
+    FolderPosition, FolderResolver, MAX_CANDIDATES, Mappings, NormalPath, QueriedSize, Resolution, Resolver, Scope,
+    folder_positions,
 };
 use crate::model::{Confidence, Item, MatchKind, Reason};
-use crate::options::Mapping;
+use crate::options::{Mapping, MappingKind};
 
 /// Resolves a path: match kind, confidence, reason and keys, best first.
 fn ask(views: &[&LibrarySnapshot], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
@@ -218,5 +219,36 @@ fn listed_and_mapped_paths_are_certain_in_any_folder() {
         let (found, confidence, ..) = ask(&[&view], &mappings, path);
         assert_eq!(found, match_kind, "{path}");
         assert_eq!(confidence, Confidence::High, "{path}");
+    }
+}
+
+#[test]
+fn a_rule_sees_a_folder_as_the_host_spells_it() {
+    let rule = |from: &str, to: &str| Mapping::pattern(MappingKind::HostToServer, from, to);
+    let mappings = Mappings::new(&[
+        rule("^/mnt/TV/", "/data/tv/"),
+        rule(r"^D:\\TV\\(\w+)\\", r"/data/tv/\1/"),
+        rule("^/mnt/tv/alpha/", "/data/tv/Beta/"),
+    ])
+    .expect("mappings");
+    let items = [
+        movie("1", &["/data/tv/Alpha/a.mkv"]),
+        movie("2", &["/data/tv/Beta/b.mkv"]),
+    ];
+    let views = [&library(&["/data/tv"], &items, &mappings)];
+    for folder in ["/mnt/TV/Alpha", "/mnt/TV/./Alpha/", r"D:\TV\Alpha", r"D:\TV\Alpha\"] {
+        NormalPath::with(folder.as_bytes(), |path| {
+            let resolver = FolderResolver::new(&views, Scope::One(0), &mappings, path);
+            let found = resolver.resolve();
+            assert_eq!(
+                (found.match_kind, found.confidence),
+                (MatchKind::Mapped, Confidence::High),
+                "{folder}"
+            );
+            assert_eq!(found.found[0].item.rating_key, "1", "{folder}");
+            assert_eq!(resolver.files(None, 10).len(), 1, "{folder}");
+            let positions = folder_positions(&views, &mappings, path, None);
+            assert_eq!(positions, [FolderPosition::Within], "{folder}");
+        });
     }
 }
