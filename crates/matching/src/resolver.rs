@@ -18,6 +18,8 @@
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::mappings::Mappings;
@@ -480,17 +482,34 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             if !view.may_have_confirmed() {
                 continue;
             }
-            let knows_all = view.each_confirmed(&self.path, |hit| {
+            let mut recorded = SmallVec::<[HitOf<'v, V>; 4]>::new();
+            if !view.each_confirmed(&self.path, |hit| recorded.push(hit)) {
+                self.lacks_matches.set(true);
+            }
+            // An earlier version may have recorded a file twice, in spellings that never name two files. The later one counts.
+            let time_of_this_file = |hit: &HitOf<'v, V>| {
+                let (_, path) = view.key_and_path(*hit)?;
+                self.path.has_spelling(path).then(|| view.entry_time(*hit))
+            };
+            let is_one = recorded.len() == 1;
+            let latest = (!is_one)
+                .then(|| recorded.iter().filter_map(time_of_this_file).max())
+                .flatten();
+            for hit in recorded {
                 let Some((rating_key, path)) = view.key_and_path(hit) else {
-                    return;
+                    continue;
                 };
+                let is_of_this_file = self.path.has_spelling(path);
+                if is_of_this_file && latest.is_some_and(|latest| view.entry_time(hit) < latest) {
+                    continue;
+                }
                 let item = view.find_item(rating_key);
                 // A match does not count while a complete listing lacks its item.
                 if item.is_none() && view.is_fetched() {
-                    return;
+                    continue;
                 }
                 if self.is_outdated_match(view, hit, (rating_key, path)) {
-                    return;
+                    continue;
                 }
                 let candidate = RankedHit {
                     library,
@@ -498,10 +517,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     path,
                     item,
                 };
-                candidates.add_candidate(usize::from(self.path.has_spelling(path)), Some(candidate));
-            });
-            if !knows_all {
-                self.lacks_matches.set(true);
+                candidates.add_candidate(usize::from(is_of_this_file), Some(candidate));
             }
         }
     }

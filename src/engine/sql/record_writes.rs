@@ -10,6 +10,7 @@ use super::record_rows::{RecordRows, entry_named, matches_where, to_i64};
 use super::schema::{CachedStatements, LibraryState, Tx, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
+use crate::matching::NormalPath;
 use crate::matching::normal::normal_form;
 use crate::model::TableId;
 use crate::platform::clock::{Clock as _, Deadline, SystemClock};
@@ -272,14 +273,25 @@ impl<'t> RecordTx<'t> {
             .map(drop)
     }
 
-    /// Records a confirmed match, in place of an earlier one of exactly this path.
+    /// Records a confirmed match, in place of earlier ones of this path, also in a spelling that never names another file. A
+    /// later one of such a spelling stays instead.
     pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str, time: MatchTime) -> rusqlite::Result<()> {
-        let mut at = match time {
-            MatchTime::NowAfter(after) => self.time_after(after)?,
-            MatchTime::At(at) => at,
-        };
         let id = self.next_row_id();
         let (form, spelling, sum) = encode_match(id, table, path, rating_key);
+        let condition = "form = ?2 AND spelling <> ?3";
+        let others = matches_where(self.tx, table, self.tx.sequence, condition, &[&form, &spelling])?;
+        let is_same_file = |stored: &StoredMatch| NormalPath::with(path, |path| path.has_spelling(&stored.path));
+        let others = others.into_iter().filter_map(|(_, stored)| stored);
+        let same_file: Vec<StoredMatch> = others.filter(is_same_file).collect();
+        let latest = same_file.iter().map(|stored| stored.at).max();
+        let mut at = match time {
+            MatchTime::NowAfter(after) => self.time_after(latest.map_or(after, |latest| latest.max(after)))?,
+            MatchTime::At(at) if latest > Some(at) => return Ok(()),
+            MatchTime::At(at) => at,
+        };
+        same_file
+            .iter()
+            .try_for_each(|stored| self.remove_match(table, &stored.path))?;
         let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
         let inserted = self
             .tx

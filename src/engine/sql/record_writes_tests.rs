@@ -321,3 +321,47 @@ fn matches_are_read_form_by_form() {
     assert!(evicted.expect("evicted"));
     assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);
 }
+
+#[test]
+fn a_file_has_one_match_in_all_its_spellings() {
+    let (_folder, store) = opened();
+    let rows = RecordRows(&store);
+    let written = rows.write_records(Deadline::NONE, |tx| {
+        tx.tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
+        let table = TableId(tx.tx.last_insert_rowid());
+        let found = |path: &str| -> rusqlite::Result<Vec<(String, String)>> {
+            let found = matches_where(
+                tx.tx,
+                table,
+                tx.tx.sequence,
+                "form = ?2",
+                &[&normal_form(path.as_bytes())],
+            )?;
+            let mut found: Vec<_> = found
+                .into_iter()
+                .filter_map(|(_, stored)| stored)
+                .map(|stored| (String::from_utf8_lossy(&stored.path).into_owned(), stored.rating_key))
+                .collect();
+            found.sort();
+            Ok(found)
+        };
+        for (older, newer) in [("D:/F/x", r"D:\F\x"), (r"D:\F\y", r"\\?\d:\F\y"), ("/f//z", "/f/z")] {
+            let put = |path: &str, key, time| tx.put_match(table, path.as_bytes(), key, time);
+            put(older, "1", MatchTime::At(RecordTime(5)))?;
+            put(newer, "2", MatchTime::At(RecordTime(4)))?;
+            assert_eq!(
+                found(older)?,
+                [(older.to_owned(), "1".to_owned())],
+                "an earlier record of another host"
+            );
+            put(newer, "2", MatchTime::At(RecordTime(6)))?;
+            assert_eq!(found(older)?, [(newer.to_owned(), "2".to_owned())]);
+            put(older, "3", NOW)?;
+            assert_eq!(found(older)?, [(older.to_owned(), "3".to_owned())]);
+        }
+        tx.put_match(table, br"D:\f\X", "4", NOW)?;
+        assert_eq!(found("D:/F/x")?.len(), 2, "a disk may have both");
+        Ok(())
+    });
+    written.expect("written");
+}

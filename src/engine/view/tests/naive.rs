@@ -276,7 +276,13 @@ impl Naive {
     /// The confirmed matches for this form that are not dormant.
     fn confirmed(&self, path: &[u8], rules: &[Rule]) -> Vec<(String, Vec<u8>)> {
         let mut awake = Vec::new();
+        let is_same = |known: &[u8]| own_letters(known) == own_letters(path);
+        let of_file = self.matches.iter().filter(|(known, _, _)| is_same(known));
+        let latest = of_file.map(|(.., moment)| *moment).max();
         for (recorded, key, moment) in self.matches.iter().filter(|(known, _, _)| form(known) == form(path)) {
+            if is_same(recorded) && Some(*moment) < latest {
+                continue;
+            }
             if self.fetched && self.items.iter().all(|(item, _)| item.rating_key != *key) {
                 continue;
             }

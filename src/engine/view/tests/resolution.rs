@@ -173,6 +173,32 @@ fn a_newer_listing_overrules_a_confirmed_match() {
 }
 
 #[test]
+fn the_later_of_two_matches_of_one_file_counts() {
+    let none = Mappings::default();
+    let mut films = library(&[], &[movie("1", &["/x/a"]), movie("2", &["/x/b"])], &none);
+    for (older, newer) in [
+        ("D:/F/x.mkv", r"D:\F\x.mkv"),
+        (r"D:\F\x.mkv", r"\\?\D:\F\x.mkv"),
+        (r"D:\F\x.mkv", r"d:\F\x.mkv"),
+        ("/f//x.mkv", "/f/x.mkv"),
+    ] {
+        films.matches = Some(matches(&[(older.as_bytes(), "1", 2), (newer.as_bytes(), "2", 3)]));
+        for path in [older, newer] {
+            let (match_kind, confidence, _, key) = ask(&[&films], &none, path);
+            assert_eq!(
+                (match_kind, confidence),
+                (MatchKind::Confirmed, Confidence::High),
+                "{path}"
+            );
+            assert_eq!(key, keys(&["2"]), "{path}");
+        }
+    }
+    // A disk may have both.
+    films.matches = Some(matches(&[(br"D:\F\x.mkv", "1", 2), (br"D:\f\x.mkv", "2", 3)]));
+    assert_eq!(ask(&[&films], &none, "d:/F/x.mkv").3, keys(&["1"]));
+}
+
+#[test]
 fn a_library_out_of_scope_may_have_more_of_the_path() {
     let none = Mappings::default();
     let films = library(&["/nas"], &[movie("1", &["/nas/Heat (1995)/Heat.mkv"])], &none);
