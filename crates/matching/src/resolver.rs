@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::mappings::Mappings;
-use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components};
+use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components, normal_form};
 use super::resolution::{
     FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, OnlyEntry, Resolution, Scope, libraries_in_scope,
 };
@@ -213,9 +213,10 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
                 (Some(_), _) if resolution.doubt == HitDoubt::Path => (confidence, Reason::Unconfirmed),
                 (Some(_), _) if match_kind.is_listed() && has_other_size() => {
-                    let is_same_path = !is_respelled(match_kind, candidates.rank);
+                    let is_other_file = is_respelled(match_kind, candidates.rank)
+                        || match_kind == MatchKind::Exact && first.is_some_and(|first| self.is_elsewhere(first.path));
                     (
-                        if is_same_path { confidence } else { Confidence::Low },
+                        if is_other_file { Confidence::Low } else { confidence },
                         Reason::SizeDiffers,
                     )
                 }
@@ -610,6 +611,15 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 });
                 (candidates.total > 0).then_some(())
             });
+    }
+
+    /// Returns whether the mappings have the file with this listed path, which is also the queried path, at another path on
+    /// the host, or lead from the queried path to another listed file.
+    fn is_elsewhere(&self, listed: &[u8]) -> bool {
+        let mut mapped = Candidates::new();
+        self.add_mapped(LibraryGroup::All, &mut mapped);
+        mapped.iter().any(|hit| hit.path != listed)
+            || normal_form(&self.resolver.mappings.host_path(listed)) != self.path.form()
     }
 
     /// Adds the items whose listed paths have the longest common suffix with the queried path.

@@ -120,17 +120,12 @@ fn equal_bytes_win_between_names_that_differ_by_case() {
 #[test]
 fn a_folder_in_another_spelling_than_its_rule_may_be_another_folder() {
     const SIZE: u64 = 734_003_201;
-    for (rule, [same, other]) in [
-        (
-            Mapping::host_to_server("/mnt/Media", "/data"),
-            ["/mnt/Media", "/mnt/media"],
-        ),
-        (
-            Mapping::server_to_host("/data", "/mnt/Media"),
-            ["/mnt/Media", "/mnt/media"],
-        ),
+    let media = Some("/mnt/Media");
+    for (rule, same, other) in [
+        (Mapping::host_to_server("/mnt/Media", "/data"), media, "/mnt/media"),
+        (Mapping::server_to_host("/data", "/mnt/Media"), media, "/mnt/media"),
         // The server's folder has another spelling.
-        (Mapping::server_to_host("/Data", "/mnt"), ["/data", "/mnt"]),
+        (Mapping::server_to_host("/Data", "/mnt"), None, "/mnt"),
     ] {
         let mappings = Mappings::new(&[rule]).expect("mappings");
         let film = Item {
@@ -146,13 +141,69 @@ fn a_folder_in_another_spelling_than_its_rule_may_be_another_folder() {
             });
             (found.confidence, found.reason)
         };
-        assert_eq!(
-            ask(same, 9),
-            (Confidence::High, Reason::SizeDiffers),
-            "{same}: replaced"
-        );
+        if let Some(same) = same {
+            assert_eq!(ask(same, 9), (Confidence::High, Reason::SizeDiffers), "replaced");
+        }
         assert_eq!(ask(other, 9), (Confidence::Low, Reason::SizeDiffers), "{other}");
         assert_eq!(ask(other, SIZE), (Confidence::High, Reason::None), "{other}");
+    }
+}
+
+#[test]
+fn a_listed_path_that_the_mappings_have_elsewhere_may_be_another_file() {
+    const SIZE: u64 = 734_003_201;
+    let film = |key: &str, path: &str| Item {
+        facts: sizes(&[SIZE]),
+        ..movie(key, &[path])
+    };
+    let items = [
+        film("1", "/data/a.mkv"),
+        film("2", "/srv/data/a.mkv"),
+        film("3", "/x/a.mkv"),
+    ];
+    for (rule, path, confidence) in [
+        // The server's file is at /mnt/a.mkv on the host.
+        (Mapping::host_to_server("/mnt", "/data"), "/data/a.mkv", Confidence::Low),
+        (Mapping::server_to_host("/data", "/mnt"), "/data/a.mkv", Confidence::Low),
+        // The host's file is at /srv/data/a.mkv on the server.
+        (
+            Mapping::host_to_server("/data", "/srv/data"),
+            "/data/a.mkv",
+            Confidence::Low,
+        ),
+        (
+            Mapping::server_to_host("/srv/data", "/data"),
+            "/data/a.mkv",
+            Confidence::Low,
+        ),
+        (Mapping::host_to_server("/mnt", "/data"), "/x/a.mkv", Confidence::High),
+        (
+            Mapping::host_to_server("/data", "/data"),
+            "/data/a.mkv",
+            Confidence::High,
+        ),
+        (
+            Mapping::host_to_server("/data", "/gone"),
+            "/data/a.mkv",
+            Confidence::High,
+        ),
+    ] {
+        let mappings = Mappings::new(std::slice::from_ref(&rule)).expect("mappings");
+        let views = [&library(&["/"], &items, &mappings)];
+        let ask = |size| {
+            let mut found = Resolution::default();
+            NormalPath::with(path.as_bytes(), |path| {
+                let resolver = Resolver::new(&views, Scope::One(0), &mappings);
+                resolver.resolve_normal(path, QueriedSize::Known(size), None, false, &mut found);
+            });
+            (found.match_kind, found.confidence, found.reason)
+        };
+        assert_eq!(ask(9), (MatchKind::Exact, confidence, Reason::SizeDiffers), "{rule:?}");
+        assert_eq!(
+            ask(SIZE),
+            (MatchKind::Exact, Confidence::High, Reason::None),
+            "{rule:?}"
+        );
     }
 }
 
