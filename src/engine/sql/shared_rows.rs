@@ -34,7 +34,7 @@ const FORGOTTEN_PER_STEP: i64 = 400;
 pub struct SharedRow {
     /// The library's uuid; empty: all libraries of the view.
     pub library: String,
-    /// The host's path; empty: everything that was recorded before; [`path_of_item`]: that of an item.
+    /// The host's path; empty: everything that was recorded before; `path_of_item`: that of an item.
     pub path: Vec<u8>,
     /// The item's rating key; `None`: taken back.
     pub rating_key: Option<String>,
