@@ -13,8 +13,8 @@ use super::thread::Worker;
 /// Maximum wait without an earlier deadline.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// Returns the size of the file at a path if it is of this type, and 1 for a folder; 0 if it cannot be read.
-type Read = fn(&[u8], FileType) -> u64;
+/// Returns the size of the regular file at a path; 0 if it cannot be read.
+type Read = fn(&[u8]) -> u64;
 
 /// Reads sizes on a thread, which starts with the first question.
 pub struct SizeReader {
@@ -29,10 +29,10 @@ impl Default for SizeReader {
     }
 }
 
-fn stat(path: &[u8], kind: FileType) -> u64 {
+fn stat(path: &[u8]) -> u64 {
     let facts = FileFacts::of_target(&path_from_bytes(path)).ok();
-    let file = facts.filter(|facts| facts.kind == kind);
-    file.map_or(0, |file| if kind == FileType::Folder { 1 } else { file.length })
+    let file = facts.filter(|facts| facts.kind == FileType::File);
+    file.map_or(0, |file| file.length)
 }
 
 #[derive(Default)]
@@ -43,8 +43,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// The path to read next, and the type that the file must have.
-    asked: Option<(Vec<u8>, FileType)>,
+    /// The path to read next.
+    asked: Option<Vec<u8>>,
     /// The size of the last path; 0 if it cannot be read.
     read: Option<u64>,
     /// Whether a thread waits for a size.
@@ -66,15 +66,6 @@ impl SizeReader {
     /// Returns the size in bytes of the regular file at `path`; `None` if there is no such file on this machine, if it is
     /// empty, if another call hangs, or if the size is not known by the deadline.
     pub fn size_of(&self, path: &[u8], deadline: Deadline) -> Option<u64> {
-        self.ask(path, FileType::File, deadline)
-    }
-
-    /// Returns whether this machine has a folder at `path`; `false` if that is not known by the deadline.
-    pub fn has_folder(&self, path: &[u8], deadline: Deadline) -> bool {
-        self.ask(path, FileType::Folder, deadline).is_some()
-    }
-
-    fn ask(&self, path: &[u8], kind: FileType, deadline: Deadline) -> Option<u64> {
         let limit = Instant::now() + deadline.wait(LONGEST_WAIT);
         // A relative path, or one of another system, is a file that only the server can have.
         let is_here = path_from_bytes(path).is_absolute() && !path.contains(&0);
@@ -86,7 +77,7 @@ impl SizeReader {
         if !is_free(&state) {
             return None;
         }
-        (state.asked, state.read, state.is_taken) = (Some((path.to_vec(), kind)), None, true);
+        (state.asked, state.read, state.is_taken) = (Some(path.to_vec()), None, true);
         drop(state);
         self.shared.changed.notify_all();
         let waited = self.wait_until(limit, |state| state.read.is_some());
@@ -158,12 +149,12 @@ impl Shared {
             if state.is_closed {
                 return;
             }
-            let Some((path, kind)) = state.asked.take() else {
+            let Some(path) = state.asked.take() else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             drop(state);
-            let size = read(&path, kind);
+            let size = read(&path);
             state = lock(&self.state);
             if std::mem::take(&mut state.is_abandoned) {
                 state.is_taken = false;
@@ -197,7 +188,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use super::{FileType, SizeReader};
+    use super::SizeReader;
     use crate::platform::clock::Deadline;
 
     #[test]
@@ -212,8 +203,6 @@ mod tests {
         assert_eq!(size_of("empty.mkv"), None);
         assert_eq!(size_of("missing.mkv"), None);
         assert_eq!(size_of(""), None, "a folder");
-        let has_folder = |name: &str| reader.has_folder(&path(name), Deadline::NONE);
-        assert!(has_folder("") && !has_folder("film.mkv") && !has_folder("missing"));
         assert_eq!(reader.size_of(b"/a\0b", Deadline::NONE), None);
         assert_eq!(reader.size_of(&path("film.mkv"), Deadline::after(Duration::ZERO)), None);
     }
@@ -241,7 +230,7 @@ mod tests {
         static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
         static MAY_END: AtomicBool = AtomicBool::new(false);
         /// A file system that hangs for one path.
-        fn read(path: &[u8], _: FileType) -> u64 {
+        fn read(path: &[u8]) -> u64 {
             HAS_BEGUN.fetch_or(path == b"/dead", Ordering::SeqCst);
             while path == b"/dead" && !MAY_END.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(1));

@@ -333,8 +333,12 @@ impl<'t> QueryContext<'t> {
         }
         // The query refreshes fetched libraries, and fetches libraries that should list the item. It fetches the other
         // libraries only if any library may have the item.
-        let flags = query.owner_flags(self);
+        let mut flags = query.owner_flags(self);
         let may_be_anywhere = !flags.contains(&true) && query.may_be_anywhere(self, found);
+        // A match waits for the listing that its library lost.
+        Q::each_found_library(found, &mut |index| {
+            flags[index] |= rows[index].generation < Generation::default();
+        });
         let targets = rows.iter().zip(flags).filter(|(row, should_list_item)| {
             *should_list_item || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
         });

@@ -110,7 +110,7 @@ const MAX_COMPARED: usize = 16;
 impl FolderQuery<'_> {
     /// Raises the confidence of a folder under another root to high if a file in it has the name and the size of a listed
     /// file, and no file has another size. Lowers that of a folder whose files are listed only in another spelling if a file
-    /// has another size, or if the folder is on this machine without any of these files.
+    /// has another size.
     fn compare_sizes(&self, context: &QueryContext<'_>, found: &mut FoundFolder<'_>) {
         let outcome = &mut found.outcome;
         let [folder] = &outcome.folders[..] else { return };
@@ -167,12 +167,7 @@ impl FolderQuery<'_> {
             // A disk may have another folder of another spelling, but this is not it.
         } else if is_contradicted {
             (outcome.reason, outcome.confidence) = (Reason::SizeDiffers, Confidence::Low);
-        } else if is_listed {
-            let is_here = || queries.sizes.has_folder(self.path.raw(), context.call.deadline);
-            if !is_confirmed && !self.at_once && is_here() {
-                (outcome.reason, outcome.confidence) = (Reason::SameName, Confidence::Low);
-            }
-        } else if is_confirmed {
+        } else if is_confirmed && !is_listed {
             (outcome.reason, outcome.confidence) = (Reason::SameFile, Confidence::High);
         }
     }

@@ -1,7 +1,7 @@
 //! Translates between this host's paths and the server's.
 //!
 //! Each host can have a different path for a file, so shared rows have the server's path. A path is shared only if it
-//! translates to one path, and that path back to it: otherwise what another host corrects or takes back would not reach
+//! translates to one path, and that path back to it, or to a spelling that never names another file: otherwise what another host corrects or takes back would not reach
 //! this host's record, or would reach the record of another file.
 
 use crate::matching::{Mappings, NormalPath, PathShape, lies_under, normal_form};
@@ -61,7 +61,8 @@ impl Translation {
         let is_only = others
             .iter()
             .all(|(other, path)| other == from || normal_form(path) == form);
-        (is_only && self.host_path(server_path) == path).then(|| server_path.clone())
+        let is_same = NormalPath::with(path, |path| path.has_spelling(&self.host_path(server_path)));
+        (is_only && is_same).then(|| server_path.clone())
     }
 
     /// Translates the server's path to this host's path; `None` if this host cannot have the file, or if the path that it
@@ -226,6 +227,10 @@ mod tests {
             [Some("/other/odd.mkv".into()), None],
             "here, the path is another file"
         );
+        // Other separators name the same file.
+        let windows = [to_server(r"C:\Media", "/data")];
+        let found = both(&windows, &["/data"], "C:/Media/odd.mkv", "/data/odd.mkv");
+        assert_eq!(found, [Some("/data/odd.mkv".into()), Some(r"C:\Media\odd.mkv".into())]);
         let pattern = vec![Mapping::pattern(MappingKind::ServerToHost, "^/data/", "/mnt/")];
         let windows = vec![to_server("/mnt", r"D:\data")];
         for (rules, host, server) in [
@@ -235,12 +240,7 @@ mod tests {
             (nested, "/mnt/films/odd.mkv", "/data/films/odd.mkv"),
             // A pattern goes one way.
             (pattern, "/mnt/odd.mkv", "/data/odd.mkv"),
-            // Other separators, and a name that Windows cannot have.
-            (
-                vec![to_server(r"C:\Media", "/data")],
-                "C:/Media/odd.mkv",
-                "/downloads/odd.mkv",
-            ),
+            // A name that Windows cannot have.
             (windows, r"/mnt/odd\x.mkv", "/downloads/odd.mkv"),
         ] {
             let folders = ["/data", "/other", r"D:\data"];

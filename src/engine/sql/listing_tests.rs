@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::for_tests::{FINISHED, Films, endpoint, film, merge, movie, segments};
+use super::for_tests::{FINISHED, Films, NOW_MS, endpoint, film, merge, movie, segments};
 use super::state_file::StoreFiles;
-use super::{LibraryRows, ListingRows, RecordRows, ShowRows, Store, StoreStates};
+use super::{LibraryRows, ListingRows, RecordRows, SharedRow, SharedRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
+use crate::engine::record_rows::RecordTime;
 use crate::error::{Result, Status};
 use crate::model::Item;
 use crate::platform::clock::Deadline;
@@ -149,9 +150,16 @@ fn a_listing_of_an_earlier_history_ends_the_matches_of_other_items() {
     };
     let keys = ["1", "2", "3", "4", "5"];
     list("9 x", &[film(1), known("2", "/a"), film(3), film(4)]);
-    let paths = keys.map(|key| format!("/h/{key}.mkv").into_bytes());
-    let pairs: Vec<_> = paths.iter().zip(keys).map(|(path, key)| (&path[..], key)).collect();
-    films.record(&pairs);
+    // The listing was last seen then.
+    let recorded = keys.map(|key| SharedRow {
+        library: "films".to_owned(),
+        path: format!("/h/{key}.mkv").into_bytes(),
+        rating_key: Some(key.to_owned()),
+        at: RecordTime::at_us(NOW_MS * 1_000 - 1),
+    });
+    let added = SharedRows(&films.store).add(films.view_id, &recorded, u64::MAX, Deadline::NONE);
+    added.expect("recorded");
+    films.record(&[(b"/h/since.mkv", "4")]);
     let moved = Item {
         guid: "plex://movie//a".to_owned(),
         ..movie("2", "/b")
@@ -159,10 +167,10 @@ fn a_listing_of_an_earlier_history_ends_the_matches_of_other_items() {
     let same = film(1);
     let other = movie("3", "/data/other.mkv");
     let left: Vec<_> = list("5 x", &[same, moved.clone(), other]).into_values().collect();
-    assert_eq!(left, ["1", "2"]);
+    assert_eq!(left, ["1", "2", "4"]);
     // A later listing tells of changes, not of another history.
     let left: Vec<_> = list("6 x", &[movie("1", "/data/new.mkv")]).into_values().collect();
-    assert_eq!(left, ["1", "2"]);
+    assert_eq!(left, ["1", "2", "4"]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text};
 use super::sweeper::Sweeper;
+use crate::engine::record_rows::RecordTime;
 use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
@@ -438,14 +439,19 @@ impl ListingRows<'_> {
 }
 
 /// Ends the matches that a listing of an earlier history does not confirm, as after a restored backup of the server: it
-/// gives the keys of what came after the backup to other items. `listed`: see [`Observation::Listing`].
+/// gives the keys of what came after the backup to other items. What was recorded since the earlier history was last seen
+/// stays. `listed`: see [`Observation::Listing`].
 fn end_matches_of_others(
     folding: &Folding<'_, '_>,
     listed: &dyn Fn(&str) -> (Option<Item>, Interval),
 ) -> rusqlite::Result<()> {
     let library = folding.row.id;
+    let last_seen = RecordTime::at_us(folding.row.checked_ms().saturating_mul(1_000));
     RecordTx::run(folding.tx, |records| {
         for stored in all_matches_of(folding.tx, library)? {
+            if stored.at > last_seen {
+                continue; // perhaps of this history
+            }
             let key = &stored.rating_key;
             let is_other = match (folding.get(key).value, listed(key).0) {
                 (Some(was), Some(now)) => !is_same_item(&was, &now),
@@ -453,7 +459,7 @@ fn end_matches_of_others(
             };
             if let Some(table) = folding.row.matches.filter(|_| is_other) {
                 records.remove_match(table, &stored.path)?;
-                records.take_back(library, &stored.path, stored.at)?;
+                records.end_match(library, &stored)?;
             }
         }
         Ok(())

@@ -289,9 +289,12 @@ impl<'t> RecordTx<'t> {
             MatchTime::At(at) if latest > Some(at) => return Ok(()),
             MatchTime::At(at) => at,
         };
-        same_file
-            .iter()
-            .try_for_each(|stored| self.remove_match(table, &stored.path))?;
+        for stored in &same_file {
+            self.remove_match(table, &stored.path)?;
+            if let Some(library) = self.tx.value("SELECT library FROM tables WHERE id = ?1", [table])? {
+                self.end_match(library, stored)?;
+            }
+        }
         let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
         let inserted = self
             .tx

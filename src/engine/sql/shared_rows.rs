@@ -6,7 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::doubts_of_path;
-use super::record_encoding::{RecordKind, spelling_of};
+use super::record_encoding::RecordKind;
 use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_where};
 use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
@@ -14,6 +14,7 @@ use super::store::Store;
 use super::views::libraries_of_others;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
+use crate::matching::NormalPath;
 use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
@@ -260,6 +261,14 @@ impl RecordTx<'_> {
         })
     }
 
+    /// Stores that this match ended, but no later one of its path, if other hosts must know.
+    pub fn end_match(&self, library: LibraryId, stored: &StoredMatch) -> rusqlite::Result<()> {
+        self.store_back(library, &stored.path, |state| {
+            let known = taken_back_at(self.tx, state, &stored.path)?;
+            Ok(known.max(RecordTime(stored.at.0.saturating_add(1))))
+        })
+    }
+
     /// Stores that all matches of a library were taken back, if other hosts must know. Call it before the matches go.
     pub fn take_all_back(&self, library: LibraryId) -> rusqlite::Result<()> {
         self.take_back_after(library, b"", |state| {
@@ -271,13 +280,23 @@ impl RecordTx<'_> {
         })
     }
 
-    /// Stores that a path, or all paths of a library, were taken back later than `after`, if the view is shared, or another
-    /// token's view has the library, from which the next token would inherit the match.
+    /// Stores that a path, or all paths of a library, were taken back later than `after`, if other hosts must know.
     fn take_back_after(
         &self,
         library: LibraryId,
         path: &[u8],
         after: impl FnOnce(&LibraryState) -> rusqlite::Result<RecordTime>,
+    ) -> rusqlite::Result<()> {
+        self.store_back(library, path, |state| self.time_after(after(state)?))
+    }
+
+    /// Stores that a path, or all paths of a library, were taken back at a time, if the view is shared, or another token's
+    /// view has the library, from which the next token would inherit the match.
+    fn store_back(
+        &self,
+        library: LibraryId,
+        path: &[u8],
+        at: impl FnOnce(&LibraryState) -> rusqlite::Result<RecordTime>,
     ) -> rusqlite::Result<()> {
         let Some(state) = self.tx.expect_library(library).optional()? else {
             return Ok(());
@@ -285,7 +304,7 @@ impl RecordTx<'_> {
         if !state.is_shared && libraries_of_others(self.tx, library)?.is_empty() {
             return Ok(());
         }
-        let at = self.time_after(after(&state)?)?;
+        let at = at(&state)?;
         let uuid: String = self.tx.value("SELECT uuid FROM libraries WHERE id = ?1", [library])?;
         if state.is_shared {
             self.tx.is_shared.set(true);
@@ -503,28 +522,27 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
     if let Some(rating_key) = version.rating_key {
         tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
         // Which of two hosts is right is for the server to say.
-        if old.is_some_and(|old| old.rating_key != rating_key) {
+        if old.as_ref().is_some_and(|old| old.rating_key != rating_key) {
             tx.doubt_path_or_item(library, b"", rating_key)?;
         }
         let table = find_or_create_match_table(tx, &mut state)?;
         records.put_match(table, &row.path, rating_key, MatchTime::At(row.at))?;
         return Ok(true);
     }
-    if let Some(table) = state.matches.filter(|_| old.is_some()) {
-        records.remove_match(table, &row.path)?;
+    if let Some((table, old)) = state.matches.zip(old) {
+        records.remove_match(table, &old.path)?;
         tx.doubt_path_or_item(library, &row.path, "")?;
     }
     records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
     Ok(true)
 }
 
-/// Returns the match of exactly this path.
+/// Returns the latest match of this path, also in a spelling that never names another file.
 fn match_of_path(c: &Connection, table: TableId, path: &[u8]) -> rusqlite::Result<Option<StoredMatch>> {
-    let form = normal_form(path);
-    let spelling = spelling_of(&form, path);
-    let condition = "form = ?2 AND spelling = ?3";
-    let found = matches_where(c, table, Sequence(0), condition, &[&form, &spelling])?;
-    Ok(found.into_iter().next().and_then(|(_, stored)| stored))
+    let found = matches_where(c, table, Sequence(0), "form = ?2", &[&normal_form(path)])?;
+    let found = found.into_iter().filter_map(|(_, stored)| stored);
+    let is_of_path = |stored: &StoredMatch| NormalPath::with(path, |path| path.has_spelling(&stored.path));
+    Ok(found.filter(is_of_path).max_by_key(|stored| stored.at))
 }
 
 #[cfg(test)]

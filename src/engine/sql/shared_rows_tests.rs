@@ -66,6 +66,23 @@ fn invalidate(films: &Films, path: &str) {
         .expect("invalidated");
 }
 
+#[test]
+fn a_spelling_that_a_later_one_replaces_is_taken_back() {
+    let films = shared();
+    films.record(&[(b"D:/x.mkv", "1")]);
+    films.record(&[(b"D:\\x.mkv", "2")]);
+    let mut rows = waiting(&films);
+    rows.sort();
+    let expected = [("D:/x.mkv", None), ("D:\\x.mkv", Some("2"))];
+    assert_eq!(
+        rows,
+        expected.map(|(path, key)| (path.to_owned(), key.map(str::to_owned)))
+    );
+    // What another host takes back in its spelling is this file's.
+    add(&films, &[row(&films, "D:/x.mkv", None, i64::MAX / 2)]);
+    assert_eq!(recorded(&films), BTreeMap::new());
+}
+
 /// In whatever order rows arrive, twice or late, the map is the same.
 #[test]
 fn rows_in_any_order_make_the_same_map() {

@@ -182,6 +182,9 @@ fn what_a_listing_contradicted_stays_so_when_the_listing_goes() {
     }
     assert_eq!(fetched(&index), ["Two", "Three"]);
     assert_eq!([one.fast("/host/gone.mkv"), one.fast(new)], [None, None]);
+    // A path in no library's folder leads to the library of its match.
+    let found = index.query().answer("/host/kept.mkv");
+    assert_eq!((found.key().as_ref(), found.stale), (Some(&kept), false));
     assert_eq!(one.ask("/host/gone.mkv").status, Status::NotFound);
     assert_eq!(one.ask(new).key(), newest);
     assert_eq!(one.fast("/host/kept.mkv"), Some(kept), "beside a listing it counts");
