@@ -164,7 +164,7 @@ pub mod peers {
         pub use crate::matching::{Mappings, NormalPath, PathShape, lies_under};
     }
     pub mod platform {
-        pub use crate::platform::clock::{Clock, Deadline, SystemClock};
+        pub use crate::platform::clock::{Clock, Deadline, SystemClock, unix_us};
         pub use crate::platform::files::{is_open_to_others, open_host_file};
         pub use crate::platform::fork::{ForkLock, lock, lock_for_fork};
         pub use crate::platform::thread::{Worker, on_worker};

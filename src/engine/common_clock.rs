@@ -4,10 +4,9 @@
 //! so a process applies the difference once, and then counts the time that passes.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record_rows::{LAST_SET_US, RecordTime};
-use crate::platform::clock::steady;
+use crate::platform::clock::{steady, unix_us};
 
 /// The common clock, as a process knows it. Two threads that set it at once both set it to now.
 pub struct CommonClock {
@@ -62,12 +61,6 @@ impl CommonClock {
         let offset_us = self.offset.fetch_max(least_us, Ordering::Relaxed).max(least_us);
         offset_us.saturating_add(steady_us)
     }
-}
-
-/// Returns the time of day in µs since 1970.
-pub fn unix_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn steady_us() -> i64 {

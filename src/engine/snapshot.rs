@@ -566,7 +566,7 @@ impl LiveSnapshot {
             listed_at: row.listed_sequence().0,
             listing_asked: row.listing_asked().0,
             fetched: row.generation.is_fetched(),
-            evicted_at: if row.generation.0 < 0 {
+            evicted_at: if row.generation.is_lost() {
                 row.knowledge.base.came.0
             } else {
                 0

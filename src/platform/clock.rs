@@ -38,9 +38,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     /// Returns the time of day in milliseconds since 1970; 0 for an earlier time.
     fn now_ms(&self) -> i64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        unix_us() / 1_000
     }
 
     /// Returns the system's coarse time of day, or the precise time if the system has no coarse clock.
@@ -70,6 +68,13 @@ pub fn coarse_ms() -> u64 {
         return frozen;
     }
     system::coarse_ms()
+}
+
+/// Returns the time of day in µs since 1970; 0 for an earlier time.
+#[must_use]
+pub fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Returns the time on a clock that nobody sets; zero if it is unavailable. It also runs while the machine sleeps, unlike

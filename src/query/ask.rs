@@ -13,7 +13,7 @@ use crate::engine::{LibraryRow, MAX_QUESTIONS, SearchRows, Snapshot, library_ind
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, PathQuestion, age_ms};
 use crate::matching::Scope;
-use crate::model::{Generation, LibraryId, Sequence, ViewId};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::swap::Guard;
 use crate::sync::{
@@ -337,7 +337,7 @@ impl<'t> QueryContext<'t> {
         let may_be_anywhere = !flags.contains(&true) && query.may_be_anywhere(self, found);
         // A match waits for the listing that its library lost.
         Q::each_found_library(found, &mut |index| {
-            flags[index] |= rows[index].generation < Generation::default();
+            flags[index] |= rows[index].generation.is_lost();
         });
         let targets = rows.iter().zip(flags).filter(|(row, should_list_item)| {
             *should_list_item || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
@@ -355,8 +355,7 @@ impl<'t> QueryContext<'t> {
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
             self.each_library(query, found, &mut |index| {
-                // Evicted libraries have a negative generation.
-                is_evicted |= rows[index].generation < Generation::default();
+                is_evicted |= rows[index].generation.is_lost();
             });
         }
         is_evicted

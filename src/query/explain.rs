@@ -7,7 +7,7 @@ use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
 use crate::matching::{NormalPath, PathShape, Relation, can_have, has_replaced_characters, lies_at_or_under};
-use crate::model::{Confidence, FolderKind, Generation, ItemType, MatchKind, Reason, ViewId};
+use crate::model::{Confidence, FolderKind, ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
 
@@ -54,7 +54,7 @@ fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
 pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     let (titles, were) = joined_titles(unfetched(rows));
     let noun = if were == "were" { "libraries" } else { "library" };
-    if unfetched(rows).all(|row| row.generation < Generation::default()) {
+    if unfetched(rows).all(|row| row.generation.is_lost()) {
         return format!(
             "{noun} '{titles}' {were} evicted to keep the size limit: query this library alone, or raise it"
         );

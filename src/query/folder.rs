@@ -10,6 +10,7 @@ use super::explain::explain_folder;
 use super::queries::Queries;
 use crate::engine::{Selection, library_indexes};
 use crate::error::{Result, Status};
+use crate::matching::normal::unify_separators;
 use crate::matching::{
     FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Form, FoundItem, LibraryIndex,
     MAX_CANDIDATES, Mappings, NormalPath, PathShape, Presence, QueriedSize, Resolution, Resolver, folder_positions,
@@ -137,9 +138,7 @@ impl FolderQuery<'_> {
             let listed = host.as_deref().unwrap_or(file.found.path);
             let mut path = [self.path.raw(), last_components(listed, below)].join(&b'/');
             if PathShape::of(listed).windows && !PathShape::of(self.path.raw()).windows {
-                path.iter_mut()
-                    .filter(|byte| **byte == b'\\')
-                    .for_each(|byte| *byte = b'/');
+                unify_separators(&mut path);
             }
             let size = Cell::new(None);
             let read = || {
@@ -157,8 +156,7 @@ impl FolderQuery<'_> {
             let is_this_item = || single.is_some_and(|single| single.item.rating_key == file.found.item.rating_key);
             // Of a path that is recorded, listed or mapped in this spelling, no size is read.
             is_spelled |= size.get().is_none() && (is_at_path || is_this_item());
-            let has_size = size.get().is_some_and(|size| size > 0);
-            is_confirmed |= is_this_file && (resolution.is_by_size || is_at_path && has_size);
+            is_confirmed |= is_this_file && resolution.is_by_size;
             is_contradicted |= resolution.reason == Reason::SizeDiffers;
             !is_spelled && !needs_size.get()
         });

@@ -235,11 +235,11 @@ impl SyncJob<'_> {
         for part in inherited.chunks(MATCHES_PER_COPY) {
             SharedRows(&self.sync.store).add(view_id, part, limit, self.bounds.deadline)?;
         }
-        if !inherited.is_empty() {
+        let matches = inherited.iter().filter(|row| row.rating_key.is_some()).count();
+        if matches > 0 {
             log::info!(
-                "'{}': merged {} confirmed matches from the views of other tokens",
-                row.library.title,
-                inherited.len()
+                "'{}': merged {matches} confirmed matches from the views of other tokens",
+                row.library.title
             );
         }
         Ok(())

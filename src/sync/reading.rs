@@ -12,7 +12,7 @@ use crate::engine::{
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::knowledge::Cause;
 use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Mappings, Resolver, Scope};
-use crate::model::{Generation, Item, LibraryId, MatchKind, Token, ViewId};
+use crate::model::{Item, LibraryId, MatchKind, Token, ViewId};
 use crate::options::Options;
 use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, SingleThreadProof, lock, lock_for_fork, try_lock};
@@ -217,7 +217,7 @@ impl IndexReader {
     /// generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         // A listing whose segment was lost also has a negative generation, but is due.
-        self.limit.bytes.is_some() && row.generation < Generation::default() && !row.has_doubt(Cause::Invalidated)
+        self.limit.bytes.is_some() && row.generation.is_lost() && !row.has_doubt(Cause::Invalidated)
     }
 }
 

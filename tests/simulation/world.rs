@@ -360,12 +360,18 @@ impl World {
         }
     }
 
-    fn change(&mut self) -> Result<(), String> {
-        let url = self.word(1, URLS);
-        let number = self.net.route(url);
+    /// A server that is behind a URL, with its number, and a library of it: title and section.
+    fn any_library(&self, word_at: usize) -> (usize, Memory, (String, String)) {
+        let number = self.net.route(self.word(word_at, URLS));
         let server = self.net.servers[number].clone();
         let libraries = server.sections();
-        let (title, section) = libraries[self.word(2, libraries.len())].clone();
+        let library = libraries[self.word(word_at + 1, libraries.len())].clone();
+        (number, server, library)
+    }
+
+    fn change(&mut self) -> Result<(), String> {
+        let (number, server, (title, section)) = self.any_library(1);
+        let has_room = server.sections().len() < TITLES.len();
         let items: Vec<_> = (server.items(&section).into_iter())
             .filter(plexindex::model::Item::has_valid_key)
             .collect();
@@ -373,7 +379,7 @@ impl World {
         self.files += 1;
         let (name, path) = film(number, &title, self.files);
         match (self.word(4, 24), one) {
-            (0, _) if libraries.len() < TITLES.len() => {
+            (0, _) if has_room => {
                 self.say(&format!("server {number} gets another library"));
                 let section = server.add_library(TITLES[2], &location(TITLES[2]));
                 server.add(&section, &name, &film(number, TITLES[2], self.files).1);
@@ -437,11 +443,7 @@ impl World {
 
     /// A server changes between two requests of what is done now.
     fn overtaken(&mut self) -> Result<(), String> {
-        let url = self.word(2, URLS);
-        let number = self.net.route(url);
-        let server = self.net.servers[number].clone();
-        let libraries = server.sections();
-        let (title, section) = libraries[self.word(3, libraries.len())].clone();
+        let (number, server, (title, section)) = self.any_library(2);
         let mut keys: Vec<String> = server.items(&section).into_iter().map(|item| item.rating_key).collect();
         keys.retain(|key| !key.contains('\0'));
         self.files += 1;

@@ -324,7 +324,7 @@ fn lower_ascii_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], seen_bits: &mu
 }
 
 /// Replaces each `\` with `/`.
-pub(super) fn unify_separators(form: &mut [u8]) {
+pub fn unify_separators(form: &mut [u8]) {
     for byte in form {
         if *byte == b'\\' {
             *byte = b'/';

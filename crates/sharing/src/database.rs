@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -23,7 +23,7 @@ use crate::address::{self, Address, SslMode};
 use crate::engine::{RecordTime, SharedPosition, SharedRow};
 use crate::error::{Error, ErrorKind, Result, Status};
 use crate::failure::Outcome;
-use crate::platform::Worker;
+use crate::platform::{Worker, unix_us};
 use crate::source::plex::{NamedCertificates, Verifier};
 
 /// Default timeout for connecting.
@@ -198,7 +198,7 @@ impl Database {
     }
 
     async fn read_meta(&mut self) -> Outcome<()> {
-        let (begun, begun_us) = (Instant::now(), now_us());
+        let (begun, begun_us) = (Instant::now(), unix_us());
         let statement = "SELECT version, secret, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint \
                          FROM plexindex_shared.meta";
         let rows = self.query(statement, &[]).await?;
@@ -380,8 +380,8 @@ impl Database {
 }
 
 /// Returns the statements that remove old marks, take back the matches of items that were taken back later, for which this
-/// host may know no path, and remove what was taken back a year before the latest row of its view. If only
-/// one clock says that it is so long ago, the clock is wrong: that of the server, of this host, or of whoever wrote this row.
+/// host may know no path, and remove what was taken back a year before the latest row of its view. If only one clock says
+/// that it is so long ago, the clock is wrong: that of the server, of this host, or of whoever wrote this row.
 fn tidy() -> String {
     format!(
         "DELETE FROM plexindex_shared.marks m USING plexindex_shared.views v \
@@ -393,7 +393,7 @@ fn tidy() -> String {
          (extract(epoch FROM now()) * 1000000)::bigint) AS now FROM plexindex_shared.matches GROUP BY view) AS known \
          WHERE known.view = m.view AND key IS NULL AND path <> '' \
          AND at BETWEEN 1::bigint << 52 AND (now - 366 * 86400000000) << 11",
-        now_us()
+        unix_us()
     )
 }
 
@@ -411,12 +411,6 @@ fn position_in(row: &Row) -> SharedPosition {
         seq: row.get(0),
         mark: row.get(1),
     }
-}
-
-/// Returns this host's time in µs since 1970.
-pub fn now_us() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Runs a statement within the time limit.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::address::Address;
-use crate::database::{Database, ROWS_PER_DELIVERY, SharedStatus, now_us, silent};
+use crate::database::{Database, ROWS_PER_DELIVERY, SharedStatus, silent};
 use crate::engine::{
     LibraryRow, LibraryRows, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, Store, StoreWriter,
 };
@@ -20,7 +20,7 @@ use crate::failure::Outcome;
 use crate::model::{Library, LibraryId, ViewId};
 use crate::options::{Options, without_password};
 use crate::paths::{RULES, Translation};
-use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, on_worker};
+use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, on_worker, unix_us};
 use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
 
 /// Interval between reads without a notification, which a pooler may lose.
@@ -414,7 +414,7 @@ impl Sharing {
         database.listen().await?;
         SharedRows(&self.store).set_clock(database.clock_us)?;
         if let Some(view) = view {
-            SharedRows(&self.store).forget_old(view.id, database.now_us().min(now_us()))?;
+            SharedRows(&self.store).forget_old(view.id, database.now_us().min(unix_us()))?;
         }
         let mut number = None;
         loop {
@@ -668,7 +668,7 @@ impl Sharing {
             state.rounds += 1;
             state.exchanged = ended.as_ref().ok().copied();
             let outage = state.failure.take();
-            let since_us = outage.as_ref().map_or_else(now_us, |outage| outage.since_us);
+            let since_us = outage.as_ref().map_or_else(unix_us, |outage| outage.since_us);
             state.failure = ended.as_ref().err().map(|error| Outage {
                 error: error.clone(),
                 since_us,

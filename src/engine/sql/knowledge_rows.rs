@@ -11,7 +11,9 @@ use rusqlite::params;
 use super::doubts::doubts_of;
 use super::evicting::remove_vanished;
 use super::feed_rows::{MAX_FEED_ROWS, trim_feed};
-use super::library_rows::{LibraryRow, LibraryRows, all_libraries, libraries, library_without_doubts, to_json, upsert};
+use super::library_rows::{
+    LibraryRow, LibraryRows, all_libraries, libraries, library_without_doubts, present_of, to_json, upsert,
+};
 use super::overlay::{Overlay, OverlayRow, SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
@@ -616,10 +618,12 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
-            let stored = libraries(tx.connection, view_id)?;
             let all = all_libraries(tx.connection, view_id)?;
             // Also a list without a library tells of it.
             let last = all.iter().map(LibraryRow::probed_at).max().unwrap_or_default();
+            let gone = all.iter().filter(|row| !row.present);
+            let gone: HashSet<String> = gone.map(|row| row.library.uuid.clone()).collect();
+            let stored = present_of(tx.connection, all)?;
             let is_latest = last < asked;
             if on_server.is_empty() && is_latest && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
                 return libraries(tx.connection, view_id);
@@ -628,8 +632,7 @@ impl LibraryRows<'_> {
             for library in on_server {
                 let known = stored.iter().find(|row| row.library.uuid == library.uuid);
                 // What was doubted of a library that was not there is not known.
-                let is_it = |row: &LibraryRow| row.library.uuid == library.uuid;
-                let was_gone = is_latest && all.iter().any(|row| is_it(row) && !row.present);
+                let was_gone = is_latest && gone.contains(&library.uuid);
                 let id = if is_latest {
                     upsert(tx, view_id, library)?
                 } else if let Some(row) = known {

@@ -146,12 +146,16 @@ const LIBRARIES: &str = "l.*, t.id AS matches FROM libraries l LEFT JOIN tables 
 
 /// Returns a view's libraries from its last probe.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
-    let mut rows = all_libraries(connection, view_id)?;
-    rows.retain(|row| row.present);
-    for row in &mut rows {
+    present_of(connection, all_libraries(connection, view_id)?)
+}
+
+/// Returns those of a view's libraries that the last probe returned, with their doubts.
+pub fn present_of(connection: &Connection, mut all: Vec<LibraryRow>) -> rusqlite::Result<Vec<LibraryRow>> {
+    all.retain(|row| row.present);
+    for row in &mut all {
         row.doubts = doubts_of_library(connection, row.id)?;
     }
-    Ok(rows)
+    Ok(all)
 }
 
 /// Returns a view's libraries without their doubts, also those that the last probe did not return.

@@ -15,6 +15,7 @@ use crate::engine::record_rows::{
     ChangedRecord, FormMatches, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges, by_form,
 };
 use crate::error::Result;
+use crate::matching::NormalPath;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
 
@@ -74,6 +75,14 @@ pub fn matches_where(
         let form = row.get_ref(1)?.as_bytes().unwrap_or_default();
         Ok((form.to_vec(), match_in(row, table, now)))
     })
+}
+
+/// Returns the matches of a path, also in spellings that never name another file. `form`: its normal form.
+pub fn matches_of_file(c: &Connection, table: TableId, path: &[u8], form: &[u8]) -> rusqlite::Result<Vec<StoredMatch>> {
+    let found = matches_where(c, table, Sequence(0), "form = ?2", &[&form])?; // nobody needs the sequences
+    let found = found.into_iter().filter_map(|(_, stored)| stored);
+    let is_of_file = |stored: &StoredMatch| NormalPath::with(path, |path| path.has_spelling(&stored.path));
+    Ok(found.filter(is_of_file).collect())
 }
 
 /// Returns the id of a library's match table; `None` if the library has no match table.

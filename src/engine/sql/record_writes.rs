@@ -6,11 +6,10 @@ use rusqlite::params;
 use rusqlite::types::ToSql;
 
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
-use super::record_rows::{RecordRows, entry_named, matches_where, to_i64};
+use super::record_rows::{RecordRows, entry_named, matches_of_file, matches_where, to_i64};
 use super::schema::{CachedStatements, LibraryState, Tx, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
-use crate::matching::NormalPath;
 use crate::matching::normal::normal_form;
 use crate::model::TableId;
 use crate::platform::clock::{Clock as _, Deadline, SystemClock};
@@ -278,11 +277,8 @@ impl<'t> RecordTx<'t> {
     pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str, time: MatchTime) -> rusqlite::Result<()> {
         let id = self.next_row_id();
         let (form, spelling, sum) = encode_match(id, table, path, rating_key);
-        let condition = "form = ?2 AND spelling <> ?3";
-        let others = matches_where(self.tx, table, self.tx.sequence, condition, &[&form, &spelling])?;
-        let is_same_file = |stored: &StoredMatch| NormalPath::with(path, |path| path.has_spelling(&stored.path));
-        let others = others.into_iter().filter_map(|(_, stored)| stored);
-        let same_file: Vec<StoredMatch> = others.filter(is_same_file).collect();
+        let mut same_file = matches_of_file(self.tx, table, path, &form)?;
+        same_file.retain(|stored| stored.path != path);
         let latest = same_file.iter().map(|stored| stored.at).max();
         let mut at = match time {
             MatchTime::NowAfter(after) => self.time_after(latest.map_or(after, |latest| latest.max(after)))?,

@@ -7,16 +7,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::doubts::doubts_of_path;
 use super::record_encoding::RecordKind;
-use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_where};
+use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where};
 use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use super::views::libraries_of_others;
 use crate::engine::record_rows::{RecordTime, StoredMatch, Version};
 use crate::error::Result;
-use crate::matching::NormalPath;
 use crate::matching::normal::normal_form;
-use crate::model::{LibraryId, Sequence, TableId, ViewId};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 
 /// Time after which what was taken back is forgotten: a year, in µs.
@@ -500,7 +499,10 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
         return Ok(false);
     };
     let old = match state.matches {
-        Some(table) => match_of_path(tx, table, &row.path)?,
+        Some(table) => {
+            let of_file = matches_of_file(tx, table, &row.path, &normal_form(&row.path))?;
+            of_file.into_iter().max_by_key(|stored| stored.at)
+        }
         None => None,
     };
     let back = Version {
@@ -535,14 +537,6 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
     }
     records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
     Ok(true)
-}
-
-/// Returns the latest match of this path, also in a spelling that never names another file.
-fn match_of_path(c: &Connection, table: TableId, path: &[u8]) -> rusqlite::Result<Option<StoredMatch>> {
-    let found = matches_where(c, table, Sequence(0), "form = ?2", &[&normal_form(path)])?;
-    let found = found.into_iter().filter_map(|(_, stored)| stored);
-    let is_of_path = |stored: &StoredMatch| NormalPath::with(path, |path| path.has_spelling(&stored.path));
-    Ok(found.filter(is_of_path).max_by_key(|stored| stored.at))
 }
 
 #[cfg(test)]

@@ -794,6 +794,12 @@ impl Generation {
     pub fn is_fetched(self) -> bool {
         self.0 > 0
     }
+
+    /// Returns whether the library had a listing, which was evicted or lost.
+    #[must_use]
+    pub fn is_lost(self) -> bool {
+        self.0 < 0
+    }
 }
 
 impl Sequence {
