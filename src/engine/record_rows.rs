@@ -39,6 +39,12 @@ impl RecordTime {
         Self(us.clamp(0, LAST_US) << HOST_BITS)
     }
 
+    /// Returns the earliest record time at a Unix time of a host, in ms. `difference_us`: what to add to the host's clock.
+    #[must_use]
+    pub fn of_unix(unix_ms: i64, difference_us: i64) -> Self {
+        Self::at_us(unix_ms.saturating_mul(1_000).saturating_add(difference_us))
+    }
+
     /// Returns the time in µs since 1970.
     #[must_use]
     pub fn us(self) -> i64 {

@@ -16,7 +16,7 @@ use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::normal::normal_form;
-use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
+use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{SingleThreadProof, lock};
@@ -41,6 +41,12 @@ pub struct SnapshotLibraries {
 }
 
 impl Snapshot {
+    /// Returns the index of a library that has a listing.
+    fn listed(&self, row: &LibraryRow) -> Option<usize> {
+        let is_listed = |other: &LibraryRow| other.id == row.id && other.generation.is_fetched();
+        self.rows.iter().position(is_listed)
+    }
+
     /// Returns the libraries that a call selects (`None`: all); `None` if the snapshot has no such library.
     #[inline]
     pub fn scope(&self, selected: Option<&Selection>) -> Result<Option<Scope>> {
@@ -348,15 +354,20 @@ impl LiveSnapshot {
     /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
     pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
         let snapshot = self.snapshot.read();
-        let index = snapshot
-            .rows
-            .iter()
-            .position(|other| other.id == row.id && other.generation.is_fetched());
-        let Some(view) = index.map(|index| &snapshot.libraries[index]) else {
+        let Some(index) = snapshot.listed(row) else {
             return Vec::new();
         };
+        let view = &snapshot.libraries[index];
         let keys = matches.iter().map(|(_, key)| *key);
         keys.filter(|key| view.find_item(key).is_none()).collect()
+    }
+
+    /// Returns whether a library lists a path, but not for the item `rating_key`.
+    pub fn lists_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> bool {
+        let snapshot = self.snapshot.read();
+        snapshot.listed(row).is_some_and(|index| {
+            Resolver::new(&snapshot.libraries, Scope::One(index), &self.mappings).lists_for_others(path, rating_key)
+        })
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from

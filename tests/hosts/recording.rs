@@ -4,14 +4,14 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plexindex::error::Status;
 use plexindex::options::{Mapping, Options};
 use plexindex_sharing::SharedIndex;
 
-use crate::support::path_of;
 use crate::support::worker::{database, rounds, until};
+use crate::support::{NOW_MS, path_of};
 use crate::world::{World, pair};
 
 const ODD: &str = "/mnt/odd.mkv";
@@ -242,6 +242,29 @@ fn a_correction_is_later_than_a_mistake_that_a_wrong_clock_made() {
     two.record("/mnt/new.mkv", &world.key(6));
     world.exchange(&[&two, &one]);
     assert_eq!(one.recorded("/mnt/new.mkv"), Some(world.key(6)));
+}
+
+/// A host corrects what Plex lists. Another one that has checked the library since knows that Plex still lists it.
+#[test]
+fn a_match_counts_from_when_it_was_recorded() {
+    let Some(world) = World::new() else { return };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now_ms = i64::try_from(now.as_millis()).expect("a time");
+    world.clock.advance_ms(now_ms - 3_600_000 - NOW_MS);
+    let (one, two) = (world.host(), world.host());
+    let (listed, _) = path_of(&world.server, 1, 3);
+    one.record(&listed, &world.key(5));
+    world.exchange(&[&one, &two]);
+    assert_eq!(
+        [one.recorded(&listed), two.recorded(&listed)],
+        [Some(world.key(5)), Some(world.key(5))]
+    );
+    world.clock.advance_ms(2 * 3_600_000);
+    let later = world.host_with(|options| options.shared = None);
+    let address = world.database.address("postgres");
+    let later = world.reopened(later, |options| options.shared = Some(address));
+    world.exchange(&[&later]);
+    assert_eq!(later.recorded(&listed), None);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::mappings::Mappings;
 use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components, normal_form};
 use super::resolution::{
-    FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, OnlyEntry, Resolution, Scope, libraries_in_scope,
+    EntryTime, FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, OnlyEntry, Resolution, Scope, libraries_in_scope,
 };
 use super::words::{name_hash, naming_title};
 use crate::model::{Confidence, MatchKind, Reason};
@@ -106,6 +106,18 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         if !is_read {
             *resolution = Resolution::broken();
         }
+    }
+
+    /// Returns whether the only library in scope lists a path, but not for the item `rating_key`.
+    #[must_use]
+    pub fn lists_for_others(&self, path: &[u8], rating_key: &str) -> bool {
+        let view = self.only_library().map(|(_, view)| view);
+        view.is_some_and(|view| {
+            NormalPath::with(path, |path| {
+                let others = self.path_resolver(*path).others_listed_at(view, path, rating_key);
+                others.is_some()
+            })
+        })
     }
 
     /// Returns the only library in scope and its index; `None` if all libraries are in scope.
@@ -528,17 +540,25 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     fn is_outdated_match(&self, view: &'v V::Target, hit: HitOf<'v, V>, (rating_key, path): (&str, &[u8])) -> bool {
         let match_time = view.entry_time(hit);
         let is_outdated = |path: &NormalPath<'_>| {
-            let (mut is_listed_for_item, mut has_newer_item) = (false, false);
-            self.each_leading_to(view, path, &mut |listed, is_same_bytes| {
-                let is_same_item = view
-                    .key_and_path(listed)
-                    .is_some_and(|(listed_key, _)| listed_key == rating_key);
-                is_listed_for_item |= is_same_bytes && is_same_item;
-                has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > match_time;
-            });
-            has_newer_item && !is_listed_for_item
+            self.others_listed_at(view, path, rating_key)
+                .is_some_and(|time| time > match_time)
         };
         is_outdated(&self.path) || path != self.path.raw() && NormalPath::with(path, is_outdated)
+    }
+
+    /// Returns when the path was last listed for an item other than `rating_key`; `None` if it is listed for this item, or for
+    /// no item.
+    fn others_listed_at(&self, view: &'v V::Target, path: &NormalPath<'_>, rating_key: &str) -> Option<EntryTime> {
+        let (mut is_listed_for_item, mut newest) = (false, None);
+        self.each_leading_to(view, path, &mut |listed, is_same_bytes| {
+            let key = view.key_and_path(listed).map(|(key, _)| key);
+            if is_same_bytes && key == Some(rating_key) {
+                is_listed_for_item = true;
+            } else if is_same_bytes {
+                newest = newest.max(Some(view.entry_time(listed)));
+            }
+        });
+        newest.filter(|_| !is_listed_for_item)
     }
 
     /// Passes to `each` the entries of a library that a path leads to, as it is or by a mapping, and whether their bytes are

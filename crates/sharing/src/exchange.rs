@@ -13,7 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::address::Address;
 use crate::database::{Database, ROWS_PER_DELIVERY, SharedStatus, silent};
 use crate::engine::{
-    LibraryRow, LibraryRows, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, Store, StoreWriter,
+    LibraryRow, LibraryRows, RecordTime, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, Store,
+    StoreWriter,
 };
 use crate::error::{Error, Result, Status};
 use crate::failure::Outcome;
@@ -534,7 +535,8 @@ impl Sharing {
                 break;
             }
             let to_host = |row| self.to_host(&view.libraries, row);
-            let found: Vec<SharedRow> = page.rows.into_iter().filter_map(to_host).collect();
+            let mut found: Vec<SharedRow> = page.rows.into_iter().filter_map(to_host).collect();
+            self.end_outdated(&view.libraries, &mut found, database.clock_us);
             let unlisted = self.unlisted(&view.libraries, &found);
             let step = SharedStep {
                 from: state.read,
@@ -567,6 +569,23 @@ impl Sharing {
             unlisted.extend(keys.into_iter().map(|key| (library.id, key.to_owned())));
         }
         unlisted
+    }
+
+    /// Ends the matches among `rows` whose paths Plex lists for other items, and did so later than the match was recorded, as
+    /// far as this host knows: a match counts from when it was recorded, not from when it arrives. `clock_us`: what to add
+    /// to this host's clock.
+    fn end_outdated(&self, libraries: &[LibraryRow], rows: &mut [SharedRow], clock_us: i64) {
+        for row in rows {
+            let library = libraries.iter().find(|library| library.library.uuid == row.library);
+            let Some((library, rating_key)) = library.zip(row.rating_key.as_deref()) else {
+                continue;
+            };
+            if row.at <= RecordTime::of_unix(library.checked_ms(), clock_us)
+                && self.reading.lists_for_others(library, &row.path, rating_key)
+            {
+                row.rating_key = None;
+            }
+        }
     }
 
     /// Takes over what waited for the log of an earlier version.

@@ -150,12 +150,14 @@ fn a_listing_of_an_earlier_history_ends_the_matches_of_other_items() {
     };
     let keys = ["1", "2", "3", "4", "5"];
     list("9 x", &[film(1), known("2", "/a"), film(3), film(4)]);
-    // The listing was last seen then.
+    // The listing was last seen then, by the clock of this host, which is an hour late.
+    let hour_us = 3_600_000_000;
+    SharedRows(&films.store).set_clock(hour_us).expect("set");
     let recorded = keys.map(|key| SharedRow {
         library: "films".to_owned(),
         path: format!("/h/{key}.mkv").into_bytes(),
         rating_key: Some(key.to_owned()),
-        at: RecordTime::at_us(NOW_MS * 1_000 - 1),
+        at: RecordTime::at_us(NOW_MS * 1_000 + hour_us - 1),
     });
     let added = SharedRows(&films.store).add(films.view_id, &recorded, u64::MAX, Deadline::NONE);
     added.expect("recorded");

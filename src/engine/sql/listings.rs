@@ -25,7 +25,6 @@ use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text};
 use super::sweeper::Sweeper;
-use crate::engine::record_rows::RecordTime;
 use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
@@ -446,8 +445,8 @@ fn end_matches_of_others(
     listed: &dyn Fn(&str) -> (Option<Item>, Interval),
 ) -> rusqlite::Result<()> {
     let library = folding.row.id;
-    let last_seen = RecordTime::at_us(folding.row.checked_ms().saturating_mul(1_000));
     RecordTx::run(folding.tx, |records| {
+        let last_seen = records.time_at(folding.row.checked_ms())?;
         for stored in all_matches_of(folding.tx, library)? {
             if stored.at > last_seen {
                 continue; // perhaps of this history

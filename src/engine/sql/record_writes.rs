@@ -133,15 +133,27 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the time of a record that this host makes now, and that is later than another one.
     pub fn time_after(&self, after: RecordTime) -> rusqlite::Result<RecordTime> {
-        let (difference_us, host) = match self.tx.clock.get() {
+        let (difference_us, host) = self.clock()?;
+        let now_us = self.tx.common_clock.now_us(difference_us);
+        Ok(RecordTime::of_host(now_us, host, after))
+    }
+
+    /// Returns the earliest time of a record that is made at this Unix time of this host, in ms.
+    pub fn time_at(&self, unix_ms: i64) -> rusqlite::Result<RecordTime> {
+        let (difference_us, _) = self.clock()?;
+        Ok(RecordTime::of_unix(unix_ms, difference_us))
+    }
+
+    /// Returns what to add to this host's clock, in µs, and a number of this host.
+    fn clock(&self) -> rusqlite::Result<(i64, i64)> {
+        let clock = match self.tx.clock.get() {
             Some(known) => known,
             None => self.tx.row("SELECT clock_us, store_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?,
         };
-        self.tx.clock.set(Some((difference_us, host)));
-        let now_us = self.tx.common_clock.now_us(difference_us);
-        Ok(RecordTime::of_host(now_us, host, after))
+        self.tx.clock.set(Some(clock));
+        Ok(clock)
     }
 
     /// Stores the totals of kinds whose newest row may have gone.
