@@ -202,6 +202,18 @@ impl Inode {
         FileFacts::of(path).ok().map(|facts| facts.inode)
     }
 
+    /// Returns the identity of a file and its content, which is another one after each write.
+    #[must_use]
+    pub fn of_content(path: &Path) -> Option<Self> {
+        let facts = FileFacts::of(path).ok()?;
+        let (seconds, nanoseconds) = facts.written;
+        let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+        Some(Self {
+            made: UNIX_EPOCH.checked_add(since),
+            ..facts.inode
+        })
+    }
+
     /// Returns a file's identity, following links; `None` if it cannot be read.
     #[must_use]
     pub fn of_target(path: &Path) -> Option<Self> {

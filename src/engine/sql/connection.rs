@@ -260,7 +260,7 @@ impl LazyConnection {
 
     /// Returns whether the open database file was removed, renamed or replaced; `false` if the connection is closed.
     pub fn is_moved(&self) -> bool {
-        self.open.is_some() && self.file != Inode::of(self.folder.database())
+        self.open.is_some() && self.file != self.folder.database_file()
     }
 
     /// Opens the database by name, or creates it if it is missing. If another program replaces the file during the
@@ -268,11 +268,15 @@ impl LazyConnection {
     /// attempt waits at most `patience` for other processes.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
-            self.file = self.folder.find_database()?;
-            let Some(file) = self.file else {
+            let Some(file) = self.folder.find_database()? else {
+                self.file = None;
                 self.folder.make_database()?;
                 continue;
             };
+            if self.folder.is_read_only {
+                self.folder.expect_no_log()?;
+            }
+            self.file = self.folder.database_file();
             // A second copy of SQLite in this process would release this copy's POSIX locks.
             let Some(exclusive) = ExclusiveOpen::register(self.folder.database(), file) else {
                 return Err(Error::new(
@@ -287,7 +291,7 @@ impl LazyConnection {
             };
             let result = open(&self.folder, exclusive, patience);
             // SQLite opened the file by name, so check whether the name still belongs to the same file.
-            if self.file != Inode::of(self.folder.database()) {
+            if self.file != self.folder.database_file() {
                 continue;
             }
             return result.map_err(|error| {
@@ -459,7 +463,7 @@ impl StoreFolder {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
         let _exclusive = self.lock_database()?;
         // Another process may have already renamed the database and created a new one.
-        if Inode::of(self.database()) == Some(broken) {
+        if self.database_file() == Some(broken) {
             // Rename the database first: other processes then see that it is missing, and wait for this lock before
             // they create a new database.
             let name = self.unused_broken_name();

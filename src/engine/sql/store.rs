@@ -79,12 +79,15 @@ impl Store {
             }
             folder = folder.for_reading(&error)?;
         }
-        let connections = Connections::new(&folder);
+        Self::open_in(folder, uses_version_page)
+    }
+
+    pub(super) fn open_in(folder: StoreFolder, uses_version_page: bool) -> Result<Self> {
         let mut store = Self {
+            connections: Connections::new(&folder),
+            opened: OpenFiles::new(&folder, 0, [0; 32], None, None),
             folder,
-            connections,
             uses_version_page,
-            opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
             warned_of_views: AtomicBool::new(false),
@@ -195,7 +198,11 @@ impl Store {
     #[must_use]
     pub fn is_current_in(&self, database_number: DatabaseNumber, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        let is_newest = self.uses_version_page && opened.page_state() == Some(sequence.0) || self.folder.is_read_only; // nothing changes
+        let is_newest = if self.folder.is_read_only {
+            opened.has_names() // what changes is another database
+        } else {
+            self.uses_version_page && opened.page_state() == Some(sequence.0)
+        };
         is_newest && database_number == DatabaseNumber(opened.number)
     }
 
@@ -369,7 +376,6 @@ pub struct DatabaseNumber(pub(super) u64);
 
 /// A database and its version page, as an entry in a linked list. plexindex appends a new entry when the database or
 /// the page is replaced. Entries live as long as the store, so readers need no lock.
-#[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
     /// A [`DatabaseNumber`]. The store's id is not enough, because a copy of the database has the same id.
@@ -379,7 +385,7 @@ pub struct OpenFiles {
     /// The version page; `None` if all lookups query the database.
     pub page: Option<VersionPage>,
     pub file: Option<Inode>,
-    database: PathBuf,
+    folder: StoreFolder,
     page_path: PathBuf,
     /// Time when the last check of the names expires, by the coarse clock.
     valid_until_ms: AtomicU64,
@@ -405,9 +411,13 @@ impl OpenFiles {
             secret,
             page,
             file,
-            database: folder.database().to_owned(),
+            folder: folder.clone(),
             page_path: folder.page(),
-            ..Self::default()
+            number: 0,
+            valid_until_ms: AtomicU64::default(),
+            is_lost: AtomicBool::default(),
+            memories: OnceLock::new(),
+            next: OnceBox::default(),
         }
     }
 
@@ -435,7 +445,7 @@ impl OpenFiles {
 
     /// Returns whether the database still has its name, so that no other database has replaced it.
     pub fn has_database(&self) -> bool {
-        Inode::of(&self.database) == self.file
+        self.folder.database_file() == self.file
     }
 
     /// Returns the newest entry in the list, with the files of the database that is open now.
@@ -482,9 +492,19 @@ impl OpenFiles {
     /// database.
     #[inline]
     pub fn page_state(&self) -> Option<u64> {
-        let (page, now_ms) = (self.page.as_ref()?, coarse_ms());
-        let is_valid = now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms);
-        if is_valid { page.counters().state() } else { None }
+        let page = self.page.as_ref()?;
+        if self.has_names() {
+            page.counters().state()
+        } else {
+            None
+        }
+    }
+
+    /// Returns whether the database and a page still have their names, or had them [`PAGE_CHECK_MS`] ago.
+    #[inline]
+    pub fn has_names(&self) -> bool {
+        let now_ms = coarse_ms();
+        now_ms < self.valid_until_ms.load(Ordering::Relaxed) || self.check_names(now_ms)
     }
 
     /// Returns whether the page and the database still have their names. If so, the page stays valid for
@@ -492,7 +512,9 @@ impl OpenFiles {
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
-        if !self.is_page_valid() || !self.has_database() {
+        let had_names = !self.is_lost.load(Ordering::Relaxed);
+        let has_page = self.page.as_ref().is_none_or(|page| page.is_at(&self.page_path));
+        if !(had_names && has_page && self.has_database()) {
             self.is_lost.store(true, Ordering::Relaxed);
             return false;
         }
@@ -818,8 +840,10 @@ impl Store {
         if is_other_version {
             slot.close(); // the next call opens the database again, or reports its format again
         }
-        // After a replacement of the database, run `work` again, because the error may be a consequence.
-        if slot.broken_file().is_some() || result.is_err() && slot.is_moved() {
+        // After a replacement of the database, run `work` again, because the error may be a consequence. In a folder for
+        // reading only, SQLite may have read parts of two states.
+        let may_be_wrong = result.is_err() || self.folder.is_read_only;
+        if slot.broken_file().is_some() || may_be_wrong && slot.is_moved() {
             return None;
         }
         Some(result)

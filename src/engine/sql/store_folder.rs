@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, Sequence};
 use crate::platform::MAX_DATABASE_PATH;
 use crate::platform::clock::Deadline;
-use crate::platform::files::{self, canonical};
+use crate::platform::files::{self, Inode, canonical};
 use crate::platform::lock::{FileLock, lock_holder};
 
 /// Prefix of all file names.
@@ -102,35 +102,54 @@ impl StoreFolder {
         }
     }
 
-    /// Returns the same folder for reading only, or `error` if there is no database. No process changes the files, so
-    /// they need no locks and no shared memory.
+    /// Returns the same folder for reading only, or `error` if there is no database. As long as no process changes the
+    /// files, they need no locks and no shared memory.
     ///
     /// # Errors
-    /// Also [`Status::Store`] if the database's last changes are only in its log, which SQLite cannot read without
-    /// writing.
+    /// Also those of [`Self::expect_no_log`].
     pub fn for_reading(self, error: &io::Error) -> Result<Self> {
         if self.find_database()?.is_none() {
             return Err(self.cannot("write to", error));
         }
-        let has_content = |suffix| {
-            let metadata = self.companion(suffix).symlink_metadata();
-            metadata.is_ok_and(|metadata| metadata.len() > 0)
-        };
-        if let Some(suffix) = ["-wal", "-journal"].into_iter().find(|suffix| has_content(suffix)) {
-            return Err(Error::new(
-                Status::Store,
-                format!(
-                    "cannot read cache_dir {}, which this user cannot write to: {NAME}.db{suffix} has changes that are \
-                     not in the database yet; open and close the index once where the folder can be written",
-                    self.path.display()
-                ),
-            ));
-        }
+        self.expect_no_log()?;
         Ok(Self {
             shares_memory: false,
             is_read_only: true,
             ..self
         })
+    }
+
+    /// Fails if the database's last changes are only in its log, which SQLite cannot read without writing.
+    pub fn expect_no_log(&self) -> Result<()> {
+        let Some(suffix) = self.log_with_content() else {
+            return Ok(());
+        };
+        Err(Error::new(
+            Status::Store,
+            format!(
+                "cannot read cache_dir {}, which this user cannot write to: {NAME}.db{suffix} has changes that are \
+                 not in the database yet; open and close the index once where the folder can be written",
+                self.path.display()
+            ),
+        ))
+    }
+
+    fn log_with_content(&self) -> Option<&'static str> {
+        let has_content = |suffix: &&str| {
+            let metadata = self.companion(suffix).symlink_metadata();
+            metadata.is_ok_and(|metadata| metadata.len() > 0)
+        };
+        ["-wal", "-journal"].into_iter().find(has_content)
+    }
+
+    /// Returns the identity of the database that SQLite can read now; `None` if there is none. In a folder for reading only,
+    /// a database that a process has changed is another one.
+    pub fn database_file(&self) -> Option<Inode> {
+        if !self.is_read_only {
+            return Inode::of(self.database());
+        }
+        let is_complete = self.log_with_content().is_none();
+        is_complete.then(|| Inode::of_content(self.database()))?
     }
 
     /// Returns the error for a failed operation on the folder. `operation`: a verb phrase that can follow 'cannot' and

@@ -10,6 +10,7 @@ use super::store_folder::StoreFolder;
 use super::{Endpoint, FeedRows, LibraryRows, ShowRows, Store, StoreStates, Sweeper, Totals};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::records::{TableLimits, Tables};
+use crate::engine::version_page::PAGE_CHECK_MS;
 use crate::model::ViewId;
 use crate::platform::clock::{Deadline, SystemClock};
 
@@ -375,16 +376,33 @@ fn a_transaction_is_announced_before_its_commit() {
     assert_eq!(state(), Some(before.next().0));
 }
 
-/// Nothing changes there, so what a process knows before it has read anything was taken for current.
+/// Such as a folder in the image of a container, or another container's folder that is mounted read-only.
 #[test]
-fn a_table_in_a_folder_that_can_only_be_read_is_not_empty() {
+fn a_folder_that_can_only_be_read_shows_what_others_write_once_it_is_in_the_database() {
     let (folder, store) = opened();
-    let table = |store| Tables::new(store, Arc::new(SystemClock)).table(b"table", false);
-    let written = table(store).and_then(|table| table.put(b"name", b"value", &TableLimits::default()));
-    written.expect("written"); // the last handle closes the store
-    let mut store = Store::open(folder.path(), false).expect("opens");
+    let table = |store| {
+        Tables::new(store, Arc::new(SystemClock))
+            .table(b"table", false)
+            .expect("opens")
+    };
+    let put = |store, value| {
+        let written = table(store).put(b"name", value, &TableLimits::default());
+        written.expect("written"); // the last handle closes the store
+    };
+    put(store, b"value");
     let refused = std::io::ErrorKind::PermissionDenied.into();
-    store.folder = store.folder.clone().for_reading(&refused).expect("no log");
-    let found = table(Arc::new(store)).and_then(|table| table.get(b"name", 0, &mut |_| {}));
-    assert_eq!(found.expect("read"), Some(5));
+    let for_reading = StoreFolder::open(folder.path()).and_then(|folder| folder.for_reading(&refused));
+    let store = Store::open_in(for_reading.expect("no log"), false).expect("opens");
+    let read = table(Arc::new(store));
+    let length = || read.get(b"name", 0, &mut |_| {});
+    assert_eq!(length().expect("read"), Some(5));
+    let writer = Arc::new(Store::open(folder.path(), true).expect("opens"));
+    put(Arc::clone(&writer), b"longer value");
+    let checked = || std::thread::sleep(std::time::Duration::from_millis(PAGE_CHECK_MS + 20));
+    checked();
+    let behind = length().expect_err("in the log");
+    assert!(behind.to_string().contains("-wal has changes"), "{behind}");
+    drop(writer);
+    checked();
+    assert_eq!(length().expect("read"), Some(12));
 }
