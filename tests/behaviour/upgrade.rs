@@ -1,6 +1,8 @@
-//! Stores of other formats. `tests/release/stores/N.tar.gz` is a store of format N, made by the last build that wrote it:
-//! `PLEXINDEX_NEW_STORE=build/N cargo test -p plexindex-tests --test behaviour -- --ignored new_store`, and
-//! `(cd build/N && tar --format=ustar -czf ../../tests/release/stores/N.tar.gz *)`.
+//! Stores of other formats. `tests/release/stores.tar.xz` has a store of each format, made by the last build that wrote
+//! it. They are alike, so one archive of all is a quarter of one of each. To add format N:
+//! `python3 -m tarfile -e tests/release/stores.tar.xz build/stores`,
+//! `PLEXINDEX_NEW_STORE=build/stores/N cargo test -p plexindex-tests --test behaviour -- --ignored new_store`, and
+//! `(cd build/stores && python3 -m tarfile -c ../../tests/release/stores.tar.xz *)`.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,7 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::index::{Ask as _, Index, Library, freeze_coarse_clock};
 use crate::support::{
-    KEEP, STORE_PORT, STORE_TOKEN, add, copy_of, repository, segments, store_of, store_options, warnings,
+    KEEP, STORE_PORT, STORE_TOKEN, add, copy_of, files_in, repository, segments, store_of, store_options, unpacked,
+    warnings,
 };
 use plexindex::ChangeKind;
 use plexindex::error::Status;
@@ -176,11 +179,9 @@ fn check_with(folder: &Path, told: Result<&[ChangeKind], Status>, last: Result<&
 
 /// The formats of the stores, lowest first.
 fn formats() -> Vec<i64> {
-    let archives = fs::read_dir(repository("tests/release/stores")).expect("the stores");
-    let names = archives.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
-    let mut formats: Vec<i64> = names
-        .map(|name| name.trim_end_matches(".tar.gz").parse().expect("a format"))
-        .collect();
+    let stores = files_in(&unpacked("stores")).into_iter();
+    let names = stores.map(|store| store.file_name().expect("a name").to_str().expect("UTF-8").to_owned());
+    let mut formats: Vec<i64> = names.map(|name| name.parse().expect("a format")).collect();
     formats.sort_unstable();
     formats
 }

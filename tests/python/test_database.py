@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import pickle
 import shutil
 import sqlite3
 import subprocess
+import tarfile
 from pathlib import Path
 
 import plexindex
@@ -26,7 +26,10 @@ def plex(tmp_path: Path) -> Path:
     """The folder of a server with a recorded database."""
     folder = tmp_path / "Plex Media Server"
     (folder / INSIDE).parent.mkdir(parents=True)
-    (folder / INSIDE).write_bytes(gzip.decompress((RECORDED / "library-2023-05.db.gz").read_bytes()))
+    with tarfile.open(RECORDED / "libraries.tar.xz") as recorded:
+        database = recorded.extractfile("library-2023-05.db")
+        assert database
+        (folder / INSIDE).write_bytes(database.read())
     return folder
 
 

@@ -288,13 +288,14 @@ pub fn files_of(archive: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A folder with the store of a format, from `tests/release/stores`.
+/// What `build.rs` has unpacked.
+pub fn unpacked(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("OUT_DIR")).join(path)
+}
+
+/// A folder with the store of a format.
 pub fn store_of(format: i64) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, bytes) in files_of(&repository(format!("tests/release/stores/{format}.tar.gz"))) {
-        std::fs::write(folder.path().join(name), bytes).expect("written");
-    }
-    folder
+    copy_of(&unpacked(format!("stores/{format}")))
 }
 
 /// The port of the server with which the stores were made. Nothing listens there while a test reads a store.

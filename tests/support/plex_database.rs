@@ -3,7 +3,6 @@
 //! The writer opens the file for each change and closes it again: this process must not have it open while it is read. A
 //! process of its own writes all the time (`Server::run_with_retries`).
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
@@ -123,14 +122,7 @@ impl Server {
 
 /// A recorded state's bytes.
 pub fn recorded(month: &str) -> Vec<u8> {
-    let packed: &[u8] = match month {
-        "2023-04" => include_bytes!("../sources/database/recorded/library-2023-04.db.gz"),
-        "2023-05" => include_bytes!("../sources/database/recorded/library-2023-05.db.gz"),
-        _ => panic!("{month}"),
-    };
-    let (mut bytes, mut unpacked) = (Vec::new(), flate2::read::GzDecoder::new(packed));
-    unpacked.read_to_end(&mut bytes).expect("unpacked");
-    bytes
+    std::fs::read(crate::unpacked(format!("recorded/library-{month}.db"))).expect("read")
 }
 
 /// The number of the next change.
