@@ -134,7 +134,7 @@ impl State {
         Ok(keys)
     }
 
-    /// Removes items, wherever they are. A container is removed with its children, or with its last child.
+    /// Removes items without children, wherever they are, and each container with its last child.
     pub fn remove_items(&mut self, keys: &[u64], scanned: bool) -> Outcome<()> {
         let now = self.tick();
         for key in keys {

@@ -47,8 +47,6 @@ enum Change {
     Rekey { library: u32 },
     #[serde(rename = "tokens")]
     Tokens { tokens: Vec<Token> },
-    #[serde(rename = "config")]
-    Config(Value),
 }
 
 /// Answers a control request.
@@ -179,13 +177,6 @@ fn apply(state: &mut State, change: Change) -> Outcome<Value> {
         Change::Rename { rating_key, from, to } => state.rename_file(rating_key_of(&rating_key)?, &from, &to)?,
         Change::Rekey { library } => state.rekey_library(library)?,
         Change::Tokens { tokens } => state.tokens = tokens,
-        Change::Config(changed) => {
-            let mut config = serde_json::to_value(&state.config).unwrap_or_default();
-            if let (Value::Object(config), Value::Object(changed)) = (&mut config, changed) {
-                config.extend(changed);
-            }
-            state.config = serde_json::from_value(config).map_err(|e| format!("bad body: {e}"))?;
-        }
     }
     Ok(json!({"ok": true}))
 }

@@ -15,16 +15,12 @@ pub(crate) fn section(state: &mut State, library: u32, params: &Params) -> Resul
     Ok(Reply::empty())
 }
 
-/// The items that a request names; without ids every item of the type, as Plex does (§5).
+/// The items that a request names.
 fn keys(state: &State, library: u32, params: &Params) -> Result<Vec<u64>, u16> {
     let number = params.get("type").and_then(|t| t.parse().ok());
     let kind = number.and_then(ItemType::from_number).ok_or(400_u16)?;
     let library = state.library(library).ok_or(404_u16)?;
-    let Some(ids) = params.get("id").filter(|ids| !ids.is_empty()) else {
-        return Ok((0..library.count(kind) as u32)
-            .map(|at| library.key_at(kind, at))
-            .collect());
-    };
+    let ids = params.get("id").ok_or(400_u16)?;
     let one = |id: &str| {
         let key = id.parse().map_err(|_| 400_u16)?;
         match library.find(key) {

@@ -190,25 +190,17 @@ impl Library {
         true
     }
 
-    /// Removes an item, its children, and containers that become empty. Returns the removed keys.
+    /// Removes an item without children, and containers that become empty. Returns the removed keys.
     pub(crate) fn remove(&mut self, key: u64) -> Vec<u64> {
         let Some((kind, at)) = self.find(key) else {
             return Vec::new();
         };
         let parent = self.parent_at(kind, at);
         let mut removed = vec![key];
-        let children: Vec<u64> = if kind.is_leaf() {
-            Vec::new()
-        } else {
-            self.child_keys(key)
-        };
         if let Some(table) = self.tables.get_mut(&kind) {
             table.remove(at as usize);
         }
         self.version += 1;
-        for child in children {
-            removed.extend(self.remove(child));
-        }
         if let Some(parent) = parent
             && self.find(parent).is_some()
             && self.child_keys(parent).is_empty()

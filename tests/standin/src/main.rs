@@ -34,16 +34,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
     let mut plain = false;
     let mut exit_with_stdin = false;
     while let Some(name) = arguments.next() {
-        let (name, mut inline) = match name.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (name, None),
-        };
-        let mut text = || {
-            inline
-                .take()
-                .or_else(|| arguments.next())
-                .ok_or_else(|| format!("{name} needs a value"))
-        };
+        let mut text = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
         let mut number = || text()?.parse::<u32>().map_err(|e| format!("{name}: {e}"));
         match name.as_str() {
             "--movies" => specs.push(LibrarySpec::movies(number()?)),

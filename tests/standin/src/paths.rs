@@ -49,14 +49,6 @@ impl Generator {
         self.spec.locations[at].trim_end_matches('/')
     }
 
-    fn join(&self, root: &str, rest: &str) -> String {
-        if root.contains('\\') {
-            format!("{}\\{}", root.trim_end_matches('\\'), rest.replace('/', "\\"))
-        } else {
-            format!("{root}/{rest}")
-        }
-    }
-
     /// Folder and stem of leaf i, without the root: `("Title (2001)", "Title (2001) - 1080p")`.
     fn place(&self, kind: ItemType, i: u32, oddity: Oddity) -> (String, String) {
         let repeated = oddity == Oddity::RepeatedName;
@@ -129,13 +121,13 @@ impl Generator {
         let [first, second] = self.suffixes(oddity);
         let extension = self.extension(i);
         let root = self.root(i);
-        let file = |suffix: &str| self.join(root, &format!("{folder}/{stem}{suffix}.{extension}"));
+        let file = |suffix: &str| format!("{root}/{folder}/{stem}{suffix}.{extension}");
         match oddity {
             Oddity::Stacked => vec![vec![file(first), file(second)]],
             Oddity::TwoVersions => vec![vec![file(first)], vec![file(second)]],
             Oddity::Optimized => vec![
                 vec![file(first)],
-                vec![self.join(root, &format!("Plex Versions/Optimized for TV/{stem}.mp4"))],
+                vec![format!("{root}/Plex Versions/Optimized for TV/{stem}.mp4")],
             ],
             _ => vec![vec![file(first)]],
         }

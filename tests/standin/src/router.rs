@@ -73,13 +73,6 @@ fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps
         ["library"] => ask.reply(config, containers::library_root()),
         ["library", "sections"] => ask.reply(config, containers::sections(state, token)),
         ["library", "sections", id, "all"] => listing::answer(state, &shared.cache, ask, seen(state, token, id)?)?,
-        // No library has collections.
-        ["library", "sections", id, "collections"] => {
-            let library = seen(state, token, id)?;
-            let window = ask.window();
-            let window = window.map(|(offset, _)| containers::Window { offset, total: Some(0) });
-            ask.reply(config, containers::detail_head(Some(library), 0, window))
-        }
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids)?,
         [":", "eventsource", "notifications"] => return Ok(Answer::Stream(ask.params.list("filters"))),
         _ => return Err(404),

@@ -19,8 +19,7 @@ pub struct LibrarySpec {
     pub items: u32,
     /// The section id; absent: the next free one.
     pub key: Option<u32>,
-    /// Folders; empty: the usual one of its kind. A folder with `\` gives Windows paths.
-    /// With several, leaf i (or its show, artist or album) lies in folder i mod their number.
+    /// Folders; empty: the usual one of its kind. With several, leaf i (or its show, artist or album) lies in folder i mod their number.
     pub locations: Vec<String>,
     /// The seed of the contents.
     pub seed: u64,
@@ -159,7 +158,7 @@ pub struct ItemSpec {
     pub added_at: Option<i64>,
     /// Epoch seconds; absent: as `addedAt`.
     pub updated_at: Option<i64>,
-    /// Any other field of the row.
+    /// Any other field of the row, a number or a text.
     pub fields: BTreeMap<String, Value>,
 }
 

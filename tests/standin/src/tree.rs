@@ -1,4 +1,6 @@
-//! A reply's document: rows of fields, lists and objects, written as JSON or as XML (Plex API notes §1).
+//! A reply's document: rows of fields and lists, written as JSON or as XML (Plex API notes §1).
+
+use std::collections::BTreeMap;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesStart, Event};
@@ -14,7 +16,6 @@ pub(crate) enum Node {
     Text(String),
     Number(Number),
     Bool(bool),
-    Object(Row),
     List(Vec<Row>),
 }
 
@@ -52,7 +53,6 @@ from! {
     i32 => |number: i32| Node::Number(number.into());
     i64 => |number: i64| Node::Number(number.into());
     f64 => |number: f64| Number::from_f64(number).map_or(Node::Absent, Node::Number);
-    Row => Node::Object;
     Vec<Row> => |rows: Vec<Row>| if rows.is_empty() { Node::Absent } else { Node::List(rows) };
 }
 
@@ -68,28 +68,16 @@ where
 impl From<&Value> for Node {
     fn from(value: &Value) -> Self {
         match value {
-            Value::Null => Node::Absent,
-            Value::Bool(flag) => (*flag).into(),
             Value::Number(number) => Node::Number(number.clone()),
             Value::String(text) => text.into(),
-            Value::Array(rows) => rows.iter().map(Row::from).collect::<Vec<Row>>().into(),
-            Value::Object(_) => Row::from(value).into(),
+            other => panic!("a field is a number or a text, and no {other}"),
         }
-    }
-}
-
-impl From<&Value> for Row {
-    fn from(value: &Value) -> Self {
-        let fields = value.as_object().into_iter().flatten();
-        Row(fields
-            .map(|(name, value)| (name.clone().into(), value.into()))
-            .collect())
     }
 }
 
 impl Node {
     fn is_element(&self) -> bool {
-        matches!(self, Node::Object(_) | Node::List(_))
+        matches!(self, Node::List(_))
     }
 }
 
@@ -107,10 +95,8 @@ impl Row {
     pub fn omit(&mut self, names: &[String]) {
         self.0.retain(|(name, _)| !names.iter().any(|one| one == name));
         for (_, value) in &mut self.0 {
-            match value {
-                Node::Object(inner) => inner.omit(names),
-                Node::List(rows) => rows.iter_mut().for_each(|row| row.omit(names)),
-                _ => {}
+            if let Node::List(rows) = value {
+                rows.iter_mut().for_each(|row| row.omit(names));
             }
         }
     }
@@ -127,7 +113,7 @@ impl Row {
     pub fn write(self, format: Format) -> Vec<u8> {
         if format == Format::Json {
             // Writing to a vector does not fail, here and below.
-            return serde_json::to_vec(&row! {"MediaContainer": self}).unwrap_or_default();
+            return serde_json::to_vec(&BTreeMap::from([("MediaContainer", self)])).unwrap_or_default();
         }
         let mut writer = Writer::new(Vec::new());
         let _ = writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
@@ -160,7 +146,6 @@ impl Serialize for Node {
             Node::Text(text) => serializer.serialize_str(text),
             Node::Number(number) => number.serialize(serializer),
             Node::Bool(flag) => serializer.serialize_bool(*flag),
-            Node::Object(row) => row.serialize(serializer),
             Node::List(rows) => rows.serialize(serializer),
         }
     }
@@ -183,7 +168,7 @@ fn element(writer: &mut Writer<Vec<u8>>, name: &str, row: &Row) -> std::io::Resu
             Node::Text(text) => start.push_attribute((&**name, text.as_str())),
             Node::Number(number) => start.push_attribute((&**name, number.to_string().as_str())),
             Node::Bool(flag) => start.push_attribute((&**name, if *flag { "1" } else { "0" })),
-            Node::Absent | Node::Object(_) | Node::List(_) => {}
+            Node::Absent | Node::List(_) => {}
         }
     }
     if !row.0.iter().any(|(_, value)| value.is_element()) {
@@ -191,10 +176,8 @@ fn element(writer: &mut Writer<Vec<u8>>, name: &str, row: &Row) -> std::io::Resu
     }
     writer.write_event(Event::Start(start.borrow()))?;
     for (name, value) in &row.0 {
-        match value {
-            Node::Object(inner) => element(writer, name, inner)?,
-            Node::List(rows) => rows.iter().try_for_each(|inner| element(writer, name, inner))?,
-            _ => {}
+        if let Node::List(rows) = value {
+            rows.iter().try_for_each(|inner| element(writer, name, inner))?;
         }
     }
     writer.write_event(Event::End(start.to_end()))
