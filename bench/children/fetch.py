@@ -1,7 +1,6 @@
 """A new process that fetches a library and stores it: ``fetch.py WHO STORE ITEMS``. Prints seconds and peak memory.
 
-WHO: ``plexindex``; ``plexapi``, as Stash2Plex does it: ``all()``, and a pickle in diskcache; ``pages``: a few items
-through plexapi, so that the server's log shows how it asks.
+WHO: ``plexindex``; ``plexapi``, as Stash2Plex does it: ``all()``, and a pickle in diskcache.
 """
 
 import json
@@ -29,15 +28,11 @@ else:
     server: Any = PlexServer(url, token)
     section = server.library.section("Movies")
     begun = perf_counter()
-    if who == "pages":
-        section.all(maxresults=100)
-        found = items
-    else:
-        cache = LibraryCache(Path(store))
-        everything = section.all()
-        found = len(everything)
-        cache.set("library:Movies", everything)
-        cache.close()
+    cache = LibraryCache(Path(store))
+    everything = section.all()
+    found = len(everything)
+    cache.set("library:Movies", everything)
+    cache.close()
 seconds = perf_counter() - begun
 if found != items:
     sys.exit(f"{who} found {found} items, and there are {items}")

@@ -145,10 +145,13 @@ class DiskCache(Contender):
 
     def __init__(self, folder: str) -> None:
         super().__init__(folder)
+        self._cache = self.open(folder)
+        self.get = self._cache.get
+
+    def open(self, folder: str) -> Any:
         import diskcache
 
-        self._cache = diskcache.Cache(folder, size_limit=1 << 40)
-        self.get = self._cache.get
+        return diskcache.Cache(folder, size_limit=1 << 40)
 
     def fill(self, pairs: list[tuple[str, str]]) -> None:
         with self._cache.transact():
@@ -162,30 +165,22 @@ class DiskCache(Contender):
         self._cache.close()
 
 
-class DiskCacheRs(Contender):
+class DiskCacheRs(DiskCache):
     """diskcache_rs: the interface of diskcache, written in Rust."""
 
     name = "diskcache_rs"
     module = "diskcache_rs"
     most_entries = 20_000
 
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)
+    def open(self, folder: str) -> Any:
         import diskcache_rs
 
-        self._cache = diskcache_rs.Cache(folder, max_size=1 << 40, max_entries=10_000_000)
-        self.get = self._cache.get
+        return diskcache_rs.Cache(folder, max_size=1 << 40, max_entries=10_000_000)
 
     def fill(self, pairs: list[tuple[str, str]]) -> None:
         stored = self._cache.set_many(pairs)
         if stored != len(pairs):
             raise RuntimeError(f"diskcache_rs stored {stored} of {len(pairs)} entries and does not say why")
-
-    def put(self, path: str, key: str) -> None:
-        self._cache.set(path, key)
-
-    def close(self) -> None:
-        self._cache.close()
 
 
 def start_log() -> None:
