@@ -234,11 +234,11 @@ pub fn run(data: &[u8]) {
             message()
         );
     }
-    client(url, token, user, &file);
+    client(url, token, user);
 }
 
 /// The client that options lead to, without a store below it.
-fn client(url: &[u8], token: &[u8], identifier: &[u8], _file: &[u8]) {
+fn client(url: &[u8], token: &[u8], identifier: &[u8]) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let options = plexindex::options::Options {
         cache_dir: "/dev/null/x".into(),

@@ -1,5 +1,6 @@
 //! The mappings that files of this machine lack.
 
+use crate::api::Anything;
 use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,6 @@ use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 fn size_of(name: &str) -> u64 {
     (20 << 20) + name.bytes().map(u64::from).sum::<u64>()
 }
-
-type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 fn listed(films: &Path, name: &str) -> String {
     films

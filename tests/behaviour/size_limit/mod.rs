@@ -76,6 +76,14 @@ fn ask(index: &Index, server: &Standin, number: u32) {
     assert_eq!(found.key(), Some(key), "{path}");
 }
 
+/// Asks for a file of each library, a second after the other.
+fn ask_each(index: &Index, at: &Scene, numbers: impl IntoIterator<Item = u32>) {
+    for number in numbers {
+        ask(index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+}
+
 /// The titles of the libraries that are fetched.
 fn fetched(index: &Index) -> Vec<String> {
     let offline = index.query().offline();
@@ -87,15 +95,11 @@ fn fetched(index: &Index) -> Vec<String> {
 fn the_library_refreshed_longest_ago_goes_and_comes_back_when_it_is_asked_for() {
     let (at, limit) = limited();
     let index = at.open();
-    for number in [1, 2] {
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
+    ask_each(&index, &at, [1, 2]);
     assert_eq!(fetched(&index), ["One", "Two"]);
     assert_eq!(index.counts().evictions, 0);
     for (asked, left) in [(3, ["Two", "Three"]), (1, ["One", "Three"]), (2, ["One", "Two"])] {
-        ask(&index, &at.server, asked);
-        at.clock.advance_ms(1_000);
+        ask_each(&index, &at, [asked]);
         assert_eq!(fetched(&index), left, "{asked} was asked for");
         let now = index.counts();
         assert_eq!((now.size_limit, now.over_limit), (Some(limit), 0));
@@ -110,7 +114,7 @@ fn the_library_refreshed_longest_ago_goes_and_comes_back_when_it_is_asked_for() 
 fn what_hosts_told_stays() {
     let (at, _) = limited();
     let index = at.open();
-    ask(&index, &at.server, 1);
+    ask_each(&index, &at, [1]);
     let one = index.library("One").expect("a handle");
     let (path, key) = path_of(&at.server, 1, 3);
     one.record("/host/a.mkv", &key);
@@ -119,10 +123,7 @@ fn what_hosts_told_stays() {
 
     let table = index.tables().table(b"mine", false).expect("a table");
     table.put(b"name", b"value", &KEEP).expect("stored");
-    for number in [2, 3] {
-        at.clock.advance_ms(1_000);
-        ask(&index, &at.server, number);
-    }
+    ask_each(&index, &at, [2, 3]);
     assert_eq!(fetched(&index), ["Two", "Three"]);
     for index in [index, at.open()] {
         let one = index.library("One").expect("a handle");
@@ -139,16 +140,7 @@ fn what_hosts_told_stays() {
         assert_eq!(refused.status, Status::NotFetched, "it is as if it was never fetched");
         assert_eq!(index.counts().matches, 2);
         let table = index.tables().table(b"mine", false).expect("a table");
-        assert_eq!(
-            table.lookup(b"name", <[u8]>::to_vec).or_else(|| {
-                let mut found = None;
-                table
-                    .get(b"name", 100, &mut |value| found = Some(value.to_vec()))
-                    .expect("asked");
-                found
-            }),
-            Some(b"value".to_vec())
-        );
+        assert_eq!(table.lookup(b"name", <[u8]>::to_vec), Some(b"value".to_vec()));
     }
     // Fetched again, what was invalidated is confirmed by the listing that came since.
     let index = at.open();
@@ -163,7 +155,7 @@ fn what_hosts_told_stays() {
 fn what_a_listing_contradicted_stays_so_when_the_listing_goes() {
     let (at, _) = limited();
     let index = at.open();
-    ask(&index, &at.server, 1);
+    ask_each(&index, &at, [1]);
     let one = index.library("One").expect("a handle");
     let [(_, gone), (_, other), (_, kept)] = [3, 4, 5].map(|nth| path_of(&at.server, 1, nth));
     let new = "/data/One/New (2020)/New (2020).mkv";
@@ -176,10 +168,7 @@ fn what_a_listing_contradicted_stays_so_when_the_listing_goes() {
     one.query().refreshed(true).expect("listed");
     let newest = one.ask(new).key();
     assert_ne!(newest, Some(other), "another item has the path now");
-    for number in [2, 3] {
-        at.clock.advance_ms(1_000);
-        ask(&index, &at.server, number);
-    }
+    ask_each(&index, &at, [2, 3]);
     assert_eq!(fetched(&index), ["Two", "Three"]);
     assert_eq!([one.fast("/host/gone.mkv"), one.fast(new)], [None, None]);
     // A path in no library's folder leads to the library of its match.
@@ -195,10 +184,7 @@ fn a_limit_may_be_lowered_and_raised() {
     let mut at = Scene::of(server([ITEMS; 3]));
     let [one, two, three] = takes(&at.server);
     let index = at.open();
-    for number in [1, 2, 3] {
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
+    ask_each(&index, &at, 1..=3);
     index.close().expect("closes");
     let (both, last) = (&["Two", "Three"][..], &["Three"][..]);
     let midpoint = u64::midpoint;
@@ -216,9 +202,7 @@ fn a_limit_may_be_lowered_and_raised() {
         assert!(is_within, "{} bytes, {limit} allowed", now.disk_bytes);
     }
     let index = at.open();
-    for number in [1, 2, 3] {
-        ask(&index, &at.server, number);
-    }
+    ask_each(&index, &at, 1..=3);
     assert_eq!((fetched(&index).len(), index.counts().evictions), (3, 2));
 }
 
@@ -246,10 +230,7 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
 fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
     let (at, _) = limited();
     let index = at.open();
-    for number in [1, 2, 3] {
-        ask(&index, &at.server, number);
-        at.clock.advance_ms(1_000);
-    }
+    ask_each(&index, &at, 1..=3);
     at.server.reset();
     index.query().refreshed(false).expect("refreshed");
     assert_eq!(requests(&at.server)[2], 0);
@@ -270,10 +251,7 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
     for moment in 0.. {
         let (at, limit) = three();
         let patient = at.open();
-        for number in [1, 2, 3] {
-            ask(&patient, &at.server, number);
-            at.clock.advance_ms(1_000);
-        }
+        ask_each(&patient, &at, 1..=3);
         let limited = at.open_with(|options| options.size_limit = Some(limit));
         let (evictor, answers) = (Arc::new(limited), Arc::new(AtomicU64::new(0)));
         let hook: hooked::Hook = {

@@ -361,9 +361,7 @@ fn the_host_ends_a_call_that_waits_for_another_threads_token() {
     let inside = Arc::clone(&begun);
     let renewal = Renewal::new(move || {
         inside.0.store(1, Ordering::SeqCst);
-        while inside.1.load(Ordering::SeqCst) == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("the other call ended", || inside.1.load(Ordering::SeqCst) == 1);
         Token::new("new")
     });
     let index = at.open_with(|options| options.renewal = Some(renewal));
@@ -371,9 +369,7 @@ fn the_host_ends_a_call_that_waits_for_another_threads_token() {
     let library = index.movies();
     std::thread::scope(|scope| {
         let renewed = scope.spawn(|| library.query().checked().expect("renewed"));
-        while begun.0.load(Ordering::SeqCst) == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("the host renews", || begun.0.load(Ordering::SeqCst) == 1);
         let started = Instant::now();
         let stop = |_: &Progress<'_>| {
             if started.elapsed() < Duration::from_millis(300) {

@@ -214,33 +214,6 @@ fn what_comes_back_with_a_backup_is_listed() {
 
 /// A process that begins knows what went by the rows that another one counted.
 #[test]
-fn what_goes_to_the_trash_as_another_comes_back_is_missed() {
-    let (folder, server, _) = films(60);
-    let trash = |database: &rusqlite::Connection, id: i64, at: Option<i64>| {
-        for sql in [
-            "UPDATE metadata_items SET deleted_at = ?2 WHERE id = ?1",
-            "UPDATE media_items SET deleted_at = ?2 WHERE metadata_item_id = ?1",
-        ] {
-            written::run(database, sql, rusqlite::params![id, at]);
-        }
-        written::touch(database, id);
-    };
-    server.write(|database| trash(database, 1, Some(1_700_000_000)));
-    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
-    index.list();
-    // A first change, after which the rows are counted.
-    server.write(|database| written::touch(database, 5));
-    assert_eq!(key_of(&index, &path(4)), Some(5));
-    server.write(|database| {
-        trash(database, 1, None);
-        trash(database, 2, Some(1_700_000_001));
-    });
-    assert_eq!(key_of(&index, &path(0)), Some(1));
-    assert_eq!(key_of(&index, &path(1)), None);
-    assert_eq!(index.counts().items, 59);
-}
-
-#[test]
 fn what_goes_is_missed_by_a_process_that_begins() {
     let (folder, server, section) = films(60);
     let clock = clock();
