@@ -9,8 +9,9 @@ use plexindex::model::MatchKind;
 #[test]
 #[should_panic(expected = "it was used in each")]
 fn gap_8_a_match_that_is_used_is_not_evicted() {
-    let at = Scene::movies(20).with(|options| options.matches_limit = Some(100_000));
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(20)
+        .with(|options| options.matches_limit = Some(100_000))
+        .and_listed();
     let (_, key) = path_of(&at.server, 1, 3);
     let match_kind = || library.ask("/host/used.mkv").match_kind;
     library.record("/host/used.mkv", &key);

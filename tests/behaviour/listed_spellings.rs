@@ -36,9 +36,9 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
 fn mapped(listed: &[&str]) -> (Scene, Index, Library) {
     let items = listed.iter().map(|path| ItemSpec::file(path, path));
     let server = Standin::builder().library(LibrarySpec::movies(0).plain());
-    let at = Scene::of(server.items(1, items).serve())
-        .with(|options| options.mappings = vec![Mapping::host_to_server("/mnt/films", "/data/movies")]);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::of(server.items(1, items).serve())
+        .with(|options| options.mappings = vec![Mapping::host_to_server("/mnt/films", "/data/movies")])
+        .and_listed();
     (at, index, library)
 }
 

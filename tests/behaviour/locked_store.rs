@@ -31,8 +31,7 @@ fn hold(folder: &Path) -> rusqlite::Connection {
 
 #[test]
 fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(6_000).and_opened();
     let (path, key) = path_of(&at.server, 1, 7);
     library.ask(&path);
     at.clock.advance_ms(HOUR_MS);
@@ -61,8 +60,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
 
 #[test]
 fn a_timeout_ends_every_wait_for_the_write_lock() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(300).and_opened();
     let (path, key) = path_of(&at.server, 1, 7);
     let hurried = || library.query().timeout(Duration::from_millis(300));
     let timed = |what: &str, call: &dyn Fn() -> Result<Status, Error>| {
@@ -115,8 +113,7 @@ fn a_timeout_ends_every_wait_for_the_write_lock() {
 
 #[test]
 fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let (path, key) = path_of(&at.server, 1, 7);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -152,8 +149,7 @@ fn a_call_without_time_left_waits_for_threads_that_are_soon_done() {
 
 #[test]
 fn a_local_lock_is_no_failure_of_the_server() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let (path, _) = path_of(&at.server, 1, 7);
     at.clock.advance_ms(HOUR_MS);
     let other = hold(at.folder());
@@ -188,8 +184,7 @@ fn a_local_lock_is_no_failure_of_the_server() {
 
 #[test]
 fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
-    let at = Scene::movies(300);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(300).and_listed();
     index.watch_start(<_>::default()).expect("watches");
     until("it listens", || at.server.listeners() == 1);
     let other = hold(at.folder());

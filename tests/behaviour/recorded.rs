@@ -105,8 +105,7 @@ fn only_damaged_databases_are_exported_by_name() {
 /// The server shows the item that it lists for the path again and again, also with another title: that is nothing new.
 #[test]
 fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
-    let at = Scene::movies(30);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(30).and_listed();
     let path = "/data/movies/New (2020)/New (2020).mkv";
     let (_, right) = path_of(&at.server, 1, 3);
     let check = |what: &str, expected: &str| {

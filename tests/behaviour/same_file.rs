@@ -52,8 +52,7 @@ fn write(path: &Path, size: u64) {
 
 #[test]
 fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
-    let at = films([film(7, FILM, mib(700))]);
-    let (index, _) = at.listed();
+    let (at, index, _) = films([film(7, FILM, mib(700))]).and_listed();
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let flat = path("Quiet River.mkv");
@@ -99,7 +98,7 @@ fn the_library_reads_the_size_of_a_file_that_is_not_listed() {
 fn a_size_that_others_have_distinguishes_nothing() {
     let disc = |key, name: &str, file: &str| film(key, &format!("/data/movies/{name}/VIDEO_TS/{file}"), mib(1023));
     let track = |key, album: &str, size| film(key, &format!("/data/movies/{album}/01.mp3"), size);
-    let at = films([
+    let (_at, index, _) = films([
         disc(1, "Alien", "VTS_01_1.VOB"),
         disc(2, "Alien", "VTS_01_2.VOB"),
         // A few of one name, each with its own size.
@@ -116,8 +115,8 @@ fn a_size_that_others_have_distinguishes_nothing() {
         // A twin whose size Plex does not know.
         film(10, "/data/movies/e/Twin.mkv", mib(600)),
         film(11, "/data/movies/f/Twin.mkv", 0),
-    ]);
-    let (index, _) = at.listed();
+    ])
+    .and_listed();
     for (path, size, expected) in [
         ("/mnt/x/VIDEO_TS/VTS_01_1.VOB", mib(1023), low(Reason::SameName, "1")),
         // Small files need the name of the folder, too.
@@ -148,8 +147,7 @@ fn a_size_that_others_have_distinguishes_nothing() {
 
 #[test]
 fn a_listed_path_of_another_size_was_replaced() {
-    let at = films([film(7, FILM, mib(700))]);
-    let (index, _) = at.listed();
+    let (_at, index, _) = films([film(7, FILM, mib(700))]).and_listed();
     let found = |size| {
         let (confidence, reason, key) = ask(&index, FILM, size);
         (confidence, reason, key.as_deref() == Some("7"))
@@ -169,8 +167,9 @@ fn a_path_in_another_spelling_may_be_another_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path().to_str().expect("UTF-8").to_owned();
     let rule = Mapping::host_to_server(&root, "/data/movies");
-    let at = films([film(7, FILM, mib(700))]).with(move |options| options.mappings = vec![rule.clone()]);
-    let (index, _) = at.listed();
+    let (_at, index, _) = films([film(7, FILM, mib(700))])
+        .with(move |options| options.mappings = vec![rule.clone()])
+        .and_listed();
     let sure = (Confidence::High, Reason::None, Some("7".to_owned()));
     let respelled = FILM.to_lowercase();
     assert_eq!(ask(&index, &respelled, mib(700)), sure);
@@ -195,8 +194,7 @@ fn a_path_in_another_spelling_may_be_another_file() {
 
 #[test]
 fn a_path_in_a_library_s_folder_is_asked_about_first() {
-    let at = films([film(7, FILM, mib(700))]);
-    let (index, _) = at.listed();
+    let (at, index, _) = films([film(7, FILM, mib(700))]).and_listed();
     let moved = "/data/movies/new/Quiet River.mkv";
     at.server.reset();
     assert_eq!(ask(&index, moved, mib(700)), high("7"));
@@ -248,8 +246,7 @@ fn a_twin_in_another_library_counts() {
         .items(1, [film(7, FILM, mib(700))])
         .items(2, [film(8, "/data/4k/Quiet River.mkv", mib(700))])
         .serve();
-    let at = Scene::of(server);
-    let (index, _) = at.listed();
+    let (_at, index, _) = Scene::of(server).and_listed();
     let movies = index.movies();
     let found = movies.query().size(mib(700)).answer("/mnt/Quiet River.mkv");
     assert_eq!((found.confidence, found.reason), (Confidence::Low, Reason::SameName));
@@ -269,8 +266,7 @@ fn a_folder_is_certain_if_sizes_confirm_a_file_and_contradict_none() {
         .library(LibrarySpec::shows(0).plain().title("Shows"))
         .items(1, (1..=3).map(|number| episode(number, mib(300) + u64::from(number))))
         .serve();
-    let at = Scene::of(server);
-    let (index, _) = at.listed();
+    let (_at, index, _) = Scene::of(server).and_listed();
     let root = tempfile::tempdir().expect("a folder");
     let folder = root.path().join("Some Show");
     let file = |number: u64| folder.join(format!("Season 01/S01E0{number}.mkv"));
@@ -308,8 +304,9 @@ fn a_folder_in_another_spelling_may_be_another_folder() {
             .library(LibrarySpec::shows(0).plain().title("Shows"))
             .items(1, (1..=3).map(episode))
             .serve();
-        let at = Scene::of(server).with(move |options| options.mappings = vec![rule.clone()]);
-        let (index, _) = at.listed();
+        let (_at, index, _) = Scene::of(server)
+            .with(move |options| options.mappings = vec![rule.clone()])
+            .and_listed();
         let answer = |folder: &str| {
             let found = plexindex::Index::query(&index).match_folder(host.join(folder));
             let answer = found.expect("an answer").answer;
@@ -362,8 +359,7 @@ fn files_that_gather_beside_a_file_leave_it_uncertain() {
     let half = |key: u64| 366_700_000 + key * key * 7_919 % 60_000 * 2;
     let episode = |key: u64, kind: &str| film(key, &format!("/data/movies/Half/E{key}.{kind}"), half(key));
     let copy = |key: u64| film(100 + key, &format!("/data/movies/Half/E{key}.mkv"), mib(500 + 13 * key));
-    let at = films((1..=6).flat_map(|key| [episode(key, "avi"), copy(key)]));
-    let (index, _) = at.listed();
+    let (at, index, _) = films((1..=6).flat_map(|key| [episode(key, "avi"), copy(key)])).and_listed();
     assert_eq!(ask(&index, "/mnt/x/E3.avi", half(3)), low(Reason::SameName, "3"));
     assert_eq!(ask(&index, "/mnt/x/E3.mkv", mib(539)), high("103"));
     // Added since, so that no segment has them.
@@ -386,8 +382,7 @@ fn a_track_alone_of_its_kind_is_not_certain() {
         spec
     };
     let music = LibrarySpec::music(0).plain().locations(["/data/music"]);
-    let at = Scene::of(Standin::builder().library(music).items(1, (1..=3).map(track)).serve());
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::of(Standin::builder().library(music).items(1, (1..=3).map(track)).serve()).and_listed();
     assert_eq!(ask(&index, "/mnt/Tides/2.mp3", mib(26)), low(Reason::SameName, "2"));
     at.server.alter(|state| state.add_items(1, vec![track(4)], true));
     index.query().checked().expect("up to date");
@@ -398,8 +393,7 @@ fn a_track_alone_of_its_kind_is_not_certain() {
 #[test]
 fn a_call_without_time_leaves_the_rest_of_an_index_to_the_next() {
     let path = |key| format!("/data/movies/{key}/River {key}.mkv");
-    let at = films((1..=1_100).map(|key| film(key, &path(key), mib(60 + 7 * key))));
-    let (index, _) = at.listed();
+    let (_at, index, _) = films((1..=1_100).map(|key| film(key, &path(key), mib(60 + 7 * key)))).and_listed();
     let at_once = || index.query().timeout(Duration::ZERO);
     // The listing itself has the sizes.
     let sized = at_once().size(mib(60 + 63)).answer("/mnt/x/River 9.mkv");

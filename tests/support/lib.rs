@@ -247,6 +247,18 @@ impl Scene {
         (index, library)
     }
 
+    /// The scene with an index and the library of movies.
+    pub fn and_opened(self) -> (Self, Index, Handle) {
+        let (index, library) = self.opened();
+        (self, index, library)
+    }
+
+    /// The same, listed.
+    pub fn and_listed(self) -> (Self, Index, Handle) {
+        let (index, library) = self.listed();
+        (self, index, library)
+    }
+
     /// Lists all libraries. Resets the count of requests.
     pub fn list(&self, index: &Index) {
         index.list();

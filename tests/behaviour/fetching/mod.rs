@@ -43,8 +43,7 @@ fn assert_listed(at: &Scene, library: &Library, gone: &str) {
 #[test]
 fn rows_that_shift_while_paging_lose_nothing() {
     for is_replaced in [false, true] {
-        let at = Scene::movies(4_000);
-        let (_index, library) = at.opened();
+        let (at, _index, library) = Scene::movies(4_000).and_opened();
         let (first, key) = path_of(&at.server, 1, 0);
         let (last, _) = path_of(&at.server, 1, 3_999);
         // Before the third page the first row goes: what was row 2,000 is now row 1,999. With another one at the end,
@@ -64,8 +63,7 @@ fn rows_that_shift_while_paging_lose_nothing() {
 
 #[test]
 fn rows_that_shift_during_a_delta_lose_nothing() {
-    let at = Scene::movies(12_000);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(12_000).and_listed();
     let better: Vec<(u64, String)> = at.server.paths(1)[1_000..1_200]
         .iter()
         .filter_map(|(key, path)| Some((*key, path.as_ref()?.replace(".mkv", " (2160p).mkv"))))
@@ -99,8 +97,7 @@ fn rows_that_shift_during_a_delta_lose_nothing() {
 #[test]
 fn an_empty_first_listing_needs_a_second_one() {
     for is_empty in [false, true] {
-        let at = Scene::movies(3);
-        let (_index, library) = at.opened();
+        let (at, _index, library) = Scene::movies(3).and_opened();
         let (path, key) = path_of(&at.server, 1, 1);
         if is_empty {
             lose(&at.server, 3);
@@ -127,8 +124,7 @@ fn lose(server: &Standin, count: usize) {
 
 #[test]
 fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
-    let at = Scene::movies(100);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(100).and_listed();
     let (gone, _) = path_of(&at.server, 1, 3);
     lose(&at.server, 40);
     at.clock.advance_ms(HOUR_MS);
@@ -149,8 +145,7 @@ fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
 
 #[test]
 fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
-    let at = Scene::movies(100);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(100).and_listed();
     let (gone, _) = path_of(&at.server, 1, 3);
     lose(&at.server, 60);
     at.clock.advance_ms(HOUR_MS);
@@ -165,8 +160,7 @@ fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
 
 #[test]
 fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
-    let at = Scene::movies(6_000);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(6_000).and_opened();
     let ask = |query: Query<'_>| query.matched("/data/movies/unknown.mkv");
     // Two pages come, and no other.
     at.server
@@ -277,9 +271,9 @@ fn what_a_fetch_brought_is_found_by_the_first_lookup_of_every_thread() {
 #[test]
 fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_comes() {
     let shows = LibrarySpec::shows(30).plain().title("Movies");
-    let at = Scene::of(Standin::builder().library(shows).serve())
-        .with(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)));
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::of(Standin::builder().library(shows).serve())
+        .with(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)))
+        .and_opened();
     let refresh = |full| {
         at.server.reset();
         at.clock.advance_ms(61_000);
@@ -306,8 +300,7 @@ fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_
 fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() {
     const PAGES: u64 = 3;
     let first = |timeout: Option<Duration>, path: &str| {
-        let at = Scene::movies(30).with(|options| options.page_size = 10);
-        let (_index, library) = at.opened();
+        let (at, _index, library) = Scene::movies(30).with(|options| options.page_size = 10).and_opened();
         assert_eq!(library.fast(path), None);
         assert_eq!(requests(&at.server)[5], 0, "to open and to look up sends no request");
         in_time(library.query(), timeout).answer(path);
@@ -365,8 +358,7 @@ fn a_total_that_is_too_large_is_believed_the_second_time() {
 
 #[test]
 fn a_listing_that_ends_too_early_is_held_back_if_it_lacks_items() {
-    let at = Scene::movies(30).with(|options| options.page_size = 10);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(30).with(|options| options.page_size = 10).and_listed();
     let keys: Vec<u64> = at.server.paths(1).iter().map(|(key, _)| *key).collect();
     let (gone, _) = path_of(&at.server, 1, 29);
     // The server counts three rows that it no longer sends.

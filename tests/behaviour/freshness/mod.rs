@@ -38,8 +38,7 @@ fn both(library: &Library, server: &Standin) -> [BTreeMap<String, String>; 2] {
 
 #[test]
 fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(6_000).and_opened();
     let (known, known_key) = path_of(&at.server, 1, 17);
     library.ask(&known);
     at.server.reset();
@@ -67,8 +66,7 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
 
 #[test]
 fn a_check_asks_once_however_fresh_the_listing_is() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(6_000).and_opened();
     library.query().refreshed(false).expect("listed");
     at.server.reset();
     library.query().refreshed(false).expect("fresh");
@@ -96,8 +94,7 @@ fn a_check_asks_once_however_fresh_the_listing_is() {
 
 #[test]
 fn a_server_that_sorts_as_it_likes_is_listed_instead() {
-    let at = Scene::movies(6_000);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(6_000).and_listed();
     at.server.fault(Fault::new(Action::ignore(&["sort"])).times(0));
     let (path, key) = path_of(&at.server, 1, 3_000);
     at.server.alter(|state| {
@@ -116,8 +113,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
 
 #[test]
 fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
-    let at = Scene::of(Standin::builder().library(LibrarySpec::music(6_000).plain()).serve());
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::of(Standin::builder().library(LibrarySpec::music(6_000).plain()).serve()).and_listed();
     at.server.reset();
     add(&at.server, &["/data/music/n1.flac"]);
     at.clock.advance_ms(HOUR_MS);
@@ -130,8 +126,7 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
 
 #[test]
 fn when_much_went_away_it_is_listed_anew() {
-    let at = Scene::movies(6_000);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(6_000).and_opened();
     library.query().refreshed(true).expect("listed");
     let keys: Vec<u64> = at.server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
     remove(&at.server, &keys);
@@ -146,8 +141,7 @@ fn when_much_went_away_it_is_listed_anew() {
 #[test]
 fn deltas_end_where_listings_do_whatever_came_and_went() {
     let mut dice = Dice::new(1);
-    let at = Scene::movies(5_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(5_000).and_opened();
     library.query().refreshed(true).expect("listed");
     let listings = index.counts().listings;
     for round in 0..12 {
@@ -243,8 +237,7 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
 
 #[test]
 fn an_item_that_went_while_an_old_one_came_is_found_gone() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(6_000).and_opened();
     library.query().refreshed(true).expect("listed");
     for round in 0..3 {
         let (gone, key) = path_of(&at.server, 1, 3_000 + round);
@@ -285,8 +278,7 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
 
 #[test]
 fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does() {
-    let at = Scene::movies(300);
-    let (_writer, written) = at.listed();
+    let (at, _writer, written) = Scene::movies(300).and_listed();
     let (reader, read) = at.opened();
     let (known, key) = path_of(&at.server, 1, 17);
     let mut made = 0;

@@ -10,8 +10,7 @@ fn checked(library: &Library) -> Query<'_> {
 
 #[test]
 fn a_checked_query_asks_however_fresh_the_listing_is() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(300).and_opened();
     let (known, _) = path_of(&at.server, 1, 7);
     library.ask(&known);
     at.server.reset();
@@ -83,8 +82,7 @@ fn ten_imports_in_a_row_are_found_with_three_requests_each() {
 
 #[test]
 fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     // The hook runs before Plex has scanned the file.
     for number in 0..10 {
         let answer = library.ask(new_path(number));
@@ -102,8 +100,7 @@ fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
 
 #[test]
 fn twelve_imports_in_one_call_are_found_with_three_requests() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     for number in 100..103 {
         library.ask(new_path(number));
     }
@@ -123,8 +120,7 @@ fn twelve_imports_in_one_call_are_found_with_three_requests() {
 
 #[test]
 fn a_thousand_absent_files_cost_a_hundred_requests() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     // In one call, of an unchanged and of a changed library.
     for round in 0..2 {
         let path = |number| format!("/data/movies/Absent {round}/{number}.mkv");
@@ -160,8 +156,7 @@ fn a_thousand_absent_files_cost_a_hundred_requests() {
 
 #[test]
 fn an_unknown_library_costs_one_request() {
-    let at = Scene::movies(300);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(300).and_listed();
     at.server.reset();
     for _ in 0..1_200 {
         let library = index.library("Movie").expect("a handle");
@@ -185,8 +180,7 @@ fn an_unknown_library_costs_one_request() {
 
 #[test]
 fn a_folder_that_was_not_asked_for_is_marked() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let ask = |folder: &str| library.query().match_folder(folder).expect("an answer");
     for number in 0..60 {
         ask(&format!("/data/movies/Absent {number}"));
@@ -201,8 +195,7 @@ fn a_folder_that_was_not_asked_for_is_marked() {
 /// The pause of a path doubles, and a miss from before the pause is no news.
 #[test]
 fn a_path_whose_pause_lasts_longer_is_marked() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let ask = || library.ask(new_path(1));
     let mut marked = 0;
     for _ in 0..30 {

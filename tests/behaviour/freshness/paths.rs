@@ -31,8 +31,7 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
 
 #[test]
 fn after_some_questions_an_unfetched_library_is_listed() {
-    let at = Scene::movies(2_900);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(2_900).and_opened();
     for nth in 0..20 {
         let (path, _) = path_of(&at.server, 1, nth * 100);
         let found = hurried(&library).answer(path);

@@ -56,8 +56,7 @@ fn what_is_in_the_trash_is_not_there() {
 /// Deltas see what goes to the trash and comes back, and what is removed beside it.
 #[test]
 fn deltas_know_the_trash() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(6_000).and_opened();
     let nth = |nth| path_of(&at.server, 1, nth);
     let [old, new, removed, later] = [10, 2_000, 3_050, 4_000].map(nth);
     set_missing(&at.server, &old.1, true);
@@ -101,8 +100,7 @@ fn deltas_know_the_trash() {
 /// Of more new films than a page has, all with old dates, a search finds one, and the delta's page begins with it.
 #[test]
 fn a_delta_reads_on_behind_an_item_that_a_search_brought() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(6_000).and_listed();
     let (path, gone) = path_of(&at.server, 1, 7);
     let new = |number: usize| format!("/data/movies/n{number}.mkv");
     let keys = at.server.alter(|state| {
@@ -129,8 +127,7 @@ fn a_delta_reads_on_behind_an_item_that_a_search_brought() {
 /// More films than a page has were updated in the second of the last delta: some before it, some after.
 #[test]
 fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
-    let at = Scene::movies(6_000);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(6_000).and_listed();
     let keys: Vec<u64> = at.server.paths(1).into_iter().map(|(key, _)| key).collect();
     let update = |keys: &[u64], time: Option<i64>| {
         at.server.alter(|state| {
@@ -162,8 +159,7 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
 
 #[test]
 fn two_items_with_one_file_are_settled_with_one_request() {
-    let at = Scene::movies(6_000);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(6_000).and_opened();
     let [moved, kept] = [1_000, 2_000].map(|nth| path_of(&at.server, 1, nth));
     library.ask(&moved.0);
     // One film got another file, another one really shares its file, and two new films have the files.
@@ -192,8 +188,7 @@ fn two_items_with_one_file_are_settled_with_one_request() {
 /// Some proxies send a 404 while they do not reach Plex.
 #[test]
 fn a_404_that_is_not_from_plex_says_nothing_about_an_item() {
-    let at = Scene::movies(20);
-    let (_index, library) = at.opened();
+    let (at, _index, library) = Scene::movies(20).and_opened();
     let (path, key) = path_of(&at.server, 1, 7);
     library.ask(&path);
     let ask = |status: Option<Action>| {

@@ -155,8 +155,9 @@ fn each_miss_in_the_pause_after_a_failure_is_stale() {
 
 #[test]
 fn a_check_that_the_server_does_not_complete_makes_every_answer_stale() {
-    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300)
+        .with(|options| options.retry_for = Duration::ZERO)
+        .and_listed();
     let (known, _) = path_of(&at.server, 1, 7);
     let (other, _) = path_of(&at.server, 1, 8);
     let paths = [&*known, &other];

@@ -20,8 +20,7 @@ fn a_library_that_is_never_fresh_does_not_make_each_query_ask() {
         }),
     ];
     for (what, trouble) in troubles {
-        let at = Scene::movies(100);
-        let (index, library) = at.listed();
+        let (at, index, library) = Scene::movies(100).and_listed();
         trouble(&at, &index);
         let file = elsewhere("P");
         library.ask(&file);
@@ -39,8 +38,7 @@ fn a_library_that_is_never_fresh_does_not_make_each_query_ask() {
 #[test]
 fn a_refresh_with_many_doubted_items_is_no_success() {
     for (count, fails) in [(300, false), (3, true)] {
-        let at = patient(400);
-        let (index, library) = at.listed();
+        let (at, index, library) = patient(400).and_listed();
         let films: Vec<_> = (0..count).map(|nth| path_of(&at.server, 1, nth)).collect();
         for (_, key) in &films {
             library.invalidate_item(key).expect("invalidated");

@@ -119,8 +119,7 @@ fn an_event_outlives_a_question_about_another_library() {
     let movies = LibrarySpec::movies(20).plain();
     for asks in [None, Some(false), Some(true)] {
         let server = Standin::builder().library(movies.clone()).library(films("B"));
-        let at = Scene::of(server.serve());
-        let (index, library) = at.listed();
+        let (at, index, library) = Scene::of(server.serve()).and_listed();
         // The hint of an event follows after ten minutes, as it does in a long scan.
         let late = DebounceIntervals {
             quiet_ms: 600_000,
@@ -158,8 +157,7 @@ fn a_check_returns_whether_answers_are_fresh() {
         (checked == Status::Ok, is_fresh(index))
     };
     // Most films are gone for a moment.
-    let at = Scene::movies(100);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(100).and_listed();
     let gone = keep_ten(&at.server);
     let first = check(&index);
     let back = gone
@@ -170,8 +168,7 @@ fn a_check_returns_whether_answers_are_fresh() {
     at.clock.advance_ms(61_000);
     assert_eq!(check(&index), (true, true));
     // Two films swap their files, and only the library's counter moves.
-    let at = Scene::movies(4_100);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(4_100).and_listed();
     let [one, other] = [1_000, 3_000].map(|nth| path_of(&at.server, 1, nth));
     for (file, key) in [(&one.0, &other.1), (&other.0, &one.1)] {
         let files = vec![MediaSpec::File(file.clone())];
@@ -221,8 +218,7 @@ const ASKS: [(&str, Asks); 4] = [
 #[test]
 fn a_listing_that_a_search_proved_old_denies_no_path() {
     for (how, asks) in ASKS {
-        let at = Scene::movies(60);
-        let (_index, library) = at.listed();
+        let (at, _index, library) = Scene::movies(60).and_listed();
         let films: Vec<(String, String)> = (0..60).map(|nth| path_of(&at.server, 1, nth)).collect();
         let new: Vec<String> = (0..60).map(|nth| elsewhere(&format!("New {nth}"))).collect();
         for ((file, key), new) in films.iter().zip(&new) {
@@ -267,13 +263,13 @@ fn a_match_for_an_item_that_is_not_listed_yet_is_found() {
     ];
     for (way, brings) in ways {
         let builder = Standin::builder().library(LibrarySpec::movies(20).plain());
-        let at = Scene::of(
+        let (at, _index, library) = Scene::of(
             builder
                 .library(films("B"))
                 .items(2, [movie("Moves", "/data/B/moves.mkv")])
                 .serve(),
-        );
-        let (_index, library) = at.listed();
+        )
+        .and_listed();
         let key = brings(&at, &library, at.server.paths(1)[3].0).to_string();
         library.record(FILE, &key);
         at.server.reset();
@@ -290,8 +286,7 @@ fn a_match_for_an_item_that_is_not_listed_yet_is_found() {
 #[test]
 fn a_match_that_was_recorded_after_an_invalidation_is_found_at_once() {
     const FILE: &str = "/x/film.mkv";
-    let at = Scene::movies(20);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(20).and_listed();
     let other = at.open().movies();
     let (listed, key) = path_of(&at.server, 1, 3);
     library.invalidate_item(&key).expect("invalidated");

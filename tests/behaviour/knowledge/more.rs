@@ -6,8 +6,7 @@ use super::*;
 #[test]
 fn a_change_that_was_not_fetched_marks_every_answer() {
     for ttl in [Ttl::For(Duration::from_secs(3_600)), Ttl::Forever] {
-        let at = patient(20).with(|options| options.library_ttl = ttl);
-        let (index, library) = at.listed();
+        let (at, index, library) = patient(20).with(|options| options.library_ttl = ttl).and_listed();
         let (file, key) = path_of(&at.server, 1, 3);
         let item = library.item(&key).expect("read").expect("an item");
         at.clock.advance_ms(600_000);
@@ -37,8 +36,7 @@ fn a_change_that_was_not_fetched_marks_every_answer() {
 #[test]
 fn a_change_that_was_not_fetched_marks_misses() {
     for is_killed in [false, true] {
-        let at = patient(20);
-        let (_index, library) = at.listed();
+        let (at, _index, library) = patient(20).and_listed();
         let file = elsewhere("P");
         let ask_folder = || {
             let found = library.query().match_folder(folder_of(&file));
@@ -101,8 +99,7 @@ fn a_listing_during_which_the_library_changed_is_not_fresh() {
 #[test]
 fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
     for is_doubted in [true, false] {
-        let at = patient(20);
-        let (index, library) = at.listed();
+        let (at, index, library) = patient(20).and_listed();
         let [(file, key), (called_wrong, _)] = [3, 4].map(|nth| path_of(&at.server, 1, nth));
         let item = library.item(&key).expect("read").expect("an item");
         if is_doubted {
@@ -126,8 +123,7 @@ fn a_doubted_item_is_a_stale_answer_while_the_server_is_down() {
 /// After an edit of many items, a batch of their files asked the server about each item with a request of its own.
 #[test]
 fn a_batch_verifies_its_items_together() {
-    let at = patient(400);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = patient(400).and_listed();
     let files: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, nth)).collect();
     let paths: Vec<&String> = files.iter().map(|(path, _)| path).collect();
     let ask = || {

@@ -45,8 +45,7 @@ fn changed(key: &str) -> String {
 #[test]
 fn a_library_that_moved_is_not_fresh() {
     for is_hidden in [false, true] {
-        let at = two_libraries();
-        let (index, library) = at.listed();
+        let (at, index, library) = two_libraries().and_listed();
         let (file, key) = path_of(&at.server, 1, 3);
         let new = file.replace("/data/movies/", "/data/films/");
         if is_hidden {
@@ -82,8 +81,7 @@ fn an_invalidation_of_a_hidden_library_is_not_lost() {
         ("event", |index, _, key| index.notify(deletion(key)).map(drop)),
     ];
     for (way, doubts) in ways {
-        let at = two_libraries();
-        let (index, library) = at.listed();
+        let (at, index, library) = two_libraries().and_listed();
         freeze(&at.server);
         let (file, key) = path_of(&at.server, 1, 3);
         library.record(FILE, &key);
@@ -135,8 +133,7 @@ fn a_known_change_marks_the_result_of_an_earlier_search() {
         }),
     ];
     for (way, tells) in ways {
-        let at = two_libraries();
-        let (index, library) = at.opened();
+        let (at, index, library) = two_libraries().and_opened();
         let (file, key) = path_of(&at.server, 1, 3);
         let query = library.query().timeout(Duration::from_secs(20));
         assert_eq!(query.answer(&file).key(), Some(key.clone()));
@@ -198,8 +195,7 @@ fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
     const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
     const COPY: &str = "/data/movies/Copies/Quiet River.mkv";
     for is_batch in [false, true] {
-        let at = only([film(7, FILM, mib(700))]);
-        let (index, _) = at.listed();
+        let (at, index, _) = only([film(7, FILM, mib(700))]).and_listed();
         freeze(&at.server);
         at.server
             .alter(|state| state.add_items(1, vec![film(8, COPY, mib(700))], false));
@@ -224,8 +220,7 @@ fn an_unsearched_path_in_a_library_is_not_certain_by_size() {
 #[test]
 fn a_path_that_was_called_wrong_is_not_certain_by_size() {
     const FILM: &str = "/data/movies/Quiet River (1999)/Quiet River.mkv";
-    let at = only([film(7, FILM, mib(700))]);
-    let (index, library) = at.listed();
+    let (_at, index, library) = only([film(7, FILM, mib(700))]).and_listed();
     let path = "/mnt/other/Quiet River.mkv";
     let before = by_size(&index, path, mib(700));
     library.invalidate_path(path).expect("invalidated");
@@ -243,8 +238,7 @@ fn a_path_that_was_called_wrong_is_not_certain_by_size() {
 fn many_doubts_do_not_end_the_mark_of_a_match() {
     const FILE: &str = "/x/film.mkv";
     for counts in [vec![1], vec![300], vec![250; 36]] {
-        let at = patient(20);
-        let (index, library) = at.listed();
+        let (at, index, library) = patient(20).and_listed();
         freeze(&at.server);
         let (_, key) = path_of(&at.server, 1, 3);
         library.record(FILE, &key);

@@ -63,8 +63,7 @@ fn short_pages_without_a_total_are_not_the_end() {
 
 #[test]
 fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
-    let at = Scene::movies(300);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(300).and_opened();
     at.server.fault(Fault::delay(60_000).times(0));
     let hurried = library.query().timeout(Duration::from_millis(100));
     let late = hurried.answer("/data/movies/x.mkv");
@@ -217,8 +216,7 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
 
 #[test]
 fn a_batch_of_stored_answers_ends_with_its_deadline_or_when_it_is_stopped() {
-    let at = Scene::movies(30);
-    let (_index, library) = at.listed();
+    let (_at, _index, library) = Scene::movies(30).and_listed();
     // They need no request, and take longer than a tenth of a second.
     let paths: Vec<String> = (0..200_000).map(|number| format!("/nowhere/{number}.mkv")).collect();
     let ask = |time, paths: &[String]| {

@@ -196,8 +196,9 @@ fn missed(library: &Library, path: &str) -> (Reason, bool) {
 
 #[test]
 fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() {
-    let at = scene("old").with(|options| options.user = Some("ann".to_owned()));
-    let (first, films) = at.listed();
+    let (at, first, films) = scene("old")
+        .with(|options| options.user = Some("ann".to_owned()))
+        .and_listed();
     admit(&at.server, &["new"]);
     assert_eq!(missed(&films, &unlisted(1)), (Reason::Unavailable, true));
     // As another process of the same user, whose token was renewed before.

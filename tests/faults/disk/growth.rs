@@ -36,8 +36,7 @@ fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
 
 /// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
 fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)) {
-    let at = Scene::movies(items);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(items).and_opened();
     let (path, key) = path_of(&at.server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
     let make_indexes = || {
@@ -86,8 +85,7 @@ fn clearing_and_fetching_again_does_not_grow_the_store() {
 
 #[test]
 fn a_listing_leaves_none_of_the_files_that_it_replaces() {
-    let at = Scene::movies(60);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(60).and_listed();
     let reader = at.open();
     let read = reader.movies();
     let count = || {
@@ -112,8 +110,7 @@ fn a_listing_leaves_none_of_the_files_that_it_replaces() {
 
 #[test]
 fn a_fast_lookup_finds_its_item_while_listings_replace_each_other() {
-    let at = Scene::movies(60);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(60).and_listed();
     let (path, _) = path_of(&at.server, 1, 5);
     let reader = at.open();
     let read = reader.movies();

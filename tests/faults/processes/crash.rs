@@ -32,8 +32,7 @@ fn assert_tidy(folder: &Path) {
 
 #[test]
 fn what_a_kill_leaves_behind_goes_once_it_is_old() {
-    let at = Scene::movies(50);
-    let (index, library) = at.opened();
+    let (at, index, library) = Scene::movies(50).and_opened();
     let (path, key) = path_of(&at.server, 1, 3);
     library.ask(&path);
     let leave = |name: &str| {

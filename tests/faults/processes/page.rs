@@ -56,8 +56,7 @@ fn no_write_is_missed_because_the_page_was_removed() {
 
 #[test]
 fn the_first_write_is_not_missed_because_the_page_was_removed() {
-    let at = Scene::movies(20);
-    let (_reader, seen) = at.opened();
+    let (at, _reader, seen) = Scene::movies(20).and_opened();
     assert_eq!(seen.fast("/host/a.mkv"), None);
     fs::remove_file(at.folder().join("plexindex-1.page")).expect("removed");
     // One that never had the page that the reader has, and makes one at once: nothing was ever written.

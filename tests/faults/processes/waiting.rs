@@ -83,8 +83,7 @@ pub fn hold(words: &[&str]) {
 
 #[test]
 fn a_write_that_waited_too_long_names_the_process_that_holds_the_lock() {
-    let at = Scene::movies(20);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(20).and_listed();
     let (_, key) = path_of(&at.server, 1, 5);
     let folder = at.folder().display().to_string();
     let mut other = Worker::start("hold", [&folder]);

@@ -28,8 +28,7 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
 
 #[test]
 fn a_miss_that_a_silent_server_did_not_answer_says_so() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let (known, _) = path_of(&at.server, 1, 7);
     at.server.fault(Fault::delay(600_000).times(0));
     let missed = |library: &Library, number: u32, hurried: bool| {
@@ -60,8 +59,9 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
 
 #[test]
 fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
-    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(300)
+        .with(|options| options.retry_for = Duration::ZERO)
+        .and_listed();
     let other = at.open();
     let same = other.movies();
     at.server.refuse();
@@ -89,8 +89,7 @@ fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
 
 #[test]
 fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let (known, _) = path_of(&at.server, 1, 7);
     let other = at.open();
     let same = other.movies();
@@ -160,8 +159,9 @@ fn a_question_waits_less_for_the_server_than_a_listing() {
 #[test]
 fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
     for hangs in [false, true] {
-        let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-        let (index, _) = at.listed();
+        let (at, index, _) = Scene::movies(300)
+            .with(|options| options.retry_for = Duration::ZERO)
+            .and_listed();
         let ask = |index: &Index, number: u32| {
             let library = index.movies();
             let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
@@ -210,8 +210,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
 
 #[test]
 fn a_question_about_a_missing_path_does_not_wait_for_a_listing() {
-    let at = Scene::movies(300);
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::movies(300).and_listed();
     add(&at.server, &["/data/movies/n1.mkv".to_owned()]);
     // So long after the last one that clocks that moved lead to a listing.
     at.clock.advance_ms(20 * 60_000);
@@ -239,8 +238,7 @@ fn a_question_about_a_missing_path_does_not_wait_for_a_listing() {
 
 #[test]
 fn a_miss_writes_few_transactions() {
-    let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (_at, index, library) = Scene::movies(300).and_listed();
     let sequence = || index.counts().sequence;
     let writes_for = |number: u32| {
         let before = sequence();
@@ -259,8 +257,7 @@ fn a_miss_writes_few_transactions() {
 
 #[test]
 fn a_miss_needs_no_write() {
-    let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(300).and_listed();
     let other = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let requests = || index.counts().all_requests();
@@ -276,8 +273,7 @@ fn a_miss_needs_no_write() {
 
 #[test]
 fn a_question_whose_search_was_killed_is_asked_again() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     hide_in_change(&at, HIDDEN);
     // The process dies within the search.
     at.server.fault(Fault::status(404).on(Kind::Search).times(0));
@@ -291,8 +287,7 @@ fn a_question_whose_search_was_killed_is_asked_again() {
 
 #[test]
 fn a_batch_that_takes_longer_than_the_pause_answers_no_later_query() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
     library
         .query()
@@ -311,8 +306,7 @@ fn spend_searches(library: &Library) {
 
 #[test]
 fn a_batch_closes_no_question_that_another_handle_opened_later() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let paths = ["/data/movies/absent.mkv", HIDDEN].map(str::as_bytes);
     let mut answered = 0;
     library
@@ -339,8 +333,7 @@ fn a_batch_closes_no_question_that_another_handle_opened_later() {
 #[test]
 fn a_question_whose_search_the_budget_refused_stays_open() {
     for is_in_batch in [false, true] {
-        let at = Scene::movies(300);
-        let (_index, library) = at.listed();
+        let (at, _index, library) = Scene::movies(300).and_listed();
         spend_searches(&library);
         hide_in_change(&at, HIDDEN);
         if is_in_batch {
@@ -371,8 +364,9 @@ fn a_question_whose_search_the_budget_refused_stays_open() {
 #[test]
 fn a_question_whose_search_failed_stays_open() {
     for takes_turn in [false, true] {
-        let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-        let (_index, library) = at.listed();
+        let (at, _index, library) = Scene::movies(300)
+            .with(|options| options.retry_for = Duration::ZERO)
+            .and_listed();
         hide_in_change(&at, HIDDEN);
         at.server.fault(Fault::status(503).on(Kind::Search).times(0));
         let failed = library.ask(HIDDEN);
@@ -408,8 +402,7 @@ fn a_search_of_one_library_does_not_answer_for_another() {
 
 #[test]
 fn a_search_before_a_change_is_no_answer() {
-    let at = Scene::movies(300);
-    let (index, library) = at.listed();
+    let (at, index, library) = Scene::movies(300).and_listed();
     assert_eq!(library.ask(HIDDEN).reason, Reason::NotListed);
     at.clock.advance_ms(10_000);
     hide_in_change(&at, HIDDEN);
@@ -422,8 +415,7 @@ fn a_search_before_a_change_is_no_answer() {
 #[test]
 fn a_batch_counts_only_searches_that_succeeded() {
     for is_refused in [false, true] {
-        let at = Scene::movies(300);
-        let (_index, library) = at.listed();
+        let (at, _index, library) = Scene::movies(300).and_listed();
         let mut paths = ["/data/movies/Hidden (2020)/absent.mkv", HIDDEN];
         if is_refused {
             spend_searches(&library);
@@ -443,8 +435,7 @@ fn a_batch_counts_only_searches_that_succeeded() {
 #[test]
 fn a_batch_that_refreshes_searches_for_each_path_unless_it_lists() {
     for (after_ms, searches) in [(130_000, 5), (2 * HOUR_MS, 2)] {
-        let at = Scene::movies(300);
-        let (index, library) = at.listed();
+        let (at, index, library) = Scene::movies(300).and_listed();
         hide_in_change(&at, HIDDEN);
         at.clock.advance_ms(after_ms - 10_000);
         let event = r#"{"TimelineEntry":{"sectionID":1,"itemID":1001,"state":5}}"#;

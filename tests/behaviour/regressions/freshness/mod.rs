@@ -92,8 +92,7 @@ fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_h
 
 #[test]
 fn each_library_that_may_have_a_new_file_is_asked() {
-    let at = Scene::of(shared_folder(300).serve());
-    let (index, _) = at.listed();
+    let (at, index, _) = Scene::of(shared_folder(300).serve()).and_listed();
     let (old, key) = path_of(&at.server, 2, 42);
     let number: u64 = key.parse().expect("a number");
     at.server
@@ -271,8 +270,7 @@ fn a_listing_that_began_before_a_check_does_not_replace_its_probe() {
 fn a_probe_that_finds_a_new_library_leads_to_its_listing() {
     let new = "/data/new/New (2020)/New (2020).mkv";
     let with_new = || {
-        let at = Scene::movies(30);
-        let (index, _) = at.listed();
+        let (at, index, _) = Scene::movies(30).and_listed();
         at.server.alter(|state| {
             let section = state.add_library(LibrarySpec::movies(0).plain().title("New").locations(["/data/new"]))?;
             state
@@ -296,8 +294,7 @@ fn a_probe_that_finds_a_new_library_leads_to_its_listing() {
 /// What a batch learns of one path counts for all its answers.
 #[test]
 fn the_answers_of_a_batch_do_not_contradict_each_other() {
-    let at = Scene::movies(300);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(300).and_listed();
     let (old, key) = path_of(&at.server, 1, 7);
     let new = "/data/movies/Renamed (2020)/Renamed (2020).mkv";
     let number: u64 = key.parse().expect("a number");
@@ -308,8 +305,9 @@ fn the_answers_of_a_batch_do_not_contradict_each_other() {
 
 #[test]
 fn a_server_that_is_down_is_asked_about_doubted_items_once() {
-    let at = Scene::movies(30).with(|options| options.retry_for = Duration::ZERO);
-    let (_index, library) = at.listed();
+    let (at, _index, library) = Scene::movies(30)
+        .with(|options| options.retry_for = Duration::ZERO)
+        .and_listed();
     let films: Vec<(String, String)> = (0..5).map(|nth| path_of(&at.server, 1, nth)).collect();
     for (_, key) in &films {
         library.invalidate_item(key).expect("invalidated");
