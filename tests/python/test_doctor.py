@@ -161,8 +161,6 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
     cli.good("refresh")
     for mapping, text in (
         (f"/data -> {tree}", f"is swapped: /data is Plex's folder; try {tree} -> /data"),
-        # The files suggest the right folder of this machine.
-        (f"{tree}s -> /data", f"is wrong: there is no folder {tree}s; try {tree}/movies -> /data/movies"),
         (f"{tree} -> /elsewhere", "matches no folder in Plex's libraries: "),
     ):
         cli.fails(1, f"the mapping {mapping} {text}", "doctor", "--offline", "--mapping", mapping, tree)
@@ -172,19 +170,23 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
 
 def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
-    total = plant(tree, server, 1) + plant(tree, server, 2)
+    movies = plant(tree, server, 1)
+    total = movies + plant(tree, server, 2)
     cli.good("refresh")
-    right = f"with {tree} -> /data, "
-    deep = ("--offline", "--mapping", f"{tree}=/data/movies", tree)
-    wrong = f"BAD the mapping {tree} -> /data/movies is wrong: with it, Plex lists 0 of {total} files; {right}{total}"
-    assert "1 problem found; 1 mapping proposed" in cli.fails(1, wrong, "doctor", *deep)
+    none, put = (
+        "BAD Plex lists none of {} files under the mapping {}, which applies first: put ",
+        f"{tree} -> /data before",
+    )
+    text = none.format(total, f"{tree} -> /data/movies") + put
+    assert "; 1 mapping proposed" in cli.fails(
+        1, text, "doctor", "--offline", "--mapping", f"{tree}=/data/movies", tree
+    )
     # Movies and shows swapped.
     crossed = ("--offline", "--mapping", f"{tree}/movies=/data/tv", "--mapping", f"{tree}/tv=/data/movies", tree)
-    assert cli.fails(1, right, "doctor", *crossed).count(right) == 2
-    # A mapping of use for other folders is right.
-    (tree / "tv").rename(tree / "backup")
-    done = cli.run("doctor", "--offline", "--mapping", f"{tree}=/data", tree / "backup")
-    assert "-> /data is wrong" not in " ".join(done.stdout.split())
+    assert cli.fails(1, none.format(movies, f"{tree}/movies -> /data/tv") + put, "doctor", *crossed).count(put) == 2
+    # A mapping under which some files are listed stays.
+    some = cli.run("doctor", "--offline", "--mapping", f"{tree}=/data", make(tree / "backup" / "x.mkv").parent, tree)
+    assert "applies first" not in some.stdout
 
 
 def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path) -> None:

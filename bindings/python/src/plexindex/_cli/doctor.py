@@ -21,7 +21,7 @@ from ..changes import REFRESH_ERRORS
 from ..compare import missing_mounts, scope_of
 from ..compare.rules import extensions_of, is_media
 from ..compare.walk import Place, Scope, walk
-from ..errors import Error, StoreError
+from ..errors import StoreError
 from ..index import Index
 from ..index import open as open_index
 from ..library import Library
@@ -54,8 +54,6 @@ _WORDS = {
 }
 # Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
 _FEW = 0.1
-# Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
-_LISTED_FILES, _STEP = 5_000, 25
 # A walk of a network drive can take long, and a part of it is enough for a sample.
 _MAX_SECONDS = 20.0
 
@@ -343,17 +341,10 @@ def _check_files(
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     ignored = ignored_by_plex(index, answers, paths)
     _report_counts(report, answers, paths, ignored)
-    wrong, proposals = _judge(settings, index, paths, answers)
-    for text in wrong:
-        report.bad(text)
-    for rule in settings.mappings:
-        host, server = host_and_server(rule)
-        better = [one for one in proposals if _fits(server, [one.server])]
-        if better and not os.path.isdir(host) and not any(lies_under(os.fsdecode(path), [host]) for path in paths):
-            report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try {arrow(better[0].mapping)}")
+    proposals = _propose(report, settings, index, paths, answers)
     if proposals:
         checked = len(paths) - len(ignored)
-        _report_proposals(report, settings, proposals, checked, checked - sum(map(_is_sure, answers)), bool(wrong))
+        _report_proposals(report, settings, proposals, checked, checked - sum(map(_is_sure, answers)))
 
 
 def _check_mappings(report: Report, mappings: Iterable[Mapping], locations: list[str]) -> None:
@@ -414,14 +405,10 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
 
 
 def _report_proposals(
-    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int, replaces: bool
+    report: Report, settings: Settings, proposals: Sequence[Proposal], total: int, unsure: int
 ) -> None:
-    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path.
-    ``replaces``: whether the user's mappings are wrong.
-    """
+    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
     report.title("Proposed mappings")
-    if replaces:
-        report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
     for one in proposals:
         gain = one.gain or 0
         unsure -= gain
@@ -474,44 +461,31 @@ def _is_sure(answer: Match) -> bool:
     return answer.status == "found" and answer.match_kind in LISTED
 
 
-def _judge(
-    settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
-) -> tuple[list[str], list[Proposal]]:
-    """Compares the user's mappings with the mappings that the files suggest. Returns a sentence for each wrong mapping,
-    and the mappings that replace them. Sends no request.
-
-    A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
-    mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
-    mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
+def _propose(
+    report: Report, settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
+) -> list[Proposal]:
+    """Returns the mappings that the files suggest. Reports the user's mappings under which Plex lists none of the
+    files, if one of these covers some. Sends no request.
     """
-    found: Counter[Mapping] = Counter()
-    lost: dict[Mapping, list[bytes]] = {}
-    for path, answer, applied in zip(paths, answers, first_applying(settings.mappings, paths)):
+    under: dict[Mapping, list[bytes]] = {}
+    for path, applied in zip(paths, first_applying(settings.mappings, paths)):
         if applied:
-            found[applied[0]] += _is_sure(answer)
-            lost.setdefault(applied[0], []).extend([] if _is_sure(answer) else [path])
-    suspects = [rule for rule in lost if len(lost[rule]) > found[rule] and not _is_useful(index, rule)]
-    if not suspects:
-        return [], _propose(index, paths)
-    others = [rule for rule in settings.mappings if rule not in suspects]
-    with settings.open(offline=True, mappings=others) as other:
-        proposals = _propose(other, paths)
-    rules, wrong = [proposal.mapping for proposal in proposals], []
-    with settings.open(offline=True, mappings=[*others, *rules]) as other:
-        for rule in suspects:
-            better = sum(map(_is_sure, other.match_paths(lost[rule], offline=True)))
-            if better > found[rule]:
-                used = {applied[0] for applied in first_applying(rules, lost[rule]) if applied}
-                listed = f"{found[rule]:,} of {count(found[rule] + len(lost[rule]), 'file')}"
-                instead = " and ".join(arrow(one) for one in rules if one in used)
-                wrong.append(f"the mapping {arrow(rule)} is wrong: with it, Plex lists {listed}; with {instead}, "
-                             f"{better:,}")  # fmt: skip
-    return wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths)
-
-
-def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
+            under.setdefault(applied[0], []).append(path)
+    listed = {path for path, answer in zip(paths, answers) if _is_sure(answer)}
+    useless = {rule: files for rule, files in under.items() if listed.isdisjoint(files)}
+    found = index.proposals(paths)
+    if useless:
+        # Some proposals are missing because these mappings apply.
+        others = [rule for rule in settings.mappings if rule not in useless]
+        with settings.open(offline=True, mappings=others) as other:
+            found = other.proposals(paths)
     locations = [location for library in index.libraries(offline=True) for location in library.locations]
-    return [_narrowed(proposal, paths, locations) for proposal in index.proposals(paths)]
+    proposals = [_narrowed(proposal, paths, locations) for proposal in found]
+    for rule, files in useless.items():
+        if better := [arrow(one.mapping) for one in proposals if any(to_server(one.mapping, files))]:
+            none = f"Plex lists none of {count(len(files), 'file')} under the mapping {arrow(rule)}"
+            report.bad(f"{none}, which applies first: put {' and '.join(better)} before it")
+    return proposals
 
 
 def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[str]) -> Proposal:
@@ -526,13 +500,3 @@ def _narrowed(proposal: Proposal, paths: Sequence[bytes], locations: Iterable[st
         return proposal
     host, server = os.sep.join([proposal.host.rstrip(os.sep), *below]), separator.join(common)
     return Proposal(**{**vars(proposal), "host": host, "server": server})
-
-
-def _is_useful(index: Index, rule: Mapping) -> bool:
-    """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
-    listed = index.items_below(rule.find, offline=True)
-    try:
-        sample = islice(listed, 0, _LISTED_FILES, _STEP)
-        return any(os.path.lexists(item.host_path) for item in sample if item.host_path)
-    except Error:
-        return False  # the mapping has a pattern instead of a folder
