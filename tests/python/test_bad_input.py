@@ -18,7 +18,6 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, names_bytes, on_unix
 from plexapi.server import PlexServer
 from plexindex._core import convert
-from plexindex._core.config import SeveralServersError
 from plexindex.testing import FakePlex
 
 REFUSED = plexindex.InvalidArgumentError
@@ -39,12 +38,6 @@ def test_seconds_become_milliseconds(seconds: float | None, expected: int) -> No
 def test_what_is_no_number_of_seconds(wrong: Any) -> None:
     with pytest.raises((REFUSED, TypeError), match=r"\bt\b"):
         convert.milliseconds("t", wrong, none=None, zero=None)
-
-
-def test_an_error_can_be_pickled() -> None:
-    error = SeveralServersError(["a", "b"], "/etc/plexindex.toml")
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert (str(again), again.names) == (str(error), ["a", "b"])
 
 
 @pytest.mark.parametrize(

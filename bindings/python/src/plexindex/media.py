@@ -16,11 +16,9 @@ class MediaPart(Record):
     """Plex's id of the part. None if unknown."""
 
 
-class Media(Record):
-    """A version of an item. An unknown field is None."""
+class Version(Record):
+    """What a :class:`Media` and a :class:`MatchedFile` have of a version."""
 
-    parts: tuple[MediaPart, ...]
-    """The files, in order: more than one if they are stacked."""
     media_id: int | None
     """Plex's id of the version."""
     resolution: str | None
@@ -33,7 +31,14 @@ class Media(Record):
     """Whether Plex made the version itself ('Optimized Versions')."""
 
 
-class MatchedFile(Record):
+class Media(Version):
+    """A version of an item. An unknown field is None."""
+
+    parts: tuple[MediaPart, ...]
+    """The files, in order: more than one if they are stacked."""
+
+
+class MatchedFile(Version):
     """The file that an answer is about, as Plex lists it. An unknown field is None."""
 
     path: str
@@ -50,16 +55,6 @@ class MatchedFile(Record):
     """Which version of the item, from 1."""
     versions: int
     """Number of versions of the item."""
-    media_id: int | None
-    """Plex's id of the version."""
-    resolution: str | None
-    """Resolution as Plex names it: ``"4k"``, ``"1080"``, ``"sd"``."""
-    container: str | None
-    """The container, such as ``"mkv"``."""
-    duration: float | None
-    """Duration of the version in seconds."""
-    optimized: bool
-    """Whether Plex made the version itself ('Optimized Versions')."""
 
 
 def media_of(facts: dict[str, Any], paths: Sequence[str]) -> tuple[Media, ...]:

@@ -96,13 +96,7 @@ class Configuration(Record):
 class SeveralServersError(InvalidArgumentError):
     """The file has several servers, and none was chosen."""
 
-    def __init__(self, names: list[str], path: str) -> None:
-        names_text = ", ".join(names)
-        super().__init__(f"{path} has several servers: choose one of {names_text} with --server or PLEXINDEX_SERVER")
-        self.names, self.path = names, path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.names, self.path)
+    names: list[str]
 
 
 NOTHING = Setting(None, "")
@@ -125,7 +119,10 @@ def find(
     server_name = (given.get("server") or (NOTHING if is_chosen else environment["server"])).value
     if server_name is None and use_server and not is_chosen:
         if len(tables) > 1:
-            raise SeveralServersError(list(tables), path)
+            text = f"{path} has several servers: choose one of {', '.join(tables)} with --server or PLEXINDEX_SERVER"
+            error = SeveralServersError(text)
+            error.names = list(tables)
+            raise error
         server_name = next(iter(tables), None)
     own: dict[str, Any] = {}
     if server_name is not None:
