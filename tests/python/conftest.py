@@ -87,8 +87,6 @@ class Server:
         """ratingKey, title, path and size of a library's items that have a file."""
         return [row for row in self.get(f"paths?library={library}") if row["path"]]
 
-    files = paths
-
 
 ServerFactory = Callable[..., Server]
 OpenIndex = Callable[..., plexindex.Index]

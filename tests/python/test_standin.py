@@ -1,4 +1,4 @@
-"""The stand-in server against the real `plexapi` client: what it needs of what `real_client` asks of a whole Plex."""
+"""The stand-in server against `plexapi`, an independent witness; test_names and test_compat use both together."""
 
 from __future__ import annotations
 
@@ -8,21 +8,7 @@ from pathlib import Path
 
 import plexapi
 import plexindex
-import pytest
-from conftest import Server, ServerFactory, until
-from real_client import (
-    client,  # noqa: F401
-    test_files_and_guids_cost_nothing_more,  # noqa: F401
-    test_search_and_get,  # noqa: F401
-    test_single_items,  # noqa: F401
-    test_wrong_tokens_are_refused,  # noqa: F401
-)
-
-
-@pytest.fixture
-def server(start_server: ServerFactory) -> Server:
-    return start_server("--plain", "--movies", "250", "--episodes", "45")
-
+from conftest import Server, until
 
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(plexapi.__file__).parent.glob("*.py"))
 # A field that plexapi does not read.
@@ -30,9 +16,9 @@ BEYOND_PLEXAPI = {"attribution"}
 
 
 def test_what_is_asked_is_spelled_as_plexapi_spells_it(server: Server, tmp_path: Path) -> None:
-    """The stand-in is ours, so neither notices a misspelling that both share. `plexapi` is the independent witness."""
+    """The stand-in is ours, so neither notices a misspelling that both share."""
     with plexindex.open(tmp_path, server.url, server.token) as index:
-        assert index.library("Movies").match(server.files(1)[0]["path"])
+        assert index.library("Movies").match(server.paths(1)[0]["path"])
         with index.watch():
             until(lambda: server.get("stats")["listeners"])
     listed: dict[str, set[str]] = {"excludeElements": set(), "excludeFields": set(), "filters": set()}

@@ -28,12 +28,11 @@ from plexindex._core.selection import selection_of
 from plexindex.library import Library
 from plexindex.testing import FakePlex
 from real_client import *  # noqa: F403
-from real_client import RealClientServer
 
 MOVIE = "/media/movies/Big Buck Bunny (2008).mkv"
 
 
-class Counted(FakePlex, RealClientServer):  # type: ignore[override]
+class Counted(FakePlex):
     """A server with the content that the tests of the real client expect."""
 
     def __init__(self) -> None:
