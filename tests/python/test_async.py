@@ -83,20 +83,6 @@ async def test_an_unknown_argument_is_refused_also_if_the_answer_is_at_hand(own:
     assert (twin.library(1).title, twin.library(1).item_count, twin.is_open) == ("Films", 1, True)
 
 
-async def test_many_waiting_calls_share_32_threads(index: plexindex.Index, server: Server) -> None:
-    server.fault(kind="sections", action="delay", ms=200, count=0)
-    most, before, own = 0, set(threading.enumerate()), aio.AsyncIndex(index)
-    tasks = [asyncio.create_task(own.match(f"/{number}", timeout=0.5)) for number in range(100)]
-    while not all(task.done() for task in tasks):
-        own_threads = set(threading.enumerate()) - before
-        most = max(most, sum(thread.name.startswith("plexindex") for thread in own_threads))
-        await asyncio.sleep(0.01)
-    for task in tasks:
-        with contextlib.suppress(plexindex.Error):
-            task.result()
-    assert 1 < most <= 32
-
-
 @forks
 def test_a_forked_child_has_threads_of_its_own(own: aio.AsyncIndex) -> None:
     async def ask() -> None:

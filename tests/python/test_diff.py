@@ -539,53 +539,6 @@ def test_a_server_that_does_not_report_renames(cli: Cli, tree: Tree) -> None:
     cli.fails(1, "compared with a listing that was current", "diff", tree.films)
 
 
-@pytest.fixture
-def chain(tmp_path: Path, start_server: ServerFactory) -> Iterator[tuple[plexindex.Index, Path, Server]]:
-    """An index that has not noticed that each of four films has the name of the next one."""
-    films = tmp_path / "films"
-    server = serve(tmp_path, start_server, ([films], [make(films / f"Film {one} (2001).mkv") for one in range(1, 5)]))
-    with plexindex.open(tmp_path / "store", server.url, server.token, retry_for=0) as index:
-        index.refresh()
-        rating_keys = {row["path"]: int(row["ratingKey"]) for row in server.paths(1)}
-        for number in (4, 3, 2, 1):
-            old, new = (str(films / f"Film {one} (2001).mkv") for one in (number, number + 1))
-            os.rename(old, new)
-            server.post("items/rename", {"ratingKey": rating_keys[old], "from": old, "to": new})
-        yield index, films, server
-
-
-def test_a_chain_of_renames(chain: tuple[plexindex.Index, Path, Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    index, films, server = chain
-    # Each film took a name from the next, so asking about one asks about all, whatever the limit of one run.
-    monkeypatch.setattr("plexindex.compare.comparison._ASKED", 2)
-    found = index.compare(films)
-    assert list(found) == []
-    assert found.summary["files"] == found.summary["listed"] == 4
-    assert found.summary["unasked"] == 0
-    check_sums(found.summary)
-    for row in server.paths(1):
-        assert index.match(row["path"], offline=True).rating_key == row["ratingKey"]
-
-
-@pytest.mark.parametrize("answered", [1, 2, 3])
-def test_a_chain_of_which_the_server_answered_a_part(
-    chain: tuple[plexindex.Index, Path, Server], answered: int
-) -> None:
-    index, films, server = chain
-    server.fault(kind="metadata", skip=answered, action="status", status=500, count=0)
-    assert lines_of(index, films) != []
-    server.post("faults/clear")
-    assert lines_of(index, films) == []
-
-
-@pytest.mark.parametrize("number", [3, 5])
-def test_a_missing_file_of_a_chain(chain: tuple[plexindex.Index, Path, Server], number: int) -> None:
-    index, films, _ = chain
-    gone, new = films / f"Film {number} (2001).mkv", make(films / "New (2001).mkv")
-    gone.unlink()
-    assert lines_of(index, films) == [not_in_plex(new), not_on_disk(gone)]
-
-
 def test_another_spelling_of_a_name_that_a_rename_left(index: plexindex.Index, tree: Tree) -> None:
     index.refresh()
     alpha, beta, gamma = tree.listed[:3]
