@@ -424,7 +424,7 @@ def test_forms_of_a_mapping(text: str, pair: tuple[str, str]) -> None:
     assert parse_mapping(text) == pair
 
 
-@pytest.mark.parametrize("text", ["/mnt/media", "/a=/b=/c", "/a ->", "films:tv", "/a -> b"])
+@pytest.mark.parametrize("text", ["/mnt/media", "/a=/b=/c", "/a ->", "films:tv", "/a -> b", "-> /b", "/a -> /b -> /c"])
 def test_what_is_not_a_mapping(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         parse_mapping(text)

@@ -246,23 +246,17 @@ def _parse(parse: Callable[[Any], object], setting: Setting) -> Setting:
         raise InvalidArgumentError(f"{setting.source}: {error}") from None
 
 
-# Separators between two folders. An absolute folder must follow, and a colon must not belong to a drive letter.
-_SEPARATORS = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
-
-
 def parse_mapping(text: str) -> tuple[str, str]:
     """Parses the two folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
-    if "->" in text:
-        host, _, server = map(str.strip, text.partition("->"))
-        if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
-            return host, server
-    for sign in "" if "->" in text else "=:":
-        # Search after the drive letter, or after the first character if there is no drive letter.
-        positions = [match.start() for match in _SEPARATORS[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
-        if len(positions) > 1:
-            raise ValueError(f"{text!r} can be read in {len(positions)} ways: write 'HOST -> SERVER'")
-        if positions:
-            return text[: positions[0]].strip(), text[positions[0] + 1 :].strip()
+    text = text.strip()
+    for sign in ("->",) if "->" in text else ("=", ":"):
+        # An absolute folder must follow, and a colon must not belong to a drive letter.
+        separator = re.compile(rf"(?<![=:][A-Za-z]) *{sign} *(?=([A-Za-z]:)?[\\/])")
+        found = list(separator.finditer(text, 2 if text[1:2] == ":" else 1))
+        if len(found) > 1:
+            raise ValueError(f"{text!r} can be read in {len(found)} ways: write 'HOST -> SERVER'")
+        if found:
+            return text[: found[0].start()].strip(), text[found[0].end() :].strip()
     raise ValueError(
         f"{text!r} is not a mapping: give HOST=SERVER, with the server's full folder, such as /mnt/media=/data/media"
     )
