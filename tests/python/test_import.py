@@ -104,13 +104,6 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path, module: str) -> No
         assert printed.startswith("ImportError cannot load the library in PLEXINDEX_LIBRARY: ")
 
 
-def test_versions_and_status_names_are_the_library_s() -> None:
-    native = _native.load()
-    assert native.get_version().decode() == plexindex.__version__
-    for number, name in _constants.STATUS_NAMES.items():
-        assert native.get_status_name(number).decode() == name.upper()
-
-
 def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
     assert (Path(plexindex.__file__).parent / "py.typed").exists()
     assert sorted(plexindex.__all__) == sorted(set(plexindex.__all__))
