@@ -188,6 +188,17 @@ async def test_a_wait_asks_once_until_something_changes(
         wait.cancel()
 
 
+async def test_waits_for_different_files_share_their_checks(plex: FakePlex, own: aio.AsyncIndex) -> None:
+    waits = [asyncio.create_task(own.wait_for(f"/m/New {at}.mkv", timeout=30, every=0.4)) for at in range(20)]
+    await asyncio.sleep(0.6)
+    plex.requests.clear()
+    await asyncio.sleep(1.2)
+    paths = [request.path for request in plex.requests]
+    assert 0 < len(paths) <= 3 * paths.count("/library/sections") + 2, "a probe, and one search with its page"
+    for wait in waits:
+        wait.cancel()
+
+
 async def test_equal_waits_have_each_their_own_end(
     plex: FakePlex, own: aio.AsyncIndex, open_index: OpenIndex, tmp_path: Path
 ) -> None:

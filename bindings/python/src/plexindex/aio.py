@@ -480,8 +480,6 @@ class AsyncQueries(_Caller):
         async def ask(checks: bool) -> Match | None:
             """Asks the server. Returns None if it did not answer, but may answer later."""
             now = monotonic()
-            if checks:
-                threads.checked[library] = inf
             try:
                 given, left = (path, size, query_flags(check=checks)), max(0, until - now)
                 return await self._run(ends, selection.match, *given, timeout=left, progress=ends)  # type: ignore[no-any-return]
@@ -492,9 +490,9 @@ class AsyncQueries(_Caller):
                 if error.status != c.CONNECT or until - now <= every:
                     raise
                 return None
-            finally:
-                if checks:
-                    threads.checked[library] = now
+
+        def end_check(began: float, _: object) -> None:
+            threads.checked[library] = began
 
         news = _News(threads.bell)
         own: asyncio.Task[Match | None] | None = None
@@ -515,6 +513,9 @@ class AsyncQueries(_Caller):
                     if asking is None:
                         asking = own = threads.asked[name] = asyncio.ensure_future(ask(checks))
                         own.add_done_callback(lambda _: threads.asked.pop(name))
+                        if checks:  # before it begins, so that no other wait checks too
+                            threads.checked[library] = inf
+                            own.add_done_callback(partial(end_check, now))
                 left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN if asking else 0.0
                 waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
