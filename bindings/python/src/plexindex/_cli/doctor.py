@@ -473,12 +473,12 @@ def _propose(
             under.setdefault(applied[0], []).append(path)
     listed = {path for path, answer in zip(paths, answers) if _is_sure(answer)}
     useless = {rule: files for rule, files in under.items() if listed.isdisjoint(files)}
-    found = index.proposals(paths)
-    if useless:
-        # Some proposals are missing because these mappings apply.
+    if useless:  # because these mappings apply, the index lacks some proposals
         others = [rule for rule in settings.mappings if rule not in useless]
         with settings.open(offline=True, mappings=others) as other:
             found = other.proposals(paths)
+    else:
+        found = index.proposals(paths)
     locations = [location for library in index.libraries(offline=True) for location in library.locations]
     proposals = [_narrowed(proposal, paths, locations) for proposal in found]
     for rule, files in useless.items():
