@@ -87,7 +87,8 @@ def test_a_command_prints_the_token(
         ("--token-file", "/nowhere", "/nowhere"),
     ):
         cli.fails(2, why, "libraries", "--server-url", server.url, flag, bad)
-    cli.fails(2, "--token-file", "libraries", "--server-url", server.url, "--token-file", empty, "--token", "x")
+    words = ("libraries", "--server-url", server.url, "--token-file", tmp_path / "token", "--token", "x")
+    cli.fails(2, "--token and --token-file are both given", *words)
 
 
 def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
@@ -279,6 +280,7 @@ def test_several_servers(cli: Cli, tmp_path: Path) -> None:
         _config.find({"config": _config.Setting(file, "")})
     variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": den.url, "PLEXINDEX_TOKEN": TOKEN}
     assert sources(cli, **variables) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    assert sources(cli, "--server-url", den.url) == ("--server-url", f"token in {file}")
     for code, text, words, given in (
         (2, "has no server 'dan': the servers are attic, den", "libraries --server dan", {}),
         (2, "--server and --server-url both", f"libraries --server den --server-url {den.url}", {}),

@@ -23,10 +23,9 @@ class TokenCommand:
         self._first_token: str | None = None
 
     def first(self) -> str:
-        """Runs the command once, and keeps the token for the first ``__call__``."""
-        if self._first_token is None:
-            self._first_token = self._run()
-        return self._first_token
+        """Runs the command, and keeps the token for the first ``__call__``."""
+        self._first_token = token = self._run()
+        return token
 
     def __call__(self) -> str:
         """Returns the token from :meth:`first`. Later calls run the command for a new token."""
