@@ -2,8 +2,8 @@
 //! verify, search the server, refresh), searches the snapshot again after each step, and returns the answer.
 //!
 //! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. [`QueryKind`] is what
-//! kinds of queries differ in: by path, folder, GUID or title. The loop takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
-//! random sequences of conditions.
+//! kinds of queries differ in: by path, folder, GUID or title. The loop takes each step a limited number of times, so
+//! every query ends with an answer or an error. The tests check this with random sequences of conditions.
 
 use std::time::Duration;
 
@@ -506,81 +506,6 @@ impl Queries {
         }
     }
 
-    /// Answers a query from the given snapshot if no step is due, and passes the answer to `then`. Otherwise returns
-    /// `then` unused in `Err`, so that the caller can pass it to [`Queries::ask`], which can wait. `query` must not
-    /// read the store.
-    pub fn answer_at_once<Q: QueryKind, R, F>(
-        &self,
-        call: &Call<'_>,
-        snapshot: &Snapshot,
-        scope: Scope,
-        query: &Q,
-        then: F,
-    ) -> std::result::Result<Result<R>, F>
-    where
-        F: FnOnce(&Answer<'_>) -> Result<R>,
-    {
-        if call.always_asks {
-            return Err(then);
-        }
-        let (rows, only_index) = (&snapshot.rows, scope.only());
-        let can_answer =
-            |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms() <= now_ms;
-        // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
-        // search.
-        let is_usable = |now_ms| match only_index {
-            Some(index) => can_answer(index, now_ms),
-            None => rows.iter().all(|row| row.checked_ms() <= now_ms),
-        };
-        // Recently stored times may be a few milliseconds ahead of the coarse clock, so try the precise clock too.
-        let usable_at = |now_ms| (self.reading.snapshot.is_current(snapshot) && is_usable(now_ms)).then_some(now_ms);
-        let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
-            return Err(then);
-        };
-        let is_fresh = || only_index.is_some_and(|index| !self.sync.is_stale(&rows[index], now_ms));
-        // For a local source, this check reads the disk, so it waits until the result is needed.
-        let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
-        let context = QueryContext {
-            queries: self,
-            call,
-            snapshot,
-            scope,
-            now_ms,
-            searched: false,
-            since: snapshot.sequence(),
-        };
-        let mut found = Q::Found::default();
-        let sequence = snapshot.sequence();
-        let knows_matches = query.recorded_path().is_none_or(|path| {
-            let asked = self.reading.ask_matches(snapshot, scope, path, None);
-            asked.is_ok_and(|is_known| is_known)
-        });
-        if !knows_matches || query.find(&context, &mut found).is_err() || snapshot.has_matches_after(sequence, scope) {
-            return Err(then);
-        }
-        if only_index.is_none() {
-            // If the answer uses no library, the variable remains `None`: the list of libraries may be incomplete.
-            let mut can_all_answer = None;
-            context.each_library(query, &found, &mut |index| {
-                can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
-            });
-            if can_all_answer != Some(true) {
-                return Err(then);
-            }
-        }
-        let mut state = QueryState {
-            at_once: true,
-            ..QueryState::new(snapshot.sequence(), now_ms)
-        };
-        let assessment = query.assess(&context, &found);
-        // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
-        state.known_fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
-        if !state.known_fresh && !context.can_answer_now(query, &found, assessment, &mut state) {
-            return Err(then);
-        }
-        Ok(query.answer(&context, &found, state, then))
-    }
-
     /// Reads a snapshot like [`Self::read_snapshot`], because the database has newer matches. If that happens again and
     /// again, loads the whole snapshot once, and then fails.
     fn read_newer_snapshot(&self, call: &Call<'_>, state: &mut QueryState) -> Result<(Guard<'_, Snapshot>, i64)> {
@@ -601,30 +526,6 @@ impl Queries {
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         Ok((snapshot, self.clock.now_ms()))
-    }
-}
-
-impl QueryContext<'_> {
-    /// Returns whether the result is final: no step is due, and the search did not need the store. Never inlined,
-    /// because most queries do not need this check.
-    #[inline(never)]
-    fn can_answer_now<Q: QueryKind>(
-        &self,
-        query: &Q,
-        found: &Q::Found<'_>,
-        assessment: Assessment,
-        state: &mut QueryState,
-    ) -> bool {
-        let mut targets = StepTargets::default();
-        let is_due = |step| match step {
-            Step::Ask => Ok(!self.libraries_to_ask(query, assessment).is_empty()), // without a read
-            _ => self.is_due(query, found, assessment, step, &mut targets),
-        };
-        assessment.is_final_without_store
-            && matches!(
-                state.next_step(&self.step_conditions::<Q>(assessment), is_due),
-                Ok(Step::Answer)
-            )
     }
 }
 

@@ -1,18 +1,19 @@
-//! Answers path queries.
+//! Answers path queries, and, at once, every query whose answer is in the snapshot.
 
 use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
-use super::ask::{Assessment, QueryContext, QueryKind, QueryState};
+use super::ask::{Assessment, QueryContext, QueryKind, QueryState, Step, StepTargets};
 use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::Queries;
-use crate::engine::{FeedRows, LibraryRow, library_indexes};
+use crate::engine::{FeedRows, LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Doubt, DoubtScope};
 use crate::matching::{
     ExactBytes, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, OnlyEntry, QueriedSize, Resolution, Resolver,
+    Scope,
 };
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::platform::clock::Deadline;
@@ -69,6 +70,81 @@ impl Queries {
             };
             self.answer_at_once(call, &snapshot, scope, &query, then)
         })
+    }
+
+    /// Answers a query from the given snapshot if no step is due, and passes the answer to `then`. Otherwise returns
+    /// `then` unused in `Err`, so that the caller can pass it to [`Queries::ask`], which can wait. `query` must not
+    /// read the store.
+    pub fn answer_at_once<Q: QueryKind, R, F>(
+        &self,
+        call: &Call<'_>,
+        snapshot: &Snapshot,
+        scope: Scope,
+        query: &Q,
+        then: F,
+    ) -> std::result::Result<Result<R>, F>
+    where
+        F: FnOnce(&Answer<'_>) -> Result<R>,
+    {
+        if call.always_asks {
+            return Err(then);
+        }
+        let (rows, only_index) = (&snapshot.rows, scope.only());
+        let can_answer =
+            |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms() <= now_ms;
+        // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
+        // search.
+        let is_usable = |now_ms| match only_index {
+            Some(index) => can_answer(index, now_ms),
+            None => rows.iter().all(|row| row.checked_ms() <= now_ms),
+        };
+        // Recently stored times may be a few milliseconds ahead of the coarse clock, so try the precise clock too.
+        let usable_at = |now_ms| (self.reading.snapshot.is_current(snapshot) && is_usable(now_ms)).then_some(now_ms);
+        let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
+            return Err(then);
+        };
+        let is_fresh = || only_index.is_some_and(|index| !self.sync.is_stale(&rows[index], now_ms));
+        // For a local source, this check reads the disk, so it waits until the result is needed.
+        let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
+        let context = QueryContext {
+            queries: self,
+            call,
+            snapshot,
+            scope,
+            now_ms,
+            searched: false,
+            since: snapshot.sequence(),
+        };
+        let mut found = Q::Found::default();
+        let sequence = snapshot.sequence();
+        let knows_matches = query.recorded_path().is_none_or(|path| {
+            let asked = self.reading.ask_matches(snapshot, scope, path, None);
+            asked.is_ok_and(|is_known| is_known)
+        });
+        if !knows_matches || query.find(&context, &mut found).is_err() || snapshot.has_matches_after(sequence, scope) {
+            return Err(then);
+        }
+        if only_index.is_none() {
+            // If the answer uses no library, the variable remains `None`: the list of libraries may be incomplete.
+            let mut can_all_answer = None;
+            context.each_library(query, &found, &mut |index| {
+                can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
+            });
+            if can_all_answer != Some(true) {
+                return Err(then);
+            }
+        }
+        let mut state = QueryState {
+            at_once: true,
+            ..QueryState::new(snapshot.sequence(), now_ms)
+        };
+        let assessment = query.assess(&context, &found);
+        // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
+        state.known_fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
+        if !state.known_fresh && !context.can_answer_now(query, &found, assessment, &mut state) {
+            return Err(then);
+        }
+        Ok(query.answer(&context, &found, state, then))
     }
 
     /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. `pin` protects the
@@ -196,6 +272,30 @@ impl Queries {
             resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
         });
         resolution
+    }
+}
+
+impl QueryContext<'_> {
+    /// Returns whether the result is final: no step is due, and the search did not need the store. Never inlined,
+    /// because most queries do not need this check.
+    #[inline(never)]
+    fn can_answer_now<Q: QueryKind>(
+        &self,
+        query: &Q,
+        found: &Q::Found<'_>,
+        assessment: Assessment,
+        state: &mut QueryState,
+    ) -> bool {
+        let mut targets = StepTargets::default();
+        let is_due = |step| match step {
+            Step::Ask => Ok(!self.libraries_to_ask(query, assessment).is_empty()), // without a read
+            _ => self.is_due(query, found, assessment, step, &mut targets),
+        };
+        assessment.is_final_without_store
+            && matches!(
+                state.next_step(&self.step_conditions::<Q>(assessment), is_due),
+                Ok(Step::Answer)
+            )
     }
 }
 

@@ -197,14 +197,14 @@ fn reached(file: &BTreeMap<String, String>, name: &str, seen: &mut BTreeSet<Stri
 }
 
 /// A reader follows the calls: each function is called by one that is still being read, further down than the last one
-/// that was called there. A longer walk needs a reason; three lines of the miss are in files that the hit has opened.
+/// that was called there. A longer walk needs a reason; two lines of the miss are in files that the hit has opened.
 #[test]
 fn the_walks_of_the_design_lead_from_call_to_call() {
     let design = fs::read_to_string(plexindex_tests::repository("docs/design.md")).expect("the design");
     let (_, rest) = design.split_once("```walks\n").expect("a block");
     let mut words = rest.split_once("```").expect("its end").0.split_whitespace();
     let mut texts: Vec<String> = Vec::new();
-    for (walk, lines) in [("hit", 13), ("miss", 18), ("record", 10), ("refresh", 21)] {
+    for (walk, lines) in [("hit", 12), ("miss", 18), ("record", 10), ("refresh", 21)] {
         assert_eq!(words.next(), Some(walk));
         let before = if walk == "miss" { texts.join("") } else { String::new() };
         let (mut path, mut callees) = (vec![(before, 0)], Vec::new());
