@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::engine::{LibraryRow, LibrarySnapshot, Snapshot, is_locked};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FolderResolution, FoundItem, ItemRef, Resolution, byte_string};
+use crate::matching::{FolderFacts, FolderResolution, FoundItem, ItemRef, Resolution, byte_string};
 use crate::model::{self, Confidence, ItemType, Library, MatchKind, Reason, as_millis};
 use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
@@ -68,25 +68,17 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Creates the answer for a folder. `rows`: the snapshot's libraries. The caller must set message, age and
-    /// staleness.
+    /// Creates the answer for a folder. The caller must set message, age and staleness.
     pub(super) fn of_folder(
         kind: &'static SourceKind,
-        outcome: &'a FolderResolution<'a>,
-        rows: &'a [LibraryRow],
+        outcome: &'a FolderResolution<'_>,
+        snapshot: &'a Snapshot,
         status: Status,
     ) -> Self {
         Self {
-            status,
-            match_kind: outcome.match_kind,
-            confidence: outcome.confidence,
-            reason: outcome.reason,
-            folder: FolderFacts {
-                kind: outcome.kind,
-                items: outcome.items,
-                files: outcome.files,
-            },
-            ..Self::of_items(kind, &outcome.found, outcome.total, rows)
+            folder: outcome.facts,
+            libraries: &[],
+            ..Self::of(kind, &outcome.members, snapshot, status)
         }
     }
 
@@ -195,18 +187,6 @@ impl<'a> Answer<'a> {
     pub fn library(&self, candidate: &FoundItem<'_>) -> Option<&'a Library> {
         self.rows.get(candidate.library).map(|row| &row.library)
     }
-}
-
-/// Additional fields of the answer for a folder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FolderFacts {
-    /// Show, season, artist or album if the folder belongs to one, or the type of the only item; otherwise
-    /// [`ItemType::Other`].
-    pub kind: ItemType,
-    /// Number of items with a file below the folder.
-    pub items: u64,
-    /// Number of files below the folder.
-    pub files: u64,
 }
 
 /// The file that an answer is about, as Plex lists it. A field is `None` if Plex did not report a value.

@@ -4,7 +4,6 @@ use super::answer::Answer;
 use super::queries::{Queries, extension};
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
-use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
 use crate::matching::{NormalPath, PathShape, Relation, can_have, has_replaced_characters, lies_at_or_under};
 use crate::model::{Confidence, FolderKind, ItemType, MatchKind, Reason, ViewId};
@@ -269,7 +268,6 @@ impl Queries {
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
-    outcome: &FolderResolution<'_>,
     rows: &[LibraryRow],
     (raw, item_kind, is_file, owner): (&[u8], Option<FolderKind>, bool, Option<&str>),
     failure: Option<&Error>,
@@ -317,7 +315,7 @@ pub fn explain_folder(
              the same folder, or add the missing mapping",
             listed()
         ),
-        (Status::Ambiguous, _) if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName) => {
+        (Status::Ambiguous, _) if matches!(answer.match_kind, MatchKind::Suffix | MatchKind::FileName) => {
             format!(
                 "{} listed folders or shows end like '{path}': specify the full path, or add a mapping",
                 answer.total

@@ -115,9 +115,10 @@ impl FolderQuery<'_> {
     fn compare_sizes(&self, context: &QueryContext<'_>, found: &mut FoundFolder<'_>) {
         let outcome = &mut found.outcome;
         let [folder] = &outcome.folders[..] else { return };
-        let is_listed = matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
-        let has_other_root = !self.at_once && matches!(outcome.reason, Reason::OnlyRootDiffers | Reason::SameName);
-        if outcome.total != 1 || !(is_listed || has_other_root) || context.call.file_size != FileSize::Read {
+        let is_listed = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        let has_other_root =
+            !self.at_once && matches!(outcome.members.reason, Reason::OnlyRootDiffers | Reason::SameName);
+        if outcome.members.total != 1 || !(is_listed || has_other_root) || context.call.file_size != FileSize::Read {
             return;
         }
         let (libraries, queries) = (&context.snapshot.libraries, context.queries);
@@ -164,9 +165,9 @@ impl FolderQuery<'_> {
         if is_spelled {
             // A disk may have another folder of another spelling, but this is not it.
         } else if is_contradicted {
-            (outcome.reason, outcome.confidence) = (Reason::SizeDiffers, Confidence::Low);
+            (outcome.members.reason, outcome.members.confidence) = (Reason::SizeDiffers, Confidence::Low);
         } else if is_confirmed && !is_listed {
-            (outcome.reason, outcome.confidence) = (Reason::SameFile, Confidence::High);
+            (outcome.members.reason, outcome.members.confidence) = (Reason::SameFile, Confidence::High);
         }
     }
 }
@@ -196,7 +197,7 @@ impl QueryKind for FolderQuery<'_> {
         if self.at_once {
             return Ok(());
         }
-        found.is_listed = found.outcome.match_kind != MatchKind::None;
+        found.is_listed = found.outcome.members.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
             Resolver::new(libraries, context.scope, mappings).resolve_normal(
@@ -213,13 +214,13 @@ impl QueryKind for FolderQuery<'_> {
 
     /// Assesses the result. A folder is missing if no file is listed below the folder or the mapped folder.
     fn assess(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Assessment {
-        let is_listed = matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        let is_listed = matches!(found.outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped);
         Assessment {
-            needs_rebuild: found.outcome.is_broken || context.snapshot.is_incomplete,
+            needs_rebuild: found.outcome.members.is_broken || context.snapshot.is_incomplete,
             // A folder without listed files may be new.
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
-            is_final_without_store: is_listed && found.outcome.total == 1 && !found.needs_size,
+            is_final_without_store: is_listed && found.outcome.members.total == 1 && !found.needs_size,
         }
     }
 
@@ -239,8 +240,8 @@ impl QueryKind for FolderQuery<'_> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
         let mappings = &context.queries.reading.mappings;
-        let is_certain = matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
-            || outcome.confidence == Confidence::High;
+        let is_certain = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped)
+            || outcome.members.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| is_certain) {
             let limit = MAX_CANDIDATES - unverified.len();
             let view = &context.snapshot.libraries[folder.library];
@@ -265,7 +266,7 @@ impl QueryKind for FolderQuery<'_> {
 
     /// Returns whether any unfetched library may have the folder: `true` if no folder matches, as its root may differ.
     fn may_be_anywhere(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> bool {
-        found.outcome.match_kind == MatchKind::None
+        found.outcome.members.match_kind == MatchKind::None
     }
 
     /// Builds the answer, passes the answer to `then`, and updates the statistics.
@@ -278,16 +279,16 @@ impl QueryKind for FolderQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, outcome) = (context.queries, context.snapshot, &found.outcome);
         let rows = snapshot.rows_in(context.scope);
-        let status = match (outcome.total, state.timeout_status) {
+        let status = match (outcome.members.total, state.timeout_status) {
             (0, Some(status)) => status,
             (0, None) => Status::NotFound,
             (1, _) => Status::Ok,
             _ => Status::Ambiguous,
         };
-        if outcome.total == 0 {
+        if outcome.members.total == 0 {
             context.check_miss(state.failure.as_ref())?;
         }
-        let mut answer = Answer::of_folder(queries.reading.kind, outcome, &snapshot.rows, status);
+        let mut answer = Answer::of_folder(queries.reading.kind, outcome, snapshot, status);
         if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
@@ -306,7 +307,7 @@ impl QueryKind for FolderQuery<'_> {
                 found.is_file,
                 context.owner_out_of_scope(self),
             );
-            message = explain_folder(queries, &answer, outcome, rows, description, state.failure.as_ref());
+            message = explain_folder(queries, &answer, rows, description, state.failure.as_ref());
             answer.message = &message;
         }
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
@@ -314,8 +315,8 @@ impl QueryKind for FolderQuery<'_> {
             "folder '{}': {}, match kind {}, {} items",
             queries.display.path(self.path.raw()),
             status.name(),
-            outcome.match_kind.name(),
-            outcome.items
+            outcome.members.match_kind.name(),
+            outcome.facts.items
         );
         let result = then(&answer);
         queries.count_answer(state.at_once, &answer, &result);

@@ -17,12 +17,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::form::{Form, PathBuffer, last_names, lies_at_or_under, lies_under, write_path_below};
 use crate::mappings::{Mappings, split_last};
 use crate::model::{Confidence, FolderKind, Item, ItemType, LibraryKind, MatchKind, Reason};
 use crate::normal::{NormalPath, PathShape, normal_form};
 use crate::resolution::{
-    FoundItem, GuidRef, ItemRef, LibraryIndex, MAX_CANDIDATES, Scope, has_unfetched_of_kind, libraries_in_scope,
+    FoundItem, GuidRef, ItemRef, LibraryIndex, MAX_CANDIDATES, Resolution, Scope, has_unfetched_of_kind,
+    libraries_in_scope,
 };
 
 /// The relation of a folder to a library's locations. If several apply, the last of these variants is the result.
@@ -99,47 +102,27 @@ pub struct FoundFolder {
 }
 
 /// The answer for a folder.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FolderResolution<'v> {
-    /// The kind of match.
-    pub match_kind: MatchKind,
-    /// Confidence; `None` if there is no match.
-    pub confidence: Confidence,
-    /// The reason for a miss or for several items, or the evidence for a suffix match.
-    pub reason: Reason,
-    /// The shows, artists, seasons, albums or single items below the folder, at most
-    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
-    pub found: Vec<FoundItem<'v>>,
-    /// Number of shows, artists or items below the folder. If more than [`MAX_CANDIDATES`](crate::MAX_CANDIDATES)
-    /// folders match by suffix, at least the number of folders.
-    pub total: usize,
+    /// The shows, artists, seasons, albums or single items below the folder. If more than
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders match by suffix, its total is at least the number of folders.
+    pub members: Resolution<'v>,
+    /// What the folder contains.
+    pub facts: FolderFacts,
+    /// The matched folders.
+    pub folders: Vec<FoundFolder>,
+}
+
+/// What a folder contains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FolderFacts {
+    /// Show, season, artist or album if the folder belongs to one, or the type of the only item; otherwise
+    /// [`ItemType::Other`].
+    pub kind: ItemType,
     /// Number of items with a file below the folder; 0 if several folders match by suffix.
     pub items: u64,
     /// Number of files below the folder; 0 if several folders match by suffix.
     pub files: u64,
-    /// Type of the single match; otherwise [`ItemType::Other`].
-    pub kind: ItemType,
-    /// The matched folders.
-    pub folders: Vec<FoundFolder>,
-    /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the folder again.
-    pub is_broken: bool,
-}
-
-impl Default for FolderResolution<'_> {
-    fn default() -> Self {
-        Self {
-            match_kind: MatchKind::None,
-            confidence: Confidence::None,
-            reason: Reason::None,
-            found: Vec::new(),
-            total: 0,
-            items: 0,
-            files: 0,
-            kind: ItemType::Other,
-            folders: Vec::new(),
-            is_broken: false,
-        }
-    }
 }
 
 /// Resolves one folder in a list of libraries.
@@ -180,7 +163,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     #[must_use]
     pub fn resolve(&self) -> FolderResolution<'v> {
         let mut resolution = self.resolve_listed();
-        resolution.is_broken = libraries_in_scope(self.libraries, self.scope).any(|(_, view)| view.is_broken());
+        resolution.members.is_broken = libraries_in_scope(self.libraries, self.scope).any(|(_, view)| view.is_broken());
         resolution
     }
 
@@ -204,9 +187,10 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         // A path that is not UTF-8 has no suffix matches.
         let is_text = self.path.is_utf8();
         let by_suffix = is_text.then(|| self.resolve_by_suffix(&positions)).flatten();
-        by_suffix.unwrap_or_else(|| FolderResolution {
-            reason: self.miss_reason(&positions),
-            ..FolderResolution::default()
+        by_suffix.unwrap_or_else(|| {
+            let mut missed = FolderResolution::default();
+            missed.members.reason = self.miss_reason(&positions);
+            missed
         })
     }
 
@@ -263,8 +247,8 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
                 .iter_mut()
                 .for_each(|found| found.has_whole_folder = false);
         } else if let ([found], None) = (&mut totals.members[..], self.kind)
-            && let Some(season) = found.member.season
-            && season.rating_key != found.member.group_key
+            && let Some(season) = found.season
+            && season.rating_key != found.group_key
         {
             // Without a kind, a season is an answer only if its show has other items elsewhere.
             let (view, mut below) = (&*self.libraries[found.library], HashSet::new());
@@ -272,8 +256,8 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
                 below.insert(file.found.item.rating_key);
                 true
             });
-            if !view.any_item_of_show(found.member.group_key, &mut |key| !below.contains(key)) {
-                found.member.season = None;
+            if !view.any_item_of_show(found.group_key, &mut |key| !below.contains(key)) {
+                found.season = None;
             }
         }
         totals
@@ -325,12 +309,12 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         }
         // The list is one folder if all forms are equal and the list is complete.
         let is_one_folder = folders.iter().all(|(_, form)| form == matched_form) && folder_count == folders.len();
-        let only_root_differs = |found: &FoundMember<'v>| {
+        let only_root_differs = |found: &FolderMember<'v>| {
             let view = &self.libraries[found.library];
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
             below > 1 && components >= below
         };
-        let is_unfetched_elsewhere = |found: &FoundMember<'v>| {
+        let is_unfetched_elsewhere = |found: &FolderMember<'v>| {
             has_unfetched_of_kind(self.libraries, self.scope, self.libraries[found.library].kind())
         };
         let member = totals.members.first().filter(|_| is_one_folder && totals.total() == 1);
@@ -352,7 +336,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         };
         if !is_one_folder {
             // The requested folder may be any one of the matching folders, so their total counts would be misleading.
-            (totals.items, totals.files) = (0, 0);
+            (totals.facts.items, totals.facts.files) = (0, 0);
         }
         let match_kind = if components > 1 {
             MatchKind::Suffix
@@ -361,7 +345,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         };
         let mut resolution = self.to_resolution(totals, match_kind, evidence);
         if folder_count > folders.len() {
-            resolution.total = resolution.total.max(folder_count);
+            resolution.members.total = resolution.members.total.max(folder_count);
         }
         Some(resolution)
     }
@@ -405,23 +389,25 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
             Reason::SeveralLibraries
         };
         let is_certain = is_single && evidence == Reason::None;
-        let to_item = |found: &FoundMember<'v>| found.member.found_item(found.library, found.has_whole_folder);
-        let mut items: Vec<_> = totals.members.iter().map(to_item).collect();
-        items.sort_by_key(|found| (found.library, found.path));
-        FolderResolution {
+        let mut found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]> =
+            totals.members.iter().map(FolderMember::found_item).collect();
+        found.sort_by_key(|found| (found.library, found.path));
+        let kind = match &found[..] {
+            [only] if is_single => only.item.kind,
+            _ => ItemType::Other,
+        };
+        let members = Resolution {
             match_kind,
             confidence: if is_certain { Confidence::High } else { Confidence::Low },
             reason,
-            kind: match &items[..] {
-                [only] if is_single => only.item.kind,
-                _ => ItemType::Other,
-            },
-            found: items,
             total: totals.total(),
-            items: totals.items,
-            files: totals.files,
+            found,
+            ..Resolution::default()
+        };
+        FolderResolution {
+            members,
+            facts: FolderFacts { kind, ..totals.facts },
             folders: totals.folders,
-            ..FolderResolution::default()
         }
     }
 
@@ -452,14 +438,6 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
     }
 }
 
-/// A show, season, artist, album or item below a folder, with its library.
-struct FoundMember<'v> {
-    library: usize,
-    member: FolderMember<'v>,
-    /// Whether the folder has no other member.
-    has_whole_folder: bool,
-}
-
 /// A member of a folder: its library, whether it is a show, artist, season or album, and its rating key.
 type MemberId<'v> = (usize, bool, &'v str);
 
@@ -467,13 +445,13 @@ type MemberId<'v> = (usize, bool, &'v str);
 #[derive(Default)]
 struct FolderTotals<'v> {
     /// The members, at most [`MAX_CANDIDATES`].
-    members: Vec<FoundMember<'v>>,
+    members: Vec<FolderMember<'v>>,
     /// All members with their indexes in `members`; a greater index for members beyond [`MAX_CANDIDATES`].
     indexes: HashMap<MemberId<'v>, usize>,
     /// The items of several files.
     counted: HashSet<(usize, &'v str)>,
-    items: u64,
-    files: u64,
+    /// The numbers of items and files.
+    facts: FolderFacts,
     folders: Vec<FoundFolder>,
 }
 
@@ -485,26 +463,22 @@ impl<'v> FolderTotals<'v> {
 
     /// Adds a file. `depth`: the folder's number of components. `kind`: the members to add.
     fn add_file(&mut self, library: usize, file: &FolderFile<'v>, depth: usize, kind: Option<FolderKind>) {
-        self.files += 1;
+        self.facts.files += 1;
         let item = &file.found.item;
         if file.item_has_other_files && !self.counted.insert((library, item.rating_key)) {
             return;
         }
-        self.items += 1;
-        if let Some(member) = FolderMember::new(file, depth, kind) {
-            self.add_member(FoundMember {
-                library,
-                member,
-                has_whole_folder: true,
-            });
+        self.facts.items += 1;
+        if let Some(member) = FolderMember::new(library, file, depth, kind) {
+            self.add_member(member);
         }
     }
 
     /// Adds a member, or what is new about a known one.
-    fn add_member(&mut self, found: FoundMember<'v>) {
+    fn add_member(&mut self, found: FolderMember<'v>) {
         let index = *self.indexes.entry(found.id()).or_insert(self.members.len());
         if let Some(known) = self.members.get_mut(index) {
-            known.member.merge_season(found.member.season);
+            known.merge_season(found.season);
             known.has_whole_folder &= found.has_whole_folder;
         } else if index < MAX_CANDIDATES {
             self.members.push(found);
@@ -513,25 +487,13 @@ impl<'v> FolderTotals<'v> {
 
     /// Adds the contents of another folder. If both folders contain a member, counts the member only once.
     fn merge(&mut self, other: Self) {
-        self.items += other.items;
-        self.files += other.files;
+        self.facts.items += other.facts.items;
+        self.facts.files += other.facts.files;
         self.folders.extend(other.folders);
         other.members.into_iter().for_each(|found| self.add_member(found));
         for id in other.indexes.into_keys() {
             self.indexes.entry(id).or_insert(usize::MAX);
         }
-    }
-}
-
-impl<'v> FoundMember<'v> {
-    fn id(&self) -> MemberId<'v> {
-        let (item, group_key) = (&self.member.item, self.member.group_key);
-        let key = if group_key.is_empty() {
-            item.rating_key
-        } else {
-            group_key
-        };
-        (self.library, !group_key.is_empty(), key)
     }
 }
 
@@ -699,25 +661,27 @@ impl<'v> Season<'v> {
 
 /// A show or artist (or a season or album whose show or artist has no key) that has files below a folder, represented
 /// by one of these files' items; or a single item without a show.
-#[derive(Clone, Copy, Debug)]
-pub struct FolderMember<'v> {
+struct FolderMember<'v> {
+    /// Index of its library.
+    library: usize,
+    /// Whether the folder has no other member.
+    has_whole_folder: bool,
     /// The single item, or one of the show's items below the folder.
-    pub item: ItemRef<'v>,
+    item: ItemRef<'v>,
     /// The listed path of `item`.
-    pub path: &'v [u8],
+    path: &'v [u8],
     /// Number of the path's components below the folder.
-    pub components_below: usize,
+    components_below: usize,
     /// The rating key of the show or artist of `item`, or of its season or album; empty if the member is `item` itself.
-    pub group_key: &'v str,
+    group_key: &'v str,
     /// The season or album of all the show's items below the folder, if it is part of the show; `None` if there are
     /// several seasons, or if the show has no other files, so that the show itself is the outermost item.
-    pub season: Option<Season<'v>>,
+    season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
     /// Creates a member of this kind from a file in a folder of `depth` components; `None` if the item has no such member.
-    #[must_use]
-    pub fn new(file: &FolderFile<'v>, depth: usize, kind: Option<FolderKind>) -> Option<Self> {
+    fn new(library: usize, file: &FolderFile<'v>, depth: usize, kind: Option<FolderKind>) -> Option<Self> {
         let (item, season) = (file.found.item, file.season);
         // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
@@ -735,6 +699,8 @@ impl<'v> FolderMember<'v> {
         };
         let is_member = kind.is_none_or(|kind| kind == FolderKind::Movie || !group_key.is_empty());
         is_member.then(|| Self {
+            library,
+            has_whole_folder: true,
             item,
             path: file.found.path,
             components_below: file.form.rev_components().count().saturating_sub(depth),
@@ -743,8 +709,15 @@ impl<'v> FolderMember<'v> {
         })
     }
 
+    /// Returns the member's identity: that of its group, or of its item.
+    fn id(&self) -> MemberId<'v> {
+        let is_item = self.group_key.is_empty();
+        let key = if is_item { self.item.rating_key } else { self.group_key };
+        (self.library, !is_item, key)
+    }
+
     /// Adds the season of another item in the show. Sets `season` to `None` if the seasons differ.
-    pub fn merge_season(&mut self, other: Option<Season<'v>>) {
+    fn merge_season(&mut self, other: Option<Season<'v>>) {
         self.season = self
             .season
             .filter(|season| other.is_some_and(|other| season.is_same(&other)));
@@ -771,13 +744,12 @@ impl<'v> FolderMember<'v> {
         &self.path[..self.path.iter().take_while(is_separator).count()]
     }
 
-    /// Returns the item that represents the member in an answer, and its path; `library` is the index of its library. A
-    /// single item represents itself. `has_whole_folder` means that the folder has no other member. Then returns the
-    /// common season or album if there is one, with the folder's path. Otherwise returns the show or artist, or the
-    /// season or album if the show or artist has no key, with the path of the file or folder, directly in the folder,
-    /// that contains its files.
-    pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
-        let is_season = |season: &Season<'_>| has_whole_folder || season.rating_key == self.group_key;
+    /// Returns the item that represents the member in an answer, and its path. A single item represents itself. If the folder
+    /// has no other member, returns the common season or album if there is one, with the folder's path. Otherwise returns
+    /// the show or artist, or the season or album if the show or artist has no key, with the path of the file or folder,
+    /// directly in the folder, that contains its files.
+    fn found_item(&self) -> FoundItem<'v> {
+        let is_season = |season: &Season<'_>| self.has_whole_folder || season.rating_key == self.group_key;
         let season = self.season.filter(is_season).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
         let item = if self.group_key.is_empty() {
@@ -804,6 +776,10 @@ impl<'v> FolderMember<'v> {
                 ..ItemRef::key_only(season.rating_key)
             }
         };
-        FoundItem::new(library, item, self.folder_path(usize::from(!has_whole_folder)))
+        FoundItem::new(
+            self.library,
+            item,
+            self.folder_path(usize::from(!self.has_whole_folder)),
+        )
     }
 }

@@ -25,8 +25,8 @@ mod same_file;
 mod words;
 
 pub use folder::{
-    FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Season, can_have, folder_form,
-    folder_positions, has_files, nearest_position,
+    FolderFacts, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, Season, can_have,
+    folder_form, folder_positions, has_files, nearest_position,
 };
 pub use form::{FoldRule, Form, Relation, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};

@@ -374,9 +374,9 @@ pub struct Resolution<'v> {
     pub is_by_size: bool,
     /// Number of common components for a suffix match; 0 for other matches.
     pub common_components: usize,
-    found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
+    pub(super) found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
     /// Whether all candidates are different episodes in one file.
-    are_episodes_of_one_file: bool,
+    pub(super) are_episodes_of_one_file: bool,
 }
 
 impl Default for Resolution<'_> {

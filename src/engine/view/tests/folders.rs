@@ -305,18 +305,33 @@ fn compare(
     let got = asked(views, one.map_or(Scope::All, Scope::One), mappings, path);
     let wanted = naive(libraries, one, rules, path);
     let context = || format!("{:?}: {got:?}\nwanted {wanted:?}", String::from_utf8_lossy(path));
-    assert!(!got.is_broken, "{}", context());
-    assert_eq!(got.match_kind, wanted.match_kind, "{}", context());
+    assert!(!got.members.is_broken, "{}", context());
+    assert_eq!(got.members.match_kind, wanted.match_kind, "{}", context());
     // If there are more than an answer shows, the choice among them is arbitrary.
     if wanted.folders > MAX_CANDIDATES || wanted.who.len() > MAX_CANDIDATES {
-        assert_eq!(got.found.len().min(MAX_CANDIDATES), got.found.len(), "{}", context());
-        assert_eq!((got.items, got.files), (wanted.items, wanted.files), "{}", context());
+        assert_eq!(
+            got.members.found().len().min(MAX_CANDIDATES),
+            got.members.found().len(),
+            "{}",
+            context()
+        );
+        assert_eq!(
+            (got.facts.items, got.facts.files),
+            (wanted.items, wanted.files),
+            "{}",
+            context()
+        );
         return;
     }
-    assert_eq!(got.total, wanted.who.len(), "{}", context());
-    assert_eq!((got.items, got.files), (wanted.items, wanted.files), "{}", context());
+    assert_eq!(got.members.total, wanted.who.len(), "{}", context());
     assert_eq!(
-        (got.confidence, got.reason),
+        (got.facts.items, got.facts.files),
+        (wanted.items, wanted.files),
+        "{}",
+        context()
+    );
+    assert_eq!(
+        (got.members.confidence, got.members.reason),
         (wanted.confidence, wanted.reason),
         "{}",
         context()
@@ -332,9 +347,9 @@ fn compare(
         };
         (found.library, of_show || is_show(found.item.kind), key.to_owned())
     };
-    let whose = got.found.iter().map(whose_is);
+    let whose = got.members.found().iter().map(whose_is);
     assert_eq!(whose.collect::<BTreeSet<_>>(), wanted.who, "{}", context());
-    for found in &got.found {
+    for found in got.members.found() {
         let own = whose_is(found);
         let seasons = &wanted.seasons[&own];
         let shares = |who: &BTreeSet<Who>| who.len() > 1 && who.contains(&own);
@@ -394,8 +409,8 @@ fn compare_pages(
 ) {
     let scope = one.map_or(Scope::All, Scope::One);
     let outcome = asked(views, scope, mappings, path);
-    let sure =
-        matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped) || outcome.confidence == Confidence::High;
+    let sure = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped)
+        || outcome.members.confidence == Confidence::High;
     let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
@@ -420,7 +435,7 @@ fn compare_pages(
     }
     assert_eq!(
         pages.len() as u64,
-        outcome.files,
+        outcome.facts.files,
         "{:?}: {outcome:?} {pages:?}",
         String::from_utf8_lossy(path)
     );

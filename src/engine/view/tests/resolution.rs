@@ -258,7 +258,10 @@ fn a_library_out_of_scope_may_have_more_of_the_path() {
     let folder = NormalPath::with(b"/mnt/4k/Heat (1995)", |path| {
         FolderResolver::new(&views, Scope::One(0), &none, path).resolve()
     });
-    assert_eq!((folder.confidence, folder.reason), (Confidence::Low, Reason::SameName));
+    assert_eq!(
+        (folder.members.confidence, folder.members.reason),
+        (Confidence::Low, Reason::SameName)
+    );
 }
 
 #[test]
@@ -318,11 +321,11 @@ fn a_rule_sees_a_folder_as_the_host_spells_it() {
             let resolver = FolderResolver::new(&views, Scope::One(0), &mappings, path);
             let found = resolver.resolve();
             assert_eq!(
-                (found.match_kind, found.confidence),
+                (found.members.match_kind, found.members.confidence),
                 (MatchKind::Mapped, Confidence::High),
                 "{folder}"
             );
-            assert_eq!(found.found[0].item.rating_key, "1", "{folder}");
+            assert_eq!(found.members.found()[0].item.rating_key, "1", "{folder}");
             assert_eq!(resolver.files(None, 10).len(), 1, "{folder}");
             let positions = folder_positions(&views, &mappings, path, None);
             assert_eq!(positions, [FolderPosition::Within], "{folder}");
