@@ -72,11 +72,8 @@ pub trait QueryKind {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R>;
 
-    /// Returns the path whose confirmed matches the search needs; `None` if it needs none.
-    fn recorded_path(&self) -> Option<&[u8]> {
-        None
-    }
-    /// Returns the path or folder to search for on the server; `None` if the server cannot search for the item.
+    /// Returns the path or folder to ask the server about, whose confirmed matches the search needs; `None` for a query by
+    /// something else.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         None
     }
@@ -451,8 +448,10 @@ impl Queries {
                 }
             }
             let (scope, sequence) = (scope.unwrap_or(Scope::All), snapshot.sequence());
-            if let Some(path) = query.recorded_path()
-                && !self.reading.ask_matches(&snapshot, scope, path, Some(call.deadline))?
+            if let Some(target) = query.search_target()
+                && !self
+                    .reading
+                    .ask_matches(&snapshot, scope, target.path().raw(), Some(call.deadline))?
             {
                 drop(snapshot);
                 (snapshot, now_ms) = self.read_newer_snapshot(call, &mut state)?;

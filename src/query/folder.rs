@@ -255,10 +255,6 @@ impl QueryKind for FolderQuery<'_> {
         Ok(unverified)
     }
 
-    fn recorded_path(&self) -> Option<&[u8]> {
-        Some(self.path.raw())
-    }
-
     /// Returns the folder, about which plexindex asks but for which it cannot search.
     fn search_target(&self) -> Option<SearchTarget<'_>> {
         Some(SearchTarget::Folder(self.path))

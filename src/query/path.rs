@@ -117,8 +117,8 @@ impl Queries {
         };
         let mut found = Q::Found::default();
         let sequence = snapshot.sequence();
-        let knows_matches = query.recorded_path().is_none_or(|path| {
-            let asked = self.reading.ask_matches(snapshot, scope, path, None);
+        let knows_matches = query.search_target().is_none_or(|target| {
+            let asked = self.reading.ask_matches(snapshot, scope, target.path().raw(), None);
             asked.is_ok_and(|is_known| is_known)
         });
         if !knows_matches || query.find(&context, &mut found).is_err() || snapshot.has_matches_after(sequence, scope) {
@@ -463,10 +463,6 @@ impl QueryKind for PathQuery<'_> {
                 rating_key: found.item.rating_key.to_owned(),
             })
             .collect())
-    }
-
-    fn recorded_path(&self) -> Option<&[u8]> {
-        Some(self.path.raw())
     }
 
     /// Returns the path, which plexindex can search for on the server.

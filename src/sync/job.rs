@@ -15,8 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::{AllowedView, Call, Progress, aborted_error};
 use super::reading::IndexReader;
 use crate::engine::{
-    Endpoint, Folded, KnowledgeRows, LibraryRow, LibraryRows, ListingSegments, Replies, SearchRows, Snapshot, Store,
-    StoreWriter,
+    Endpoint, Folded, KnowledgeRows, LibraryRow, ListingSegments, Replies, SearchRows, Snapshot, Store, StoreWriter,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{Moment, Need, Policy, StandardRules, is_stale, need};
@@ -463,10 +462,7 @@ impl SyncJob<'_> {
 
     /// Returns the id of the job's view; `None` if no server has accepted the job's token yet.
     pub fn view_id(&self) -> Result<Option<ViewId>> {
-        match &self.endpoint() {
-            Some(endpoint) => LibraryRows(&self.sync.store).view_id(endpoint),
-            None => Ok(None),
-        }
+        self.sync.reading.viewpoint.view_of(self.session)
     }
 
     /// Checks the source's precondition, such as that a database belongs to the server, unless it was met within a day.

@@ -53,7 +53,8 @@ impl<'q> SearchTarget<'q> {
         }
     }
 
-    fn path(self) -> &'q NormalPath<'q> {
+    /// Returns the path of the file or folder.
+    pub fn path(self) -> &'q NormalPath<'q> {
         let (Self::Path(path) | Self::Folder(path)) = self;
         path
     }
