@@ -8,7 +8,6 @@ mod folder;
 mod items;
 mod path;
 mod queries;
-mod steps;
 
 pub use answer::{
     Answer, Folder, Item, Match, MatchStatus, MatchedFile, Media, MediaFacts, MediaPart, Season, Show, ShowsAndSeasons,

@@ -15,7 +15,7 @@ use crate::matching::{
     ExactBytes, FoundItem, HitDoubt, LibraryIndex, MAX_PATH, NormalPath, OnlyEntry, QueriedSize, Resolution, Resolver,
     Scope,
 };
-use crate::model::{Confidence, MatchKind, Reason};
+use crate::model::{Confidence, MatchKind, Reason, Sequence};
 use crate::platform::clock::Deadline;
 use crate::sync::{BACK_OFF_MS, Batch, Call, EvictionPin, FileSize, ItemToVerify, SearchTarget, TICK};
 
@@ -276,6 +276,24 @@ impl Queries {
 }
 
 impl QueryContext<'_> {
+    /// Returns whether nothing that is known of a library is later than the request that brought this item: no doubt, except
+    /// that other items may differ, too, and no token that tells of a change.
+    fn is_current(&self, library: usize, rating_key: &str) -> bool {
+        let (row, view) = (&self.snapshot.rows[library], &self.snapshot.libraries[library]);
+        let asked = Sequence(view.asked_of(rating_key));
+        let is_later =
+            |doubt: &Doubt| doubt.is_about_library() && doubt.cause != Cause::Differs && doubt.raised > asked;
+        let tells_change = row.generation.is_fetched() && row.listed_token() != row.library.change.token;
+        !(row.doubts.iter().any(is_later) || tells_change && row.probed_at() > asked)
+    }
+
+    /// Returns whether a request that began after the change sequence `since` has brought this item, and nothing that is
+    /// known of the library is later.
+    fn is_shown_since(&self, library: usize, rating_key: &str, since: Sequence) -> bool {
+        let asked = self.snapshot.libraries[library].asked_of(rating_key);
+        asked > since.0 && self.is_current(library, rating_key)
+    }
+
     /// Returns whether the result is final: no step is due, and the search did not need the store. Never inlined,
     /// because most queries do not need this check.
     #[inline(never)]
