@@ -6,14 +6,12 @@ mod listing;
 mod reading;
 mod refresh;
 mod search;
-mod verify;
 
 pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
 pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error};
-pub use reading::{EvictionPin, IndexReader, segments_lost_error};
-pub use refresh::{ScanTarget, scan_target};
+pub use reading::{EvictionPin, IndexReader, MAX_RETRIES, cleared_repeatedly_error, segments_lost_error};
+pub use refresh::{ItemToVerify, ScanTarget, scan_target};
 pub use search::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Question, RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget,
     failed_operation,
 };
-pub use verify::{ItemToVerify, MAX_RETRIES, cleared_repeatedly_error};

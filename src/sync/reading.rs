@@ -1,17 +1,18 @@
 //! One handle's access to its user's data: its snapshot, token and size limit, the server and user whose data it reads,
-//! fast lookups, and reads of stored items. Sends no request.
+//! fast lookups, and reads of stored items. Invalidates paths, items and libraries, without a deadline, because a wrong answer
+//! is worse than a delay. Sends no request.
 
 use std::ops::Deref;
 use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use crate::engine::{
-    ClaimedUserHash, Endpoint, FolderLimit, LibraryRow, LibraryRows, ListedItems, ListingSegments, LiveSnapshot,
-    MAX_QUESTIONS, Selection, Selector, Snapshot, Store,
+    ClaimedUserHash, Endpoint, FolderLimit, Invalidated, LibraryRow, LibraryRows, ListedItems, ListingSegments,
+    LiveSnapshot, MAX_QUESTIONS, Selection, Selector, Snapshot, Store,
 };
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::knowledge::Cause;
-use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Mappings, Resolver, Scope};
+use crate::matching::{FoldBuffers, LibraryIndex, MAX_BATCH, MAX_PATH, Mappings, Resolver, Scope};
 use crate::model::{Item, LibraryId, MatchKind, Token, ViewId};
 use crate::options::Options;
 use crate::platform::clock::{Clock, Deadline};
@@ -551,6 +552,131 @@ fn listed_index(snapshot: &Snapshot, library: LibraryId) -> Result<usize> {
     let text = "a library was removed, or its listing was damaged or evicted: list again in full";
     let index = snapshot.rows.iter().position(is_listed);
     index.ok_or_else(|| Error::new(Status::ListAgain, text))
+}
+
+/// Maximum number of attempts for a write while other threads clear the same library.
+pub const MAX_RETRIES: u32 = 100;
+
+/// Returns the error for a library that other calls cleared during all [`MAX_RETRIES`] attempts.
+pub fn cleared_repeatedly_error(library: &str) -> Error {
+    Error::new(
+        Status::Store,
+        format!("cannot use library '{library}': other calls cleared it during each attempt; try again later"),
+    )
+}
+
+/// The view's id, and the ids of the libraries that a write changed.
+type WriteTarget = (ViewId, Vec<LibraryId>);
+
+impl IndexReader {
+    /// Repeats `write` until no other call has cleared the changed libraries during the write, because a cleared
+    /// library gets a new id. `write` returns the view and the libraries that it changed, or `None` if there was
+    /// nothing to change.
+    ///
+    /// Stops without an error if another thread sets a token with a different view, which the write must not change.
+    pub fn retry_until_current(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
+        let token_number = self.tokens.current().number();
+        for attempt in 0..MAX_RETRIES {
+            self.catch_up(Deadline::NONE)?;
+            if attempt > 0 && self.tokens.current_if_same_view(token_number).is_none() {
+                return Ok(());
+            }
+            let Some((view_id, libraries)) = write()? else {
+                // If a retry has nothing to change, an earlier attempt has already succeeded.
+                return if attempt == 0 { self.check_accepted() } else { Ok(()) };
+            };
+            self.catch_up(Deadline::NONE)?;
+            let snapshot = self.snapshot();
+            let is_current = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
+            if snapshot.view_id == Some(view_id) && libraries.iter().all(is_current) {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Status::Store,
+            "cannot write: other calls cleared the libraries during each attempt; try again later",
+        ))
+    }
+
+    /// Returns the result of `read` for the current snapshot without damaged segments. Repairs damaged segments first.
+    pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
+        self.catch_up(Deadline::NONE)?;
+        for _ in 0..2 {
+            self.rebuild_broken(Deadline::NONE)?;
+            let snapshot = self.snapshot();
+            let result = read(&snapshot)?;
+            if !snapshot.libraries.iter().any(|view| view.is_broken()) {
+                return Ok(result);
+            }
+        }
+        Err(segments_lost_error())
+    }
+
+    /// Invalidates a path or an item in the selected libraries, and removes its confirmed matches. `path` or `rating_key` is
+    /// empty.
+    pub fn invalidate_one(&self, library: &Selection, path: &[u8], rating_key: &str) -> Result<()> {
+        self.retry_until_current(|| {
+            let Some((view_id, ids)) = self.resolve_selection(library)? else {
+                return Ok(None);
+            };
+            // Also in libraries that the server does not list now: they may come back.
+            let gone = LibraryRows(&self.store).gone_libraries(view_id)?;
+            let in_library = |library: &LibraryId| Invalidated {
+                library: *library,
+                path,
+                rating_key,
+            };
+            let invalidated: Vec<_> = ids.iter().chain(&gone).map(in_library).collect();
+            LibraryRows(&self.store).invalidate(&invalidated, Deadline::NONE)?;
+            Ok(Some((view_id, ids)))
+        })
+    }
+
+    /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.
+    pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
+        let selected = library.filter(|library| *library.selector() != Selector::All);
+        self.retry_until_current(|| {
+            let Some(library) = selected else {
+                let Some(view_id) = self.view_id() else {
+                    return Ok(None);
+                };
+                LibraryRows(&self.store).invalidate_libraries(view_id, None, Deadline::NONE)?;
+                // No library id to check: the write covers all libraries that exist now.
+                return Ok(Some((view_id, Vec::new())));
+            };
+            let Some((view_id, ids)) = self.resolve_selection(library)? else {
+                return Ok(None);
+            };
+            for id in &ids {
+                LibraryRows(&self.store).invalidate_libraries(view_id, Some(*id), Deadline::NONE)?;
+            }
+            Ok(Some((view_id, ids)))
+        })?;
+        match selected {
+            Some(library) => log::info!("invalidated library '{}'", library.selector().name()),
+            None => log::info!("invalidated all libraries"),
+        }
+        Ok(())
+    }
+
+    /// Returns the view's id and the ids of the selected libraries; `None` if nothing is stored. Fails if the server lists no
+    /// such library, unless it is one that the server does not list now. Repairs damaged segments first, because a fast
+    /// lookup after the write cannot.
+    fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
+        self.rebuild_broken(Deadline::NONE)?;
+        let snapshot = self.snapshot();
+        let Some(view_id) = snapshot.view_id else {
+            return Ok(None);
+        };
+        let scope = library.resolve(&snapshot)?;
+        let rows = scope.map_or(&[][..], |scope| snapshot.rows_in(scope));
+        let ids: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
+        let is_unknown = ids.is_empty() && !snapshot.rows.is_empty();
+        if is_unknown && LibraryRows(&self.store).gone_libraries(view_id)?.is_empty() {
+            return Err(self.missing_library_error(Some(library), &snapshot, false));
+        }
+        Ok(Some((view_id, ids)))
+    }
 }
 
 /// Returns the error for segments that are missing or damaged again after a repair.

@@ -1,27 +1,25 @@
 //! Refreshes libraries with a probe, a delta or a full listing. A probe requests the server's identity, its libraries,
-//! and their change tokens. A delta has the changes since the last listing or delta, from sources that report them; if it
-//! removes too many items at once, plexindex fetches a full listing instead. Also tells the server to scan folders.
+//! and their change tokens. Verifies doubted items: fetches them from the server before plexindex returns them again. Also
+//! tells the server to scan folders.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::{Call, RefreshReason};
 use super::job::{JobProgress, SyncJob, Synchronizer, library_cleared_error};
-use super::verify::{ItemToVerify, MAX_RETRIES, cleared_repeatedly_error};
+use super::reading::{MAX_RETRIES, cleared_repeatedly_error};
 use crate::engine::{
-    ItemRows, KnowledgeRows, LibraryHint, LibraryRow, LibraryRows, MAX_DELTA_ITEMS, Selection, Selector, Snapshot,
-    StoredItems, Sweeper, is_locked,
+    ItemReply, LibraryHint, LibraryRow, LibraryRows, Selection, Selector, Snapshot, Sweeper, is_locked, library_indexes,
 };
-use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Need, need, shrank_too_much};
+use crate::error::{Error, Result, RetryAdvice, Status, invalid_argument_error};
+use crate::knowledge::{CLOCK_TOLERANCE_MS, Cause, Need, need};
 use crate::matching::{Mappings, NormalPath, Relation, Scope};
-use crate::model::{Hint, Item, Library, LibraryId, Sequence, Server, ViewId};
+use crate::model::{Hint, Library, LibraryId, Sequence, Server, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
-use crate::source::{Bounds, DeltaCursor, IndexedItems, SourceChanges};
+use crate::source::{Bounds, LocatedItem};
 use crate::stats::Activity;
 
 /// Maximum number of retries for a library that other processes clear at the same time.
@@ -571,159 +569,234 @@ impl SyncJob<'_> {
     }
 }
 
-/// A library's stored items, with the items of the delta that has begun. The source compares its own items with these.
-struct IndexedLibrary<'o> {
-    row: &'o LibraryRow,
-    items: StoredItems,
-    /// What the source has added, by rating key, and how many of these items are not stored.
-    added: Mutex<(BTreeMap<String, Item>, u64)>,
-    /// Whether the library may lose any number of items at once, without a second listing as confirmation.
-    may_shrink: bool,
+/// A doubted item, or an item to which a doubted path leads.
+#[derive(Clone)]
+pub struct ItemToVerify {
+    pub row: LibraryRow,
+    pub rating_key: String,
 }
 
-impl IndexedItems for IndexedLibrary<'_> {
-    /// Returns the change token of the listing that the delta extends.
-    fn base_token(&self) -> &str {
-        self.row.listed_token()
-    }
-
-    /// Notes new and changed items that the source found. Skips items that cannot be stored.
-    fn add(&self, items: &[Item]) -> Result<()> {
-        for item in items.iter().filter(|item| item.is_storable()) {
-            let is_new = !self.has_any(std::slice::from_ref(&item.rating_key))?;
-            let (added, new) = &mut *lock(&self.added);
-            *new += u64::from(is_new);
-            // A larger delta becomes a listing, so this one need not be whole.
-            if added.len() <= MAX_DELTA_ITEMS {
-                added.insert(item.rating_key.clone(), item.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether the store has contained an identical item since the last delta or listing, so that the source
-    /// need not add it.
-    fn has(&self, item: &Item) -> Result<bool> {
-        let stored = self.items.stored(&item.rating_key);
-        Ok(stored.value.as_ref() == Some(item) && self.row.knowledge.had_at_last_sync(&stored))
-    }
-
-    /// Returns where the last delta or listing ended.
-    fn cursor(&self) -> DeltaCursor {
-        cursor_of(self.row)
-    }
-
-    /// Returns whether the library contains an item with one of these rating keys.
-    fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
-        for key in rating_keys {
-            if lock(&self.added).0.contains_key(key) || self.items.has(key) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns the number of the library's items.
-    fn count(&self) -> Result<u64> {
-        Ok(self.items.count() + lock(&self.added).1)
-    }
-
-    /// Passes the rating keys of all items to `each`, in any order.
-    fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.items.for_each_key(each)?;
-        for key in lock(&self.added).0.keys() {
-            if !self.items.has(key) {
-                each(key);
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether the library may shrink to this number of items without a second listing as confirmation.
-    fn accepts_shrinking_to(&self, items: u64) -> Result<bool> {
-        // The comparison uses the count before the delta, so that newly added items do not allow more removals.
-        Ok(self.may_shrink || !shrank_too_much(self.row.items, items))
+impl ItemToVerify {
+    /// Returns the items of a library with these rating keys.
+    pub fn all(row: &LibraryRow, rating_keys: Vec<String>) -> impl Iterator<Item = Self> {
+        rating_keys.into_iter().map(|rating_key| Self {
+            row: row.clone(),
+            rating_key,
+        })
     }
 }
 
-/// Returns where a library's last delta or listing ended.
-pub(super) fn cursor_of(row: &LibraryRow) -> DeltaCursor {
-    let listing = row.knowledge.listing.as_ref();
-    listing.map_or_else(DeltaCursor::default, |listing| DeltaCursor::from_text(&listing.cursor))
+/// Maximum number of items per request.
+const MAX_BATCH: usize = 100;
+/// Maximum number of items per refresh. Lookups fetch the remaining items.
+const MAX_ITEMS: usize = 256;
+/// Maximum number of failed requests per batch. Eight requests isolate a single item for which the server always fails.
+const MAX_FAILURES: u32 = 8;
+/// Maximum number of items that plexindex asks about because their files belong to other items.
+const MAX_RIVALS: usize = 256;
+/// After a request for invalidated items has failed, refreshes fetch no such items for this time, in milliseconds.
+const RETRY_AFTER_MS: i64 = 30_000;
+
+impl Synchronizer {
+    /// Returns whether the libraries in scope contain invalidated items that a refresh can fetch now.
+    pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
+        self.may_fetch_invalidated() && self.has_doubted_items(snapshot, scope)
+    }
+
+    /// Returns whether the libraries in scope contain items that are doubted, or withheld.
+    pub(super) fn has_doubted_items(&self, snapshot: &Snapshot, scope: Scope) -> bool {
+        library_indexes(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
+    }
+
+    /// Returns at most `limit` invalidated items in the library with this index.
+    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<String> {
+        snapshot.libraries[index].invalidated_items(None, &self.reading.mappings, limit)
+    }
+
+    /// Fetches the invalidated items in a call's libraries, so that hosts that only read the feed also learn of the
+    /// items' changes. Items without a reply stay invalidated, so the refresh returns `NotYet`. Returns `NotYet` too if
+    /// the deadline passes first.
+    pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
+        if !self.may_fetch_invalidated() {
+            return Ok(Status::Ok);
+        }
+        // Only one call fetches the items. Other calls that see the same invalidation do not wait.
+        let status = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
+        Ok(status.unwrap_or(Status::Ok))
+    }
+
+    /// Fetches the invalidated items in a call's libraries, in batches. The caller must hold the verification lock.
+    /// Returns `NotYet` if the deadline passes first.
+    fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
+        self.reading.catch_up(call.deadline)?;
+        // Collect the items in a block, so that no snapshot is in use during the requests.
+        let mut unverified = Vec::new();
+        {
+            let snapshot = self.reading.snapshot();
+            let Some(scope) = snapshot.scope(call.library)? else {
+                return Ok(Status::Ok);
+            };
+            for index in library_indexes(scope, snapshot.rows.len()) {
+                let items = self.invalidated_in(&snapshot, index, MAX_ITEMS - unverified.len());
+                unverified.extend(ItemToVerify::all(&snapshot.rows[index], items));
+            }
+        }
+        // Fetch them. After a failure, continue only if the next batch may succeed.
+        for batch in unverified.chunks(MAX_BATCH) {
+            match self.verify(call, batch) {
+                Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
+                Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
+                    log::warn!("cannot verify invalidated items: {error}; a later lookup or refresh will retry");
+                    self.last_failure_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+                    if error.status.retry_advice() == RetryAdvice::NotNow {
+                        break;
+                    }
+                }
+                result => result?,
+            }
+        }
+        if !unverified.is_empty() {
+            self.reading.catch_up(call.deadline)?;
+        }
+        Ok(Status::Ok)
+    }
+
+    /// Returns whether a refresh may fetch invalidated items now: there is a source, and it did not fail recently.
+    fn may_fetch_invalidated(&self) -> bool {
+        let since_failure_ms = self.clock.now_ms() - self.last_failure_ms.load(Ordering::Relaxed);
+        self.source.is_some() && !(0..RETRY_AFTER_MS).contains(&since_failure_ms)
+    }
+
+    /// Fetches doubted items, and stores the replies, which end the doubts. In a batch, the same request fetches other
+    /// doubted items of the first item's library, which the next paths may lead to, as after an edit of many items. Fails
+    /// only if a reply about an item in `doubted` is missing.
+    pub fn verify(&self, call: &Call<'_>, doubted: &[ItemToVerify]) -> Result<()> {
+        let mut wanted = doubted.to_vec();
+        if let Some(first) = doubted.first().filter(|_| call.batch.is_some()) {
+            let snapshot = self.reading.snapshot();
+            let index = snapshot.rows.iter().position(|row| row.id == first.row.id);
+            let mut others = index.map_or(Vec::new(), |index| self.invalidated_in(&snapshot, index, MAX_BATCH));
+            others.retain(|key| doubted.iter().all(|item| item.rating_key != *key));
+            others.truncate(MAX_BATCH.saturating_sub(doubted.len()));
+            wanted.extend(ItemToVerify::all(&first.row, others));
+        }
+        self.job(call, |job| {
+            job.settle_rivals(job.request_items(&wanted, doubted.len())?)
+        })
+    }
 }
 
 impl SyncJob<'_> {
-    /// Fetches and stores a library's changes. Returns `false` if a full listing is necessary.
-    pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
-        let (sync, deadline) = (self.sync, self.bounds.deadline);
-        if self.view_id()?.is_none() {
-            return Ok(false);
+    /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
+    /// else may show that an older item lost its file; and so on for the files that these items have now. Without a reply,
+    /// they stay doubted.
+    pub(super) fn settle_rivals(&self, mut rivals: Vec<ItemToVerify>) -> Result<()> {
+        let (mut room, mut known) = (MAX_RIVALS, BTreeSet::new());
+        while !rivals.is_empty() && rivals.len() <= room {
+            room -= rivals.len();
+            let next = match self.request_items(&rivals, rivals.len()) {
+                Err(error) if error.status == Status::Aborted => return Err(error),
+                Err(error) => {
+                    log::warn!("cannot find out which item has a file: {error}; a later lookup or refresh will ask");
+                    return Ok(());
+                }
+                Ok(next) => next,
+            };
+            known.extend(rivals.into_iter().map(|rival| rival.rating_key));
+            rivals = next;
+            rivals.retain(|rival| !known.contains(&rival.rating_key));
         }
-        let now_ms = sync.clock.now_ms();
-        let Some(request) = row.knowledge.begin(sync.store.ticket(deadline)?, now_ms) else {
-            return Ok(false);
-        };
-        // After the ticket, so that the delta does not know less than what it is compared with.
-        let Ok(items) = ItemRows(&sync.store).of(row.id) else {
-            return Ok(false); // the listing is missing or damaged
-        };
-        let indexed = IndexedLibrary {
-            row,
-            items,
-            added: Mutex::default(),
-            may_shrink: row.library.is_exact(),
-        };
-        let SourceChanges::Known {
-            removed_keys,
-            mut cursor,
-        } = self.source.changes(&row.library, &indexed, self.bounds)?
-        else {
-            return Ok(false);
-        };
-        let count = indexed.count()?.saturating_sub(removed_keys.len() as u64);
-        let is_shrinking = !removed_keys.is_empty() && !indexed.accepts_shrinking_to(count)?;
-        let mut replies = std::mem::take(&mut lock(&indexed.added).0);
-        if is_shrinking || replies.len() + removed_keys.len() > MAX_DELTA_ITEMS {
-            return Ok(false);
-        }
-        let shows: BTreeSet<String> = replies.values().map(|item| item.show_guid.clone()).collect();
-        // What the source says about an item that it has just added is older than that the item is gone.
-        for key in &removed_keys {
-            replies.remove(key);
-        }
-        let mut items: Vec<(String, Option<Item>)> = replies.into_iter().map(|(key, item)| (key, Some(item))).collect();
-        items.extend(removed_keys.into_iter().map(|key| (key, None)));
-        // A local source needs no request, and its deltas replace listings.
-        if self.source.abilities().local {
-            self.refresh_shows(row)?;
-        } else {
-            self.refresh_unknown_shows(row, &shows)?;
-        }
-        // If the token is exact, the delta has the rivals, too.
-        let rivals = |key: &str, gained: &Item| {
-            if row.library.is_exact() {
-                return Vec::new();
-            }
-            sync.items_with_files(row, key, &gained.parts)
-        };
-        let store_start = Instant::now();
-        cursor.items = Some(count);
-        cursor.newest_update = cursor.newest_update.or(cursor_of(row).newest_update);
-        let folded = KnowledgeRows(&sync.store).fold_changes(
-            row.id,
-            &request,
-            &items,
-            (
-                &|last| DeltaCursor::from_text(last).items != Some(count),
-                &cursor.to_text(),
-            ),
-            &rivals,
-            (sync.clock.now_ms(), deadline),
-        )?;
-        sync.counters.add_time(Activity::Store, store_start.elapsed());
-        self.settle_rivals(ItemToVerify::all(row, folded.rivals).collect())?;
-        Ok(true)
+        Ok(())
     }
+
+    /// Requests items, and stores the replies, which end the doubts about them. Returns the items that have a file which
+    /// one of these has gained. Items without a reply stay doubted; fails if one of the first `needed` has none.
+    fn request_items(&self, wanted: &[ItemToVerify], needed: usize) -> Result<Vec<ItemToVerify>> {
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
+        let asked = sync.store.ticket(deadline)?;
+        let keys: Vec<&str> = wanted.iter().map(|item| item.rating_key.as_str()).collect();
+        let mut replies = ItemReplies::default();
+        self.fetch_in_halves(&keys, &mut replies)?;
+        let mut of_libraries = BTreeMap::<LibraryId, (&LibraryRow, Vec<ItemReply>)>::new();
+        for ItemToVerify { row, rating_key } in wanted {
+            if replies.unanswered.contains(&rating_key.as_str()) {
+                continue;
+            }
+            let found = replies
+                .items
+                .iter()
+                .find(|located| located.item.rating_key == *rating_key);
+            let here = found.filter(|located| located.is_in(&row.library.section));
+            if here.is_none() {
+                // The item was deleted, or has moved to another library.
+                if let Some(located) = found {
+                    self.merge_elsewhere(located, asked)?;
+                }
+                let lost_from = if found.is_some() { "its library" } else { "the server" };
+                log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
+            }
+            let (_, items) = of_libraries.entry(row.id).or_insert((row, Vec::new()));
+            items.push((rating_key.clone(), here.map(|located| located.item.clone())));
+        }
+        let mut rivals = Vec::new();
+        for (row, items) in of_libraries.into_values() {
+            let folded = sync.store_items(row, &items, (asked, true), deadline)?;
+            rivals.extend(ItemToVerify::all(row, folded.rivals));
+        }
+        let mut needed = wanted.iter().take(needed).map(|item| item.rating_key.as_str());
+        match replies.failure {
+            Some(failure) if needed.any(|key| replies.unanswered.contains(&key)) => Err(failure),
+            _ => Ok(rivals),
+        }
+    }
+
+    /// Adds fetched items to `replies`, without the items that the server does not have. If a batch fails, fetches each
+    /// half separately, because a single item may be the cause.
+    fn fetch_in_halves<'k>(&self, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
+        match self.source.items(keys, self.bounds) {
+            Ok(items) => replies.items.extend(items),
+            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => {}
+            Err(error) if !matches!(error.status, Status::BadAnswer | Status::ServerError) => return Err(error),
+            Err(error) => {
+                replies.failures += 1;
+                if keys.len() > 1 && replies.failures < MAX_FAILURES {
+                    for half in keys.chunks(keys.len().div_ceil(2)) {
+                        self.fetch_in_halves(half, replies)?;
+                    }
+                } else {
+                    replies.unanswered.extend(keys);
+                    replies.failure = Some(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges an item that has moved to another library, if plexindex has fetched that library.
+    fn merge_elsewhere(&self, located: &LocatedItem, asked: Sequence) -> Result<()> {
+        let Some(view_id) = self.view_id()? else {
+            return Ok(());
+        };
+        let rows = LibraryRows(&self.sync.store).libraries(view_id)?;
+        let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
+        if let Some(row) = rows.iter().find(is_there) {
+            let reply = [(located.item.rating_key.clone(), Some(located.item.clone()))];
+            self.sync
+                .store_items(row, &reply, (asked, false), self.bounds.deadline)?;
+        }
+        Ok(())
+    }
+}
+
+/// Replies to requests for items.
+#[derive(Default)]
+struct ItemReplies<'k> {
+    items: Vec<LocatedItem>,
+    /// Keys of items without a reply.
+    unanswered: Vec<&'k str>,
+    failures: u32,
+    /// The last failure that left items without a reply; `None` if every item has a reply.
+    failure: Option<Error>,
 }
 
 /// The server's folder to scan for a path, as the server writes it, and the library that contains it. `None` if no library's
