@@ -60,7 +60,7 @@ pub struct PathWords(Vec<String>);
 impl PathWords {
     pub fn of(path: &NormalPath<'_>) -> Self {
         let names = Form::from_folded(path.form()).rev_components().take(RANKED_NAMES);
-        let names = names.filter_map(|name| std::str::from_utf8(name.bytes()).ok());
+        let names = names.filter_map(|name| std::str::from_utf8(name.stored()).ok());
         Self(names.map(words_of).collect())
     }
 

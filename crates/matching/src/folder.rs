@@ -273,7 +273,7 @@ impl<'v, 'p, V: Deref<Target: FolderIndex + 'v>> FolderResolver<'v, 'p, V> {
         for owns in [true, false] {
             let is_searched = |library: usize| (positions[library] >= FolderPosition::Within) == owns;
             for (library, view) in self.fetched_libraries().filter(|(library, _)| is_searched(*library)) {
-                view.each_folder_named(name.map_or(b"", |name| name.bytes()), &mut |folder| {
+                view.each_folder_named(name.map_or(b"", Form::stored), &mut |folder| {
                     let common = folder.common_components(wanted);
                     if common > components {
                         components = common;

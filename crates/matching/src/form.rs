@@ -49,6 +49,12 @@ impl<'a> Form<'a> {
             }
     }
 
+    /// Returns the stored bytes, which are in normal form only if [`Form::from_folded`] created the form.
+    #[must_use]
+    pub fn stored(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Iterates over the bytes of the normal form.
     pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
         let fold = self.fold;
@@ -78,13 +84,13 @@ impl<'a> Form<'a> {
 
     /// Iterates over the components, last first, to compare suffixes. Skips empty components, as between repeated
     /// separators.
-    #[must_use]
-    pub fn rev_components(self) -> RevComponents<'a> {
-        RevComponents {
-            rest: self.bytes,
-            windows: self.fold == FoldRule::Windows,
-            lower: self.fold != FoldRule::None,
-        }
+    pub fn rev_components(self) -> impl Iterator<Item = Self> {
+        let windows = self.fold == FoldRule::Windows;
+        let components = self
+            .bytes
+            .rsplit(move |byte| *byte == b'/' || windows && *byte == b'\\');
+        let components = components.filter(|component| !component.is_empty());
+        components.map(move |bytes| Self::new(bytes, self.fold))
     }
 
     /// Returns the number of trailing components that two forms have in common.
@@ -92,7 +98,11 @@ impl<'a> Form<'a> {
     pub fn common_components(self, other: Form<'_>) -> usize {
         self.rev_components()
             .zip(other.rev_components())
-            .take_while(|(a, b)| a.equals(*b))
+            .take_while(|(a, b)| match b.fold {
+                FoldRule::None => a.equals(b.bytes),
+                _ if a.fold == FoldRule::None => b.equals(a.bytes),
+                _ => a.bytes.eq_ignore_ascii_case(b.bytes),
+            })
             .count()
     }
 }
@@ -132,96 +142,6 @@ fn fold_byte(fold: FoldRule, byte: u8) -> u8 {
 /// Folds a byte of a Windows path: lower-cases letters, and replaces `\` with `/`.
 fn fold_windows(byte: u8) -> u8 {
     if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
-}
-
-/// Iterator over the components of a form, last first.
-#[derive(Clone)]
-pub struct RevComponents<'a> {
-    /// The bytes before the components returned so far.
-    rest: &'a [u8],
-    /// Whether `\` is a separator, like `/`.
-    windows: bool,
-    /// Whether comparisons must lower-case the bytes.
-    lower: bool,
-}
-
-impl<'a> Iterator for RevComponents<'a> {
-    type Item = Component<'a>;
-
-    /// Returns the next component toward the start of the path.
-    #[inline]
-    fn next(&mut self) -> Option<Component<'a>> {
-        loop {
-            if self.rest.is_empty() {
-                return None;
-            }
-            let separator = if self.windows {
-                self.rest.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))
-            } else {
-                self.rest.iter().rposition(|byte| *byte == b'/')
-            };
-            let bytes = match separator {
-                Some(offset) => {
-                    let (head, tail) = self.rest.split_at(offset);
-                    self.rest = head;
-                    &tail[1..]
-                }
-                None => std::mem::take(&mut self.rest),
-            };
-            if !bytes.is_empty() {
-                return Some(Component {
-                    bytes,
-                    lower: self.lower,
-                });
-            }
-        }
-    }
-}
-
-/// One component of a form.
-#[derive(Clone, Copy, Debug)]
-pub struct Component<'a> {
-    bytes: &'a [u8],
-    lower: bool,
-}
-
-impl<'a> Component<'a> {
-    /// Returns whether both components have the same normal form.
-    #[must_use]
-    pub fn equals(self, other: Component<'_>) -> bool {
-        let lower_equals =
-            |raw: &[u8], folded: &[u8]| raw.iter().zip(folded).all(|(a, b)| a.to_ascii_lowercase() == *b);
-        self.bytes.len() == other.bytes.len()
-            && match (self.lower, other.lower) {
-                (false, false) => self.bytes == other.bytes,
-                (true, true) => self.bytes.eq_ignore_ascii_case(other.bytes),
-                (true, false) => lower_equals(self.bytes, other.bytes),
-                (false, true) => lower_equals(other.bytes, self.bytes),
-            }
-    }
-
-    /// Compares the normal forms bytewise, the order in which segments sort components.
-    #[must_use]
-    pub fn compare(self, other: Component<'_>) -> std::cmp::Ordering {
-        match (self.lower, other.lower) {
-            (false, false) => self.bytes.cmp(other.bytes),
-            _ => self.folded().cmp(other.folded()),
-        }
-    }
-
-    /// Returns the component's bytes in normal form.
-    pub fn folded(self) -> impl Iterator<Item = u8> + 'a {
-        let lower = self.lower;
-        self.bytes
-            .iter()
-            .map(move |byte| if lower { byte.to_ascii_lowercase() } else { *byte })
-    }
-
-    /// Returns the stored bytes, which are in normal form only if [`Form::from_folded`] created the form.
-    #[must_use]
-    pub fn bytes(self) -> &'a [u8] {
-        self.bytes
-    }
 }
 
 /// Returns whether a path lies under a folder: the path starts with the folder's components and has more components.
@@ -273,7 +193,7 @@ pub type PathBuffer = SmallVec<[u8; 512]>;
 
 /// Returns at most `count` last components of a path in normal form, and at most [`MAX_DEPTH`].
 pub fn last_names(form: &[u8], count: usize) -> LastNames<'_> {
-    let names = Form::from_folded(form).rev_components().map(Component::bytes);
+    let names = Form::from_folded(form).rev_components().map(Form::stored);
     names.take(count.min(MAX_DEPTH)).collect()
 }
 

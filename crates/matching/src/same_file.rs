@@ -449,7 +449,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                     let components = Form::from_folded(listed.form()).rev_components();
                     let alike = components
                         .zip(names())
-                        .take_while(|(one, name)| likeness(one.bytes()) == likeness(name));
+                        .take_while(|(one, name)| likeness(one.stored()) == likeness(name));
                     alike.count()
                 });
                 if alike >= min_components

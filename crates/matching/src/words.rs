@@ -178,5 +178,5 @@ fn letters(name: impl Iterator<Item = char>) -> Option<Likeness> {
 #[must_use]
 pub fn name_hash(form: &[u8]) -> Option<u64> {
     let name = Form::from_folded(form).rev_components().next()?;
-    Some(xxh3_64(&likeness(name.bytes())))
+    Some(xxh3_64(&likeness(name.stored())))
 }

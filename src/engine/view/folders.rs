@@ -123,7 +123,7 @@ impl FolderIndex for LibrarySnapshot {
         let folders = |form: Form<'_>, each: &mut dyn FnMut(Form<'_>)| {
             let components = form.rev_components().count();
             let names = form.rev_components().enumerate().skip(1); // without the file's name
-            for (above, _) in names.filter(|(_, component)| component.folded().eq(name.iter().copied())) {
+            for (above, _) in names.filter(|(_, component)| component.equals(name)) {
                 each(form.leading_components(components - above));
             }
         };

@@ -6,7 +6,7 @@ use crate::{FoldRule, Form, lies_under};
 
 fn back(form: Form<'_>) -> Vec<String> {
     form.rev_components()
-        .map(|component| String::from_utf8(component.folded().collect()).expect("text"))
+        .map(|component| String::from_utf8(component.bytes().collect()).expect("text"))
         .collect()
 }
 
