@@ -2,8 +2,8 @@
 //! returns each page in time.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ureq::http::HeaderValue;
@@ -15,35 +15,9 @@ use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::Token;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::fork::lock;
 
 /// Maximum time without any data on an event stream. Plex sends data every 10 to 15 s.
 const STREAM_SILENCE: Duration = Duration::from_secs(30);
-
-/// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
-const MAX_REUSED: usize = 8 << 20;
-/// Buffers for bodies, reused between requests, because a listing has hundreds of pages.
-#[derive(Default)]
-pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
-
-impl Buffers {
-    /// Maximum number of unused buffers. More than two concurrent requests are rare.
-    const MAX_BUFFERS: usize = 2;
-
-    /// Returns an empty buffer, reused if possible.
-    pub fn take(&self) -> Vec<u8> {
-        lock(&self.0).pop().unwrap_or_default()
-    }
-
-    /// Keeps a buffer for reuse. Frees the buffer if it is larger than a page needs, or if there are enough buffers.
-    pub fn put_back(&self, mut buffer: Vec<u8>) {
-        let mut buffers = lock(&self.0);
-        if buffers.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_REUSED {
-            buffer.clear();
-            buffers.push(buffer);
-        }
-    }
-}
 
 /// A Plex Media Server, accessed over HTTP.
 ///
@@ -61,7 +35,6 @@ pub struct PlexHttp {
     pub(super) page_size: u32,
     /// Maximum time without any data on the event stream.
     pub(super) stream_silence: Duration,
-    pub(super) buffers: Buffers,
     pub(super) row_time: RowTime,
     /// The arguments that requests omit, because the server has rejected some: an `Omitted`.
     pub(super) omitted: AtomicU8,
@@ -162,7 +135,6 @@ impl PlexHttp {
             retry_for: options.retry_for,
             page_size: options.page_size,
             stream_silence: STREAM_SILENCE,
-            buffers: Buffers::default(),
             row_time: RowTime::default(),
             omitted: AtomicU8::new(0),
             denies_without_arguments: AtomicBool::new(false),

@@ -233,13 +233,11 @@ impl Source for PlexHttp {
         Some(Arc::clone(&self.tokens))
     }
 
-    /// Takes the locks on the connections and buffers, because a lock that another thread held would stay locked in the
-    /// child.
+    /// Takes the locks on the connections, because a lock that another thread held would stay locked in the child.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
             Box::new(lock_for_fork(&self, |plex| &plex.transport.agent)),
             Box::new(lock_for_fork(&self, |plex| &plex.transport.stream)),
-            Box::new(lock_for_fork(&self, |plex| &plex.buffers.0)),
         ]
     }
 

@@ -16,7 +16,7 @@ use ureq::{Body, Timeout};
 
 use super::super::contract::{Bounds, Counters, MAX_PAGE_ROWS, RequestKind};
 use super::errors::{self, AttemptError, BodyError, ErrorContext, Refusal};
-use super::plex_http::{Buffers, PlexHttp};
+use super::plex_http::PlexHttp;
 use super::replies::{self, Reply, ReplyKind};
 use super::server_request::{OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
@@ -228,7 +228,7 @@ impl PlexHttp {
         };
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         *reply = Reply::new(reply.kind);
-        let result = read_reply(body, encoding, request.max_reply_bytes, &progress, &self.buffers, reply);
+        let result = read_reply(body, encoding, request.max_reply_bytes, &progress, reply);
         result.map_err(|failure| match (failure, reply.kind) {
             (BodyError::Aborted, _) => errors.body_error(BodyError::Aborted, reply.rows),
             (_, ReplyKind::Items(_, max_rows)) if reply.exceeds_limit => {
@@ -586,12 +586,11 @@ pub(super) fn read_reply(
     encoding: Option<&str>,
     limit: u64,
     progress: &BodyProgress<'_>,
-    buffers: &Buffers,
     reply: &mut Reply,
 ) -> Result<(), BodyError> {
     let mut body = peek(body, progress)?;
     let mut reader = decode_body(&mut body, encoding, limit, progress)?;
-    let mut buffer = buffers.take();
+    let mut buffer = Vec::new();
     let read_result = reader.read_to_end(&mut buffer).map(drop);
     drop(reader);
     // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
@@ -599,19 +598,6 @@ pub(super) fn read_reply(
     if read_result.is_ok() {
         let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
     }
-    let result = parse(read_result, &mut buffer, progress, reply);
-    buffers.put_back(buffer);
-    result
-}
-
-/// Parses the body in `buffer` into `reply`, or only its complete rows if reading it has failed. Separate from
-/// [`read_reply`], which reuses the buffer even after a failure.
-fn parse(
-    read_result: io::Result<()>,
-    buffer: &mut Vec<u8>,
-    progress: &BodyProgress<'_>,
-    reply: &mut Reply,
-) -> Result<(), BodyError> {
     if buffer.starts_with(BYTE_ORDER_MARK) {
         buffer.drain(..BYTE_ORDER_MARK.len());
     }
@@ -621,7 +607,7 @@ fn parse(
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
         // The complete rows before the failure are valid, unless the body does not match its checksum.
         if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
-            let _ = replies::parse_reply(buffer, reply, &|| true);
+            let _ = replies::parse_reply(&buffer, reply, &|| true);
         }
         return Err(failure);
     }
@@ -630,11 +616,11 @@ fn parse(
         Some(b'{') => {}
         Some(_) => {
             buffer.truncate(MAX_EXAMINED);
-            return Err(BodyError::NotJsonObject(buffer.clone()));
+            return Err(BodyError::NotJsonObject(buffer));
         }
         None => return Err(BodyError::Empty),
     }
-    replies::parse_reply(buffer, reply, &|| progress.count_row()).map_err(|error| {
+    replies::parse_reply(&buffer, reply, &|| progress.count_row()).map_err(|error| {
         progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
@@ -703,7 +689,7 @@ pub fn reply_from_memory(bytes: &[u8], encoding: Option<&str>, limit: u64, kind:
     let request_meter = RequestMeter::new(&counters, RequestKind::Page);
     let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
     let body = Body::builder().data(bytes.to_vec());
-    let read = read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut reply);
+    let read = read_reply(body, encoding, limit, &progress, &mut reply);
     replies::make_uuids_unique(&mut reply.libraries);
     (reply, read.is_ok())
 }
