@@ -38,6 +38,8 @@ pub trait ForkAware: Any + Send + Sync {
 /// A lock that is held during a fork, and dropped afterwards.
 pub trait ForkLock {}
 
+impl<T> ForkLock for MutexGuard<'static, T> {}
+
 /// A mutex that is locked during a fork, with its owner.
 pub struct HeldLock<O, T: 'static> {
     // The guard is declared first, so that it is dropped before the owner of its mutex.

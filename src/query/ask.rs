@@ -6,6 +6,7 @@
 //! kinds of queries differ in: by path, folder, GUID or title. The loop takes each step a limited number of times, so
 //! every query ends with an answer or an error. The tests check this with random sequences of conditions.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::answer::Answer;
@@ -16,6 +17,7 @@ use crate::knowledge::{PathQuestion, age_ms};
 use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
+use crate::platform::fork::lock;
 use crate::platform::swap::Guard;
 use crate::sync::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, ItemToVerify, Question, RefreshReason, RequestCounts,
@@ -592,11 +594,11 @@ impl Queries {
                 answer.failure
             }
             Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
-                Ok(updated) => {
+                Ok((status, _)) => {
                     let is_listed = |row: LibraryRow| {
                         row.listing_asked() > state.since || row.listed_token() == row.library.change.token
                     };
-                    if updated.status == Status::Ok {
+                    if status == Status::Ok {
                         let rows = LibraryRows(&self.store);
                         state.unlisted.retain(|id| !rows.library_row(*id).is_ok_and(is_listed));
                     }
@@ -643,19 +645,20 @@ impl Queries {
             refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
         }
         match self.sync.update(&refresh_call, libraries, state.since, reason) {
-            Ok(updated) => {
-                state.unlisted.extend(&updated.unlisted);
-                state.has_changed |= updated.has_changed;
+            Ok((status, report)) => {
+                state.unlisted.append(&mut lock(&report.unlisted));
+                let has_changed = report.has_changed.load(Ordering::Relaxed);
+                state.has_changed |= has_changed;
                 // A search must follow for each missing path of the batch.
-                if let Some(batch) = call.batch.filter(|_| updated.has_changed) {
+                if let Some(batch) = call.batch.filter(|_| has_changed) {
                     batch.state().has_changed = true;
                 }
-                if updated.status == Status::Ok {
+                if status == Status::Ok {
                     return Ok(());
                 }
                 if has_unfetched {
-                    state.timeout_status = Some(updated.status);
-                } else if updated.has_answered {
+                    state.timeout_status = Some(status);
+                } else if report.has_answered() {
                     // The old listing can answer the query, and the next call continues the listing.
                     state.listed = true;
                     state.unlisted.extend(libraries.iter().map(|row| row.id));

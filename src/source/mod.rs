@@ -56,10 +56,8 @@ pub fn view(options: &Options) -> Option<View> {
     })
 }
 
-/// Validated options, from [`check`] to [`open`].
-pub struct ValidOptions {
-    server: Option<plex::CheckedServer>,
-}
+/// The server's validated options, from [`check`] to [`open`]; `None` without a server.
+pub type ValidOptions = Option<plex::CheckedServer>;
 
 /// Validates the source's options for [`open`]. Creates no files, so an invalid option leaves nothing behind.
 ///
@@ -67,8 +65,7 @@ pub struct ValidOptions {
 /// [`crate::error::Status::InvalidArgument`].
 pub fn check(options: &Options) -> Result<ValidOptions> {
     let has_server = options.server_url.is_some() && !options.offline;
-    let server = has_server.then(|| plex::CheckedServer::new(options)).transpose()?;
-    Ok(ValidOptions { server })
+    has_server.then(|| plex::CheckedServer::new(options)).transpose()
 }
 
 /// Creates the source that the options specify. Sends no request. Returns `None` if the options specify no source, or
@@ -89,7 +86,7 @@ pub fn open(
     if options.offline {
         return Ok(None);
     }
-    let server: Option<Arc<dyn Source>> = match valid_options.server {
+    let server: Option<Arc<dyn Source>> = match valid_options {
         Some(server) => Some(Arc::new(plex::PlexHttp::from_checked(
             server,
             options,

@@ -27,21 +27,8 @@ const MAX_CLEAR_RETRIES: u32 = 8;
 /// Number of fetch locks. Libraries share locks, because ids keep growing and lock files are never removed.
 const LOCKS: i64 = 64;
 
-/// The outcome of an update of libraries.
-#[derive(Debug)]
-pub struct Updated {
-    /// [`Status::Ok`], or the status that says why the call did not finish before the deadline.
-    pub status: Status,
-    /// Whether the server has answered the call, so that a timeout does not mean that the server is down.
-    pub has_answered: bool,
-    /// Whether the server has changed a library.
-    pub has_changed: bool,
-    /// Libraries that need a full listing, which the call has skipped.
-    pub unlisted: Vec<LibraryId>,
-}
-
 impl Synchronizer {
-    /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
+    /// Updates libraries, and returns [`Status::Ok`] on success, with how far the job has come. If the deadline passes first, returns `NotYet` if rows
     /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. Fails if the store is locked until
     /// then. `since`: the change sequence of the snapshot from which the call read `libraries`. Skips a library that
     /// another call has updated since then.
@@ -51,7 +38,7 @@ impl Synchronizer {
         libraries: &[LibraryRow],
         since: Sequence,
         reason: RefreshReason,
-    ) -> Result<Updated> {
+    ) -> Result<(Status, JobProgress)> {
         let report = JobProgress::default();
         let status = match self.job_with(call, &report, |job| job.update(libraries, since, reason)) {
             Ok(()) => Status::Ok,
@@ -61,13 +48,7 @@ impl Synchronizer {
             Err(_) if report.rows_arrived.load(Ordering::Relaxed) => Status::NotYet,
             Err(_) => Status::NeedsWarm,
         };
-        let unlisted = std::mem::take(&mut *lock(&report.unlisted));
-        Ok(Updated {
-            status,
-            has_answered: report.has_answered(),
-            has_changed: report.has_changed.load(Ordering::Relaxed),
-            unlisted,
-        })
+        Ok((status, report))
     }
 
     /// Refreshes a call's libraries, and fetches their invalidated items. Returns `Ok` if answers from them are fresh,
@@ -193,7 +174,7 @@ impl Synchronizer {
             if stale.is_empty() {
                 break;
             }
-            let status = self.update(call, &stale, since, reason)?.status;
+            let (status, _) = self.update(call, &stale, since, reason)?;
             self.reading.catch_up(call.deadline)?;
             if status != Status::Ok {
                 return Ok(status);

@@ -342,15 +342,11 @@ impl Opened {
 
     /// Closes the index, its libraries and tables, and unregisters them from the fork handlers, even after an error.
     pub fn close(self) -> Result<()> {
-        let closed = self.close_all();
+        drop((self.libraries, self.tables));
+        let closed = self.index.close_now();
+        drop(self.index);
         fork::remove_dropped_components();
         closed
-    }
-
-    /// Drops the libraries and tables, then closes the index.
-    fn close_all(self) -> Result<()> {
-        drop((self.libraries, self.tables));
-        self.index.close_now()
     }
 
     pub fn index(&self) -> &Index {

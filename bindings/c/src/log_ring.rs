@@ -53,17 +53,10 @@ fn lock_ring() -> Option<MutexGuard<'static, Ring>> {
     None
 }
 
-/// Keeps the ring locked during a fork.
-struct RingGuard {
-    _ring: MutexGuard<'static, Ring>,
-}
-
-impl ForkLock for RingGuard {}
-
 /// Locks the ring before a fork, so that the child inherits no lock of another thread. Dropping the returned value
 /// releases the lock.
 fn lock_for_fork() -> Box<dyn ForkLock> {
-    Box::new(RingGuard { _ring: lock(&RING) })
+    Box::new(lock(&RING))
 }
 
 impl Log for RingLogger {
