@@ -503,6 +503,11 @@ impl SyncJob<'_> {
     }
 }
 
+/// Returns whether plexindex may store an item: its rating key is valid, and the item is not in the trash.
+pub(super) fn is_storable(item: &Item) -> bool {
+    item.has_valid_key() && !item.trashed
+}
+
 /// Returns the error for a library that was cleared during its listing.
 pub fn library_cleared_error(row: &LibraryRow) -> Error {
     Error::new(

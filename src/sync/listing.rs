@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason, aborted_error};
-use super::job::{SyncJob, Synchronizer};
+use super::job::{SyncJob, Synchronizer, is_storable};
 use super::refresh::ItemToVerify;
 use crate::engine::{
     ItemRows, KnowledgeRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, MAX_DELTA_ITEMS,
@@ -304,7 +304,7 @@ impl IndexedItems for IndexedLibrary<'_> {
 
     /// Notes new and changed items that the source found. Skips items that cannot be stored.
     fn add(&self, items: &[Item]) -> Result<()> {
-        for item in items.iter().filter(|item| item.is_storable()) {
+        for item in items.iter().filter(|item| is_storable(item)) {
             let is_new = !self.has_any(std::slice::from_ref(&item.rating_key))?;
             let (added, new) = &mut *lock(&self.added);
             *new += u64::from(is_new);

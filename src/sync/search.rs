@@ -16,7 +16,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::{Batch, Call, RefreshReason};
-use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer};
+use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer, is_storable};
 use crate::engine::{
     EarlierQuestions, LIBRARY_LIST, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
     is_locked,
@@ -326,7 +326,7 @@ impl SyncJob<'_> {
             let path = wanted.candidate_paths.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(&self.sync.reading.mappings, path, part.as_bytes()))
         };
-        item.is_storable() && item.parts.iter().any(is_file)
+        is_storable(item) && item.parts.iter().any(is_file)
     }
 }
 

@@ -346,7 +346,7 @@ impl World {
             let mut rows = BTreeMap::new();
             for (title, section) in server.sections() {
                 let shown = server.is_mounted(&section);
-                let shown_at_all = plexindex::model::Item::is_storable;
+                let shown_at_all = |item: &plexindex::model::Item| item.has_valid_key() && !item.trashed;
                 for item in server.items(&section).into_iter().filter(shown_at_all) {
                     let row = Row {
                         path: item.parts[0].to_string(),

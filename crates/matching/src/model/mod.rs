@@ -257,12 +257,6 @@ impl Item {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
-    /// Returns whether plexindex may store the item: its rating key is valid, and the item is not in the trash.
-    #[must_use]
-    pub fn is_storable(&self) -> bool {
-        self.has_valid_key() && !self.trashed
-    }
-
     /// Returns the size of the file with this index in [`Item::parts`], in bytes; 0 if unknown.
     #[must_use]
     pub fn size_of(&self, part: usize) -> u64 {
