@@ -264,7 +264,6 @@ pub struct Error {
     /// The status, as in the C ABI.
     #[doc(hidden)]
     pub status: Status,
-    kind: ErrorKind,
     #[doc(hidden)]
     pub message: String,
     /// See [`Error::argument`].
@@ -288,7 +287,7 @@ impl Error {
     /// Returns the kind of failure, so that programs need not parse the message.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        ErrorKind::of(self.status)
     }
 
     /// Creates an error, for implementations of `Source`, and shortens a long message. The index acts on the status;
@@ -298,7 +297,6 @@ impl Error {
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
-            kind: ErrorKind::of(status),
             message: cut_middle(message.into()),
             argument: None,
             source: None,
@@ -540,16 +538,11 @@ pub fn truncate_for_message(value: &[u8]) -> Cow<'_, str> {
 /// Returns [`Status::InvalidArgument`] if memory is short.
 pub fn try_with_capacity<T>(count: usize, elements: &str) -> Result<Vec<T>> {
     let mut list = Vec::new();
-    list.try_reserve_exact(count)
-        .map_err(|_| out_of_memory_error(count, elements))?;
+    let problem = |_| {
+        let remedy = "pass fewer at once, or raise the memory limit (ulimit -v)";
+        let text = format!("not enough memory for {count} {elements}: {remedy}");
+        Error::new(Status::InvalidArgument, text)
+    };
+    list.try_reserve_exact(count).map_err(problem)?;
     Ok(list)
-}
-
-/// Returns the error for a call with more elements than fit in memory. `elements` is a plural noun for the message.
-#[must_use]
-fn out_of_memory_error(count: usize, elements: &str) -> Error {
-    Error::new(
-        Status::InvalidArgument,
-        format!("not enough memory for {count} {elements}: pass fewer at once, or raise the memory limit (ulimit -v)"),
-    )
 }
