@@ -141,10 +141,7 @@ impl Synchronizer {
     /// the same paths with composed or decomposed letters, where that differs.
     fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
-        self.reading.mappings.to_server(path, |mapped| {
-            spellings.push(mapped.to_vec());
-            None::<()> // continue with the next mapping
-        });
+        spellings.extend(self.reading.mappings.server_paths(path.raw()));
         let others: Vec<_> = spellings
             .iter()
             .filter_map(|path| other_unicode_spelling(path))

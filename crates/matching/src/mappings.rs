@@ -372,12 +372,7 @@ impl PrefixRule {
         let trim = |folder: &[u8]| {
             let tidied = remove_redundant_components(folder);
             let folder = tidied.as_deref().unwrap_or(folder);
-            let windows = PathShape::of(folder).windows;
-            let end = folder
-                .iter()
-                .rposition(|byte| *byte != b'/' && !(windows && *byte == b'\\'))
-                .map_or(0, |last| last + 1);
-            folder[..end].to_vec()
+            without_separators(folder, PathShape::of(folder).windows).to_vec()
         };
         let from = trim(from);
         Self {
@@ -636,16 +631,19 @@ fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> boo
 /// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator,
 /// like `/`.
 pub(super) fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
+    let path = without_separators(path, windows);
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-    let trimmed = |path: &'_ [u8]| {
-        path.iter()
-            .rposition(|byte| !is_separator(byte))
-            .map_or(0, |last| last + 1)
-    };
-    let path = &path[..trimmed(path)];
     let name_start = path.iter().rposition(is_separator).map_or(0, |separator| separator + 1);
     let (parent, name) = path.split_at(name_start);
-    (&parent[..trimmed(parent)], name)
+    (without_separators(parent, windows), name)
+}
+
+/// Returns a path without the separators at its end.
+fn without_separators(path: &[u8], windows: bool) -> &[u8] {
+    let end = path
+        .iter()
+        .rposition(|byte| *byte != b'/' && !(windows && *byte == b'\\'));
+    &path[..end.map_or(0, |last| last + 1)]
 }
 
 /// Returns `root`, or the leading separator of `path` if `root` is empty. [`split_last`] strips trailing separators, so

@@ -2,21 +2,15 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::mappings::Mappings;
+use super::mappings::{Mappings, split_last};
 use super::normal::{NormalPath, PathShape, normal_form};
 
 /// Returns the last component of a path unchanged, not in normal form, as the term for a server search; `None` if the
 /// path has no components, or the component is not UTF-8. Ignores trailing separators.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
-    let windows = PathShape::of(path).windows;
-    let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-    let path = &path[..=path.iter().rposition(|byte| !is_separator(byte))?];
-    let name = match path.iter().rposition(is_separator) {
-        Some(separator) => &path[separator + 1..],
-        None => path,
-    };
-    std::str::from_utf8(name).ok()
+    let (_, name) = split_last(path, PathShape::of(path).windows);
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
 /// Returns the path with its letters composed, or decomposed if they already are composed; `None` if that changes
