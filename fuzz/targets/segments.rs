@@ -107,7 +107,7 @@ impl Original {
             let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(path);
             let outcome = (!outcome.is_broken).then(|| format!("{outcome:?}"));
             let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(path);
-            let fast = format!("{:?}", fast.map(|hit| (hit.match_kind, hit.rating_key)));
+            let fast = format!("{fast:?}");
             let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             let folder = NormalPath::with(&path[..above], |path| {
                 format!(

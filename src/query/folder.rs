@@ -35,8 +35,6 @@ struct FolderQuery<'p> {
 #[derive(Default)]
 struct FoundFolder<'t> {
     outcome: FolderResolution<'t>,
-    /// Whether a listed folder matches.
-    is_listed: bool,
     /// Whether the path is a listed file, not a folder.
     is_file: bool,
     /// Whether the size of a file must be read, which can make the query wait.
@@ -197,8 +195,7 @@ impl QueryKind for FolderQuery<'_> {
         if self.at_once {
             return Ok(());
         }
-        found.is_listed = found.outcome.members.match_kind != MatchKind::None;
-        if !found.is_listed {
+        if found.outcome.members.match_kind == MatchKind::None {
             let mut file = Resolution::default();
             Resolver::new(libraries, context.scope, mappings).resolve_normal(
                 self.path,

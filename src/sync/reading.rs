@@ -419,9 +419,9 @@ impl IndexReader {
             if snapshot.has_matches_after(sequence, scope) {
                 continue;
             }
-            let Some(hit) = hit else { break };
-            self.counters.count_lookups(hit.match_kind, 1);
-            return use_key.take().map(|use_key| use_key(hit.rating_key));
+            let Some((rating_key, match_kind)) = hit else { break };
+            self.counters.count_lookups(match_kind, 1);
+            return use_key.take().map(|use_key| use_key(rating_key));
         }
         self.counters.lookup_misses.add(1);
         None
@@ -480,10 +480,10 @@ impl IndexReader {
                     return each(key.as_deref());
                 }
                 match &hit {
-                    Some(hit) => hits[hit.match_kind as usize] += 1,
+                    Some((_, match_kind)) => hits[*match_kind as usize] += 1,
                     None => misses += 1,
                 }
-                each(hit.map(|hit| hit.rating_key));
+                each(hit.map(|(rating_key, _)| rating_key));
             });
             for match_kind in MatchKind::ALL {
                 match hits[*match_kind as usize] {

@@ -494,28 +494,6 @@ impl<'v> Resolution<'v> {
     }
 }
 
-/// The result of a fast lookup: an item that matches with high confidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupHit<'v> {
-    /// Index of the library among the resolver's libraries.
-    pub library: usize,
-    /// The kind of match, for the statistics.
-    pub match_kind: MatchKind,
-    /// Plex's rating key.
-    pub rating_key: &'v str,
-}
-
-impl<'v> LookupHit<'v> {
-    #[inline]
-    pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
-        Self {
-            library,
-            match_kind,
-            rating_key,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::GuidRef;

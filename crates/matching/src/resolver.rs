@@ -25,7 +25,7 @@ use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::mappings::Mappings;
 use super::normal::{FoldBuffer, FoldedPath, NormalPath, may_have_redundant_components, normal_form};
 use super::resolution::{
-    EntryTime, FoundItem, HitDoubt, ItemRef, LibraryIndex, LookupHit, OnlyEntry, Resolution, Scope, libraries_in_scope,
+    EntryTime, FoundItem, HitDoubt, ItemRef, LibraryIndex, OnlyEntry, Resolution, Scope, libraries_in_scope,
 };
 use super::words::{name_hash, naming_title};
 use crate::model::{Confidence, MatchKind, Reason};
@@ -275,12 +275,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     }
 
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
-    pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
+    pub(super) fn fast_lookup(&self) -> Option<(&'v str, MatchKind)> {
         let mut candidates = Candidates::new();
         let match_kind = self.search_listed(&mut candidates)?;
         let hit = candidates.first()?;
         let is_certain = candidates.total == 1 && self.doubt(hit) == HitDoubt::None && !self.is_broken();
-        is_certain.then(|| LookupHit::new(hit.library, (hit.rating_key, match_kind)))
+        is_certain.then_some((hit.rating_key, match_kind))
     }
 
     /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
@@ -769,11 +769,11 @@ impl Default for FoldBuffers {
 }
 
 impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
-    /// Returns the item for a path if the item is the only match, has high confidence and is verified; otherwise
-    /// `None`.
+    /// Returns the rating key and the kind of match of the item for a path if the item is the only match, has high
+    /// confidence and is verified; otherwise `None`.
     #[inline]
     #[must_use]
-    pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
+    pub fn fast_lookup(&self, path: &[u8]) -> Option<(&'v str, MatchKind)> {
         let mut buffer = FoldBuffer::ZEROED;
         let folded = FoldedPath::of(path, &mut buffer);
         let entry = match (self.only_library(), folded.hash()) {
@@ -791,7 +791,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
         &self,
         paths: &[&[u8]],
         buffers: &mut FoldBuffers,
-        mut each: impl FnMut(Option<LookupHit<'v>>),
+        mut each: impl FnMut(Option<(&'v str, MatchKind)>),
     ) {
         let mut folded_paths = [FoldedPath::NotFolded; MAX_BATCH];
         let mut entries = [OnlyEntry::default(); MAX_BATCH];
@@ -816,32 +816,37 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
     /// Looks up a folded path; `None` unless the only match has high confidence and is verified. `entry` is the first
     /// entry with the path's hash in the only library in scope; a default entry if several libraries are in scope.
     #[inline]
-    fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: OnlyEntry) -> Option<LookupHit<'v>> {
+    fn fast_lookup_folded(
+        &self,
+        path: &[u8],
+        folded: &FoldedPath<'_>,
+        entry: OnlyEntry,
+    ) -> Option<(&'v str, MatchKind)> {
         match folded {
             FoldedPath::Ascii(normal) => {
-                if let Some((library, view)) = self.only_library()
+                if let Some((_, view)) = self.only_library()
                     && let Some(hit) = view.unique_hit(normal, entry)
                 {
-                    return Some(LookupHit::new(library, hit));
+                    return Some(hit);
                 }
                 if !may_have_redundant_components(path) {
                     return self.fast_lookup_by_all_kinds(normal);
                 }
             }
             FoldedPath::ExactBytes(spelling) => {
-                if let Some((library, view)) = self.only_library()
+                if let Some((_, view)) = self.only_library()
                     && let Some(hit) = view.unique_hit_by_bytes(spelling, entry)
                 {
-                    return Some(LookupHit::new(library, hit));
+                    return Some(hit);
                 }
             }
             FoldedPath::NotFolded => {}
         }
         NormalPath::with(path, |path| {
-            if let Some((library, view)) = self.only_library()
+            if let Some((_, view)) = self.only_library()
                 && let Some(hit) = view.unique_hit(path, only_entry_of(view, path))
             {
-                return Some(LookupHit::new(library, hit));
+                return Some(hit);
             }
             self.fast_lookup_by_all_kinds(path)
         })
@@ -851,7 +856,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
     /// kinds of match in all libraries in scope. `None` unless the only match has high confidence and is verified.
     /// Never inlined, so that the fast path stays small.
     #[inline(never)]
-    fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
+    fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
         if self.scope == Scope::All && !self.mappings.has_host_to_server_rules() {
             let mut owners = (0..self.libraries.len()).filter(|library| self.libraries[*library].owns(path));
@@ -859,7 +864,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, '_, V> {
                 && let view = &*self.libraries[library]
                 && let Some(hit) = view.unique_hit(path, only_entry_of(view, path))
             {
-                return Some(LookupHit::new(library, hit));
+                return Some(hit);
             }
         }
         self.path_resolver(*path).fast_lookup()

@@ -340,8 +340,8 @@ fn a_match_recorded_under_another_spelling_counts() {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);
         let view = LibrarySnapshot::new(properties.clone(), &none, Some(Arc::clone(&segment)), Some(matches));
         let views = [&view];
-        let hit = Resolver::new(&views, Scope::One(0), &none).fast_lookup(path.as_bytes())?;
-        Some((hit.rating_key.to_owned(), hit.match_kind))
+        let (key, match_kind) = Resolver::new(&views, Scope::One(0), &none).fast_lookup(path.as_bytes())?;
+        Some((key.to_owned(), match_kind))
     };
     assert_eq!(asked(path, "1"), Some(("1".to_owned(), MatchKind::Confirmed)));
     assert_eq!(asked(path, "2"), Some(("2".to_owned(), MatchKind::Confirmed)));
