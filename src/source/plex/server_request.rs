@@ -58,39 +58,13 @@ impl Omitted {
     }
 }
 
-/// A query argument.
-struct QueryParameter {
-    /// The least omission that omits the argument; `None` if the reply would be wrong without the argument.
-    omitted_by: Option<Omitted>,
-    /// `name=value`, encoded.
-    text: String,
-}
+/// A query argument, `name=value`, encoded, with the least omission that omits it: [`Omitted::Guids`] for the one that
+/// requests external IDs; `None` if the reply would be wrong without the argument.
+type QueryParameter = (Option<Omitted>, String);
 
-impl QueryParameter {
-    /// Creates an argument without which the reply would be wrong.
-    fn required(text: impl Into<String>) -> Self {
-        Self {
-            omitted_by: None,
-            text: text.into(),
-        }
-    }
-
-    /// Creates the argument that requests external IDs.
-    fn guids() -> Self {
-        Self {
-            omitted_by: Some(Omitted::Guids),
-            text: "includeGuids=1".into(),
-        }
-    }
-
-    /// Creates an argument that requests omit for a server that rejects some arguments.
-    fn optional(text: impl Into<String>) -> Self {
-        Self {
-            omitted_by: Some(Omitted::Optional),
-            text: text.into(),
-        }
-    }
-}
+const REQUIRED: Option<Omitted> = None;
+const OPTIONAL: Option<Omitted> = Some(Omitted::Optional);
+const GUIDS: Option<Omitted> = Some(Omitted::Guids);
 
 /// A request to the server.
 pub(super) struct ServerRequest<'a> {
@@ -116,12 +90,11 @@ impl<'a> ServerRequest<'a> {
         Self {
             kind: RequestKind::Identity,
             path: "/identity".into(),
-            arguments: Vec::new(),
-            row_range: None,
             // This request has no token, so that plexindex can identify the server before it sends the token.
             with_token: false,
             max_reply_bytes: MAX_IDENTITY_BYTES,
             purpose: RequestPurpose::Identity,
+            ..Self::libraries()
         }
     }
 
@@ -186,9 +159,9 @@ impl<'a> ServerRequest<'a> {
             arguments: row_arguments(request),
             // Always sends both numbers: if a request contains only one number, servers send the whole library.
             row_range: Some((request.start, request.size.clamp(1, MAX_PAGE_ROWS))),
-            with_token: true,
             max_reply_bytes: MAX_PAGE_BYTES,
             purpose: RequestPurpose::Rows(request),
+            ..Self::libraries()
         }
     }
 
@@ -199,7 +172,7 @@ impl<'a> ServerRequest<'a> {
 
     /// Returns whether the request has arguments that it can omit.
     pub fn has_optional_arguments(&self) -> bool {
-        self.arguments.iter().any(|argument| argument.omitted_by.is_some())
+        self.arguments.iter().any(|(omitted_by, _)| omitted_by.is_some())
     }
 
     /// Returns the path below the base URL, for messages: the query may name files.
@@ -210,11 +183,11 @@ impl<'a> ServerRequest<'a> {
     /// Returns the path and query below the base URL, without the omitted arguments.
     pub fn address(&self, omitted: Omitted) -> String {
         let mut address = self.path.clone();
-        let is_sent = |argument: &&QueryParameter| argument.omitted_by.is_none_or(|least| omitted < least);
+        let is_sent = |(omitted_by, _): &&QueryParameter| omitted_by.is_none_or(|least| omitted < least);
         let sent = self.arguments.iter().filter(is_sent);
-        for (index, argument) in sent.enumerate() {
+        for (index, (_, text)) in sent.enumerate() {
             let separator = if index == 0 { '?' } else { '&' };
-            let _ = write!(address, "{separator}{}", argument.text);
+            let _ = write!(address, "{separator}{text}");
         }
         address
     }
@@ -234,16 +207,15 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
-                QueryParameter::guids(),
+                (GUIDS, "includeGuids=1".to_owned()),
                 // Without this argument, the server may start to refresh the item.
-                QueryParameter::optional("skipRefresh=1"),
-                QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
-                QueryParameter::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
+                (OPTIONAL, "skipRefresh=1".to_owned()),
+                (OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                (OPTIONAL, format!("excludeFields={EXCLUDED_FIELDS}")),
             ],
-            row_range: None,
-            with_token: true,
             max_reply_bytes: MAX_PAGE_BYTES,
             purpose: RequestPurpose::Items(keys.len()),
+            ..Self::libraries()
         }
     }
 }
@@ -292,33 +264,33 @@ impl fmt::Display for RequestPurpose<'_> {
 fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
-        arguments.push(QueryParameter::required(format!("type={}", request.kind.number())));
+        arguments.push((REQUIRED, format!("type={}", request.kind.number())));
     }
     // The order by id is optional: without it, rows may shift between pages, which plexindex detects.
     let (sort, sort_field) = match request.rows {
-        Rows::All | Rows::Trash | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
-        Rows::NewestUpdated => (QueryParameter::required("sort=updatedAt:desc"), "updatedAt"),
+        Rows::All | Rows::Trash | Rows::Title(_) | Rows::FileName(_) => ((OPTIONAL, "sort=id".to_owned()), "id"),
+        Rows::NewestUpdated => ((REQUIRED, "sort=updatedAt:desc".to_owned()), "updatedAt"),
     };
-    arguments.push(QueryParameter::guids());
-    arguments.push(QueryParameter::optional("includeCollections=0"));
+    arguments.push((GUIDS, "includeGuids=1".to_owned()));
+    arguments.push((OPTIONAL, "includeCollections=0".to_owned()));
     arguments.push(sort);
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
         // Without this argument, servers list neither photos nor clips, and report no error.
-        arguments.push(QueryParameter::required("clusterZoomLevel=1"));
+        arguments.push((REQUIRED, "clusterZoomLevel=1".to_owned()));
     }
     match request.rows {
-        Rows::Title(title) => arguments.push(QueryParameter::required(format!("title={}", encode(title)))),
-        Rows::FileName(name) => arguments.push(QueryParameter::required(format!("file={}", encode(name)))),
-        Rows::Trash => arguments.push(QueryParameter::required("trash=1")),
+        Rows::Title(title) => arguments.push((REQUIRED, format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push((REQUIRED, format!("file={}", encode(name)))),
+        Rows::Trash => arguments.push((REQUIRED, "trash=1".to_owned())),
         Rows::All | Rows::NewestUpdated => {}
     }
-    arguments.push(QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    arguments.push((OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS}")));
     // Some servers do not even read excluded fields, and so cannot sort by them.
     let fields: Vec<&str> = EXCLUDED_FIELDS
         .split(',')
         .filter(|field| *field != sort_field)
         .collect();
-    arguments.push(QueryParameter::optional(format!("excludeFields={}", fields.join(","))));
+    arguments.push((OPTIONAL, format!("excludeFields={}", fields.join(","))));
     arguments
 }
 
