@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ureq::Timeout;
 
-use super::server_request::{BaseUrl, RequestPurpose, ServerRequest};
-use super::transport::NameNotFound;
+use super::base_url::BaseUrl;
+use super::transport::{NameNotFound, RequestPurpose, ServerRequest};
 use crate::error::{Error, Status};
 use crate::platform::files;
 

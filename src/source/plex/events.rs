@@ -13,7 +13,7 @@ use super::super::contract::{Bounds, Event, Notification};
 use super::errors::{AttemptError, BodyError, NOT_EVENT_STREAM};
 use super::plex_http::PlexHttp;
 use super::send::SuccessReply;
-use super::server_request::{Omitted, ServerRequest};
+use super::transport::{Omitted, ServerRequest};
 use crate::error::{Error, Result, Status};
 
 /// Maximum length of an event in bytes. Real events are at most a few kilobytes long.

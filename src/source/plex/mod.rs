@@ -1,19 +1,19 @@
 //! The Plex HTTP API as a `Source`.
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
-//! contains the state of a server. `server_request` builds requests, and `send` sends them, with retries, and reads the
-//! replies. `transport` and `tls` connect. `replies` parses replies, `events` receives and parses events, and `errors`
+//! contains the state of a server, and `base_url` its URL. `transport` builds requests, and connects with `tls`; `send`
+//! sends them, with retries, and reads the replies. `replies` parses replies, `events` receives and parses events, and `errors`
 //! explains failures. `readers` is the source: it requests libraries, rows and items.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
+mod base_url;
 mod errors;
 mod events;
 mod plex_http;
 mod readers;
 mod replies;
 mod send;
-mod server_request;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
@@ -25,11 +25,11 @@ pub use self::replies::{Reply, ReplyKind};
 pub(in crate::source) use self::replies::{make_uuids_unique, push_file, push_unique};
 #[cfg(feature = "testing")]
 pub use self::send::reply_from_memory;
-use self::server_request::KEY_PREFIX;
-pub(in crate::source) use self::server_request::item_types_with_files;
-pub use self::server_request::{Rows, RowsRequest};
 #[cfg(feature = "tls")]
 pub use self::tls::{NamedCertificates, Verifier};
+use self::transport::KEY_PREFIX;
+pub(in crate::source) use self::transport::item_types_with_files;
+pub use self::transport::{Rows, RowsRequest};
 use super::contract::SourceKind;
 
 /// The constants of this kind of source.

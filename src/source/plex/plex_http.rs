@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::http::HeaderValue;
 
 use super::super::contract::{Counters, Tokens};
-use super::server_request::BaseUrl;
+use super::base_url::BaseUrl;
 use super::transport::Transport;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::Token;

@@ -18,8 +18,9 @@ use super::super::contract::{Bounds, Counters, MAX_PAGE_ROWS, RequestKind};
 use super::errors::{self, AttemptError, BodyError, ErrorContext, Refusal};
 use super::plex_http::PlexHttp;
 use super::replies::{self, Reply, ReplyKind};
-use super::server_request::{OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, ServerRequest};
-use super::transport::{STREAM_CONNECT, token_placeholder};
+use super::transport::{
+    OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, STREAM_CONNECT, ServerRequest, token_placeholder,
+};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
 use crate::platform::clock::Clock;
