@@ -49,9 +49,6 @@ pub trait LibraryIndex: Sized {
     /// locations. If locations are nested, counts from the outermost location.
     fn components_below_location(&self, listed: &NormalPath<'_>) -> usize;
 
-    /// Returns whether the library may have confirmed matches; if `false`, the caller skips them.
-    fn may_have_confirmed(&self) -> bool;
-
     /// Returns the rating key and the kind of match if exactly one item lists the path's exact bytes. Most lookups use
     /// this fast path. `entry` is the only entry with the path's hash. The kind is [`MatchKind::Confirmed`] if the
     /// match is also recorded, and otherwise [`MatchKind::Exact`]. `None` means that the caller must resolve the path.

@@ -492,9 +492,6 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
     /// Adds the confirmed matches for the path, with rank 1 if the bytes are equal, or 0 if only the normal forms are.
     fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, HitOf<'v, V>>) {
         for (library, view) in self.libraries_of(group) {
-            if !view.may_have_confirmed() {
-                continue;
-            }
             let mut recorded = SmallVec::<[HitOf<'v, V>; 4]>::new();
             if !view.each_confirmed(&self.path, |hit| recorded.push(hit)) {
                 self.lacks_matches.set(true);

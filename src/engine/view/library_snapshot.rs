@@ -263,12 +263,6 @@ impl LibraryIndex for LibrarySnapshot {
         location_count.map_or(0, |location_count| count(listed.form()) - location_count)
     }
 
-    /// Returns `false` if the library certainly has no confirmed matches, so that the caller skips them.
-    #[inline]
-    fn may_have_confirmed(&self) -> bool {
-        self.matches.is_some()
-    }
-
     /// Returns the rating key and match kind for exactly this path; `None` if a change or another path could contradict
     /// the match, so that the caller must resolve the path. `first`: the segment's only entry with the path's hash.
     #[inline]
