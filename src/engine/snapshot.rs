@@ -16,7 +16,7 @@ use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record
 use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::normal::normal_form;
-use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Resolver, Scope};
+use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Resolver, Scope, owns};
 use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::{SingleThreadProof, lock};
@@ -99,17 +99,8 @@ impl Snapshot {
     /// Returns for each library, in the order of `libraries`, whether one of its folders contains the path itself or
     /// the server path that a mapping gives for it.
     pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
-        self.libraries
-            .iter()
-            .map(|view| {
-                view.owns(path)
-                    || mappings
-                        .to_server(path, |mapped| {
-                            NormalPath::with(mapped, |mapped| view.owns(mapped).then_some(()))
-                        })
-                        .is_some()
-            })
-            .collect()
+        let libraries = self.libraries.iter();
+        libraries.map(|view| owns(&**view, path, mappings)).collect()
     }
 }
 

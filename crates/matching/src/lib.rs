@@ -36,7 +36,7 @@ pub use resolution::{
     EntryTime, FoundItem, GuidRef, HitDoubt, ItemRef, LibraryIndex, MAX_CANDIDATES, OnlyEntry, Presence, Resolution,
     Scope,
 };
-pub use resolver::{FoldBuffers, MAX_BATCH, QueriedSize, Resolver};
+pub use resolver::{FoldBuffers, MAX_BATCH, QueriedSize, Resolver, owns};
 pub use same_file::has_replaced_characters;
 pub use words::{fold_title, has_all_words, likeness, name_hash};
 

@@ -476,10 +476,7 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
         let bit = u32::try_from(library).map_or(0, |library| 1_u64.checked_shl(library).unwrap_or(0));
         let [compared, owners] = &self.owners;
         if compared.get() & bit == 0 {
-            let view = &*self.libraries()[library];
-            let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
-            let is_owner =
-                view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some();
+            let is_owner = owns(&*self.libraries()[library], &self.path, self.resolver.mappings);
             if bit == 0 {
                 return is_owner;
             }
@@ -744,6 +741,12 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
             Reason::NoLocation
         }
     }
+}
+
+/// Returns whether a location of the library contains the path itself, or a path that a host-to-server rule gives for it.
+pub fn owns(view: &impl LibraryIndex, path: &NormalPath<'_>, mappings: &Mappings) -> bool {
+    let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
+    view.owns(path) || mappings.to_server(path, owns_rewritten).is_some()
 }
 
 /// Returns whether a path with this kind and rank is listed or mapped only in another spelling. A disk may have both
