@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::engine::memtable::{Known, LOADED_PER_STEP, NewRecord, RecordMemories, RecordMemory};
 use crate::engine::record_rows::{ChangedRecord, NamedTable, StoredEntry, TableChanges};
 use crate::engine::snapshot::{CurrentSnapshot, MAX_QUESTIONS, SnapshotOf};
-use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, RecordTx, Store};
+use crate::engine::sql::{DatabaseNumber, Limited, RecordKind, RecordRows, Store, Tx};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -529,7 +529,7 @@ impl Tables {
         let database_number = self.store.database_number();
         let now_ms = self.clock.now_ms();
         let tidies = self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY_EVERY);
-        let (sequence, entries, found) = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
+        let (sequence, entries, found) = self.store.write(Deadline::NONE, |tx| {
             let mut write = Write {
                 tx,
                 now_ms,
@@ -546,7 +546,7 @@ impl Tables {
             if let Some(limit) = limits.limit {
                 write.keep_limit(ops, limit)?;
             }
-            Ok((tx.tx.sequence, write.entries, found))
+            Ok((tx.sequence, write.entries, found))
         })?;
         if let Some(entries) = entries {
             self.publish(database_number, sequence, &entries);
@@ -577,7 +577,7 @@ impl Tables {
 
 /// A running write.
 struct Write<'w, 't> {
-    tx: &'w RecordTx<'t>,
+    tx: &'w Tx<'t>,
     now_ms: i64,
     /// When stored values expire, in Unix ms; `None`: never.
     expires_ms: Option<i64>,
@@ -628,7 +628,7 @@ impl Write<'_, '_> {
         }
         if let Some(entries) = &mut self.entries {
             entries.push(ChangedRecord {
-                sequence: self.tx.tx.sequence,
+                sequence: self.tx.sequence,
                 table: id,
                 key: name.into_owned(),
                 library: None,
@@ -671,12 +671,12 @@ impl Write<'_, '_> {
     /// Removes expired entries, then the oldest, until `rows` have at most `limit` bytes.
     fn evict(&mut self, rows: Limited, limit: u64) -> rusqlite::Result<()> {
         let is_over =
-            |tx: &RecordTx<'_>| -> rusqlite::Result<bool> { Ok(u64::try_from(tx.size(rows)?).unwrap_or(0) > limit) };
+            |tx: &Tx<'_>| -> rusqlite::Result<bool> { Ok(u64::try_from(tx.size(rows)?).unwrap_or(0) > limit) };
         if !is_over(self.tx)? {
             return Ok(());
         }
         self.entries = None;
-        let most = MAX_EVICTED.max(2 * self.tx.written());
+        let most = MAX_EVICTED.max(2 * usize::try_from(self.tx.written.get()).unwrap_or(0));
         let mut removed = 0;
         while removed < most && is_over(self.tx)? && self.remove_expired()? {
             removed += MAX_EXPIRED;

@@ -12,8 +12,8 @@ use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::overlay::overlay_row;
 use super::record_encoding::RecordKind;
 use super::record_rows::{RecordRows, all_matches_of, drop_matches, find_match_table};
-use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
-use super::schema::CachedStatements;
+use super::record_writes::{Limited, MatchTime, find_or_create_match_table};
+use super::schema::{CachedStatements, Tx};
 use super::shared_rows::{SharedRow, path_of_item, taken_back_at};
 use super::store::DatabaseNumber;
 use super::views::libraries_of_others;
@@ -69,18 +69,13 @@ impl RecordRows<'_> {
             tx.is_shared.set(library.is_shared);
             // Keep the library's state for the next write, unless doubted paths may remain.
             tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
-            let has_evicted = RecordTx::run(tx, |records| {
-                for (path, key) in pairs {
-                    let after = taken_back_at(tx, &library, path)?;
-                    let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);
-                    records.put_match(table, path, key, MatchTime::NowAfter(after))?;
-                }
-                records.evict(
-                    Limited::All(RecordKind::Matches),
-                    limit,
-                    MAX_EVICTED.max(2 * pairs.len()),
-                )
-            })?;
+            for (path, key) in pairs {
+                let after = taken_back_at(tx, &library, path)?;
+                let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);
+                tx.put_match(table, path, key, MatchTime::NowAfter(after))?;
+            }
+            let most = MAX_EVICTED.max(2 * pairs.len());
+            let has_evicted = tx.evict(Limited::All(RecordKind::Matches), limit, most)?;
             Ok(Some(MatchWrite {
                 at: (database_number, tx.sequence),
                 has_evicted,
@@ -156,16 +151,15 @@ pub struct Invalidated<'i> {
 }
 
 impl Invalidated<'_> {
-    fn write(&self, records: &RecordTx<'_>) -> rusqlite::Result<()> {
-        let tx = records.tx;
+    fn write(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
         let table = find_match_table(tx.connection, self.library)?;
         let removed = match table {
-            Some(table) if self.path.is_empty() => records.remove_matches_of_item(table, self.rating_key)?,
-            Some(table) => records.remove_matches_of_form(table, &normal_form(self.path))?,
+            Some(table) if self.path.is_empty() => tx.remove_matches_of_item(table, self.rating_key)?,
+            Some(table) => tx.remove_matches_of_form(table, &normal_form(self.path))?,
             None => Vec::new(),
         };
         for stored in &removed {
-            records.take_back(self.library, &stored.path, stored.at)?;
+            tx.take_back(self.library, &stored.path, stored.at)?;
             if self.path.is_empty() {
                 tx.doubt_path_or_item(self.library, &stored.path, "")?;
             }
@@ -174,9 +168,9 @@ impl Invalidated<'_> {
         if self.path.is_empty() {
             let latest = removed.iter().map(|stored| stored.at).max();
             let item = path_of_item(self.rating_key);
-            records.take_back(self.library, &item, latest.unwrap_or(RecordTime::NEVER))?;
+            tx.take_back(self.library, &item, latest.unwrap_or(RecordTime::NEVER))?;
         } else if removed.iter().all(|stored| stored.path != self.path) {
-            records.take_back(self.library, self.path, RecordTime::NEVER)?;
+            tx.take_back(self.library, self.path, RecordTime::NEVER)?;
         }
         // A doubt about a library that another call has cleared would mean nothing.
         if tx.has("SELECT 1 FROM libraries WHERE id = ?1", [self.library])? {
@@ -189,9 +183,8 @@ impl Invalidated<'_> {
 impl LibraryRows<'_> {
     /// Invalidates paths and items in one transaction, so that they become invalid together.
     pub fn invalidate(&self, invalidated: &[Invalidated<'_>], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            RecordTx::run(tx, |records| invalidated.iter().try_for_each(|one| one.write(records)))
-        })
+        self.0
+            .write(deadline, |tx| invalidated.iter().try_for_each(|one| one.write(tx)))
     }
 
     /// Replaces the doubts about single paths and items in a library by one about the library, which a listing ends,
@@ -212,14 +205,12 @@ impl LibraryRows<'_> {
                 "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2)",
                 params![view_id, library],
             )?;
-            RecordTx::run(tx, |records| {
-                for library in libraries {
-                    tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
-                    records.take_all_back(library)?;
-                    drop_matches(tx, library)?;
-                }
-                Ok(())
-            })
+            for library in libraries {
+                tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
+                tx.take_all_back(library)?;
+                drop_matches(tx, library)?;
+            }
+            Ok(())
         })
     }
 }

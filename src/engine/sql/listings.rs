@@ -20,7 +20,6 @@ use super::knowledge_rows::{Folding, count_items_with};
 use super::library_rows::{LibraryRow, one_library};
 use super::overlay::count_changes;
 use super::record_rows::all_matches_of;
-use super::record_writes::RecordTx;
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder, listing_text};
@@ -445,24 +444,22 @@ fn end_matches_of_others(
     listed: &dyn Fn(&str) -> (Option<Item>, Interval),
 ) -> rusqlite::Result<()> {
     let library = folding.row.id;
-    RecordTx::run(folding.tx, |records| {
-        let last_seen = records.time_at(folding.row.checked_ms())?;
-        for stored in all_matches_of(folding.tx, library)? {
-            if stored.at > last_seen {
-                continue; // perhaps of this history
-            }
-            let key = &stored.rating_key;
-            let is_other = match (folding.get(key).value, listed(key).0) {
-                (Some(was), Some(now)) => !is_same_item(&was, &now),
-                (_, now) => now.is_none(),
-            };
-            if let Some(table) = folding.row.matches.filter(|_| is_other) {
-                records.remove_match(table, &stored.path)?;
-                records.end_match(library, &stored)?;
-            }
+    let last_seen = folding.tx.time_at(folding.row.checked_ms())?;
+    for stored in all_matches_of(folding.tx, library)? {
+        if stored.at > last_seen {
+            continue; // perhaps of this history
         }
-        Ok(())
-    })
+        let key = &stored.rating_key;
+        let is_other = match (folding.get(key).value, listed(key).0) {
+            (Some(was), Some(now)) => !is_same_item(&was, &now),
+            (_, now) => now.is_none(),
+        };
+        if let Some(table) = folding.row.matches.filter(|_| is_other) {
+            folding.tx.remove_match(table, &stored.path)?;
+            folding.tx.end_match(library, &stored)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether an item is still the same one: it has one of its files, or its GUID, if Plex knows the work.

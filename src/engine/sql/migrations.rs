@@ -287,7 +287,8 @@ fn write_match(
     path: &[u8],
     rating_key: &str,
 ) -> rusqlite::Result<()> {
-    let (form, spelling, sum) = encode_match(id, table, path, rating_key);
+    let form = normal_form(path);
+    let (spelling, sum) = encode_match(id, table, (&form, path), rating_key);
     insert.execute(params![id, table, form, spelling, rating_key, at, total, sum ^ at])?;
     Ok(())
 }

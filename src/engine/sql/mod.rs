@@ -61,8 +61,8 @@ pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_
 pub use path_searches::{EarlierQuestions, LIBRARY_LIST, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
-pub use record_writes::{Limited, RecordTx};
-pub use schema::SEQUENCE_BITS;
+pub use record_writes::Limited;
+pub use schema::{SEQUENCE_BITS, Tx};
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{DatabaseNumber, SharedWriteListener, Store};
 pub use store_folder::is_locked;

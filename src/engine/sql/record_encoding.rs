@@ -4,7 +4,6 @@ use rusqlite::Connection;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::schema::CachedStatements;
-use crate::matching::normal::normal_form;
 use crate::model::TableId;
 
 /// Overhead per row in bytes. The size limits include the overhead.
@@ -116,13 +115,12 @@ pub fn spelling_of(form: &[u8], path: &[u8]) -> Vec<u8> {
     bits
 }
 
-/// Returns the columns of the row of a match that depend on its path: the path's normal form, its spelling, and the
-/// checksum of the row, which is stored XOR the time of the match.
-pub fn encode_match(id: i64, table: TableId, path: &[u8], rating_key: &str) -> (Vec<u8>, Vec<u8>, i64) {
-    let form = normal_form(path);
-    let spelling = spelling_of(&form, path);
-    let sum = sum_of(id, table, [&form, &spelling, rating_key.as_bytes()], None);
-    (form, spelling, sum)
+/// Returns the spelling of a path, and the checksum of the row of its match, which is stored XOR the time of the match.
+/// `form`: the path's normal form.
+pub fn encode_match(id: i64, table: TableId, (form, path): (&[u8], &[u8]), rating_key: &str) -> (Vec<u8>, i64) {
+    let spelling = spelling_of(form, path);
+    let sum = sum_of(id, table, [form, &spelling, rating_key.as_bytes()], None);
+    (spelling, sum)
 }
 
 /// Returns the path from its normal form and its spelling.
@@ -150,6 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::matching::normal::normal_form;
 
     proptest! {
         #[test]

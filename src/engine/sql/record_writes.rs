@@ -1,18 +1,17 @@
 //! Writes and removes the entries of hosts' tables, and confirmed matches.
 
-use std::cell::{Cell, RefCell};
-
+use rusqlite::ffi::SQLITE_CORRUPT;
 use rusqlite::params;
 use rusqlite::types::ToSql;
 
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
 use super::record_rows::{RecordRows, entry_named, matches_of_file, matches_where, to_i64};
-use super::schema::{CachedStatements, LibraryState, Tx, position_of, sequence_at};
+use super::schema::{CachedStatements, LibraryState, Tx, failure, position_of, sequence_at};
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::TableId;
-use crate::platform::clock::{Clock as _, Deadline, SystemClock};
+use crate::platform::clock::Deadline;
 
 /// Number of removed names that are kept for those who follow.
 const REMOVED_KEPT: i64 = 8_192;
@@ -37,29 +36,7 @@ pub enum MatchTime {
     At(RecordTime),
 }
 
-/// A write transaction on records.
-pub struct RecordTx<'t> {
-    pub tx: &'t Tx<'t>,
-    now_ms: i64,
-    /// Whether rows were deleted since the last row of this kind was written, which has the total.
-    is_outdated: [Cell<bool>; 2],
-    written: Cell<usize>,
-    /// By how much tables have grown since `tables` was last updated.
-    grown: RefCell<Vec<(TableId, i64)>>,
-    /// Number of removals that are not trimmed yet.
-    removed_now: Cell<i64>,
-}
-
 impl RecordRows<'_> {
-    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced.
-    pub fn write_records<T>(
-        &self,
-        deadline: Deadline,
-        mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T> {
-        self.0.write(deadline, |tx| RecordTx::run(tx, &mut work))
-    }
-
     /// Clears all hosts' tables. Later writes delete the rows.
     pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
@@ -86,90 +63,74 @@ pub fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> ru
     Ok(table)
 }
 
+/// The conditions for the entry with a name, and for the match of exactly a path.
+const SAME_ENTRY: &str = "in_table = ?1 AND name = ?2";
+const SAME_MATCH: &str = "in_table = ?1 AND form = ?2 AND spelling = ?3";
+
 /// A row to delete: its id, its table, the entry's name or the form of the match's path, and its size, as limits count it.
 type OldRow = (i64, TableId, Vec<u8>, i64);
 
-impl<'t> RecordTx<'t> {
-    /// Changes records in a running write transaction.
-    pub fn run<T>(tx: &'t Tx<'t>, work: impl FnOnce(&Self) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        let records = Self {
-            tx,
-            now_ms: SystemClock.now_ms(),
-            is_outdated: Default::default(),
-            written: Cell::new(0),
-            grown: RefCell::default(),
-            removed_now: Cell::default(),
-        };
-        let result = work(&records)?;
-        records.finish()?;
-        Ok(result)
-    }
-
-    /// Returns the number of rows that this transaction has written.
-    pub fn written(&self) -> usize {
-        self.written.get()
-    }
-
+impl Tx<'_> {
     /// Returns the total size of all rows of a kind, as limits count it.
     pub fn total(&self, kind: RecordKind) -> rusqlite::Result<i64> {
-        let total = &self.tx.totals[kind as usize];
+        let total = &self.totals[kind as usize];
         if let Some(known) = total.get() {
             return Ok(known);
         }
         let newest = format!("SELECT id, total FROM {} ORDER BY id DESC LIMIT 1", kind.table());
-        let stored = self
-            .tx
-            .find(&newest, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
-        let stored = stored.flatten().map_or_else(|| kind.count_total(self.tx), Ok)?;
+        let stored = self.find(&newest, [], |row| Ok(total_in(row.get(0)?, row.get(1)?)))?;
+        let stored = stored.flatten().map_or_else(|| kind.count_total(self), Ok)?;
         total.set(Some(stored));
         Ok(stored)
     }
 
     /// Returns the id for the next row. Each call returns a new id.
     pub fn next_row_id(&self) -> i64 {
-        self.written.set(self.written.get() + 1);
-        position_of(self.tx.sequence, self.tx.next_log_number())
+        position_of(self.sequence, self.written.replace(self.written.get() + 1))
     }
 
     /// Returns the time of a record that this host makes now, and that is later than another one.
     pub fn time_after(&self, after: RecordTime) -> rusqlite::Result<RecordTime> {
-        let (difference_us, host) = self.clock()?;
-        let now_us = self.tx.common_clock.now_us(difference_us);
+        let (difference_us, host) = self.host_clock()?;
+        let now_us = self.common_clock.now_us(difference_us);
         Ok(RecordTime::of_host(now_us, host, after))
     }
 
     /// Returns the earliest time of a record that is made at this Unix time of this host, in ms.
     pub fn time_at(&self, unix_ms: i64) -> rusqlite::Result<RecordTime> {
-        let (difference_us, _) = self.clock()?;
+        let (difference_us, _) = self.host_clock()?;
         Ok(RecordTime::of_unix(unix_ms, difference_us))
     }
 
     /// Returns what to add to this host's clock, in µs, and a number of this host.
-    fn clock(&self) -> rusqlite::Result<(i64, i64)> {
-        let clock = match self.tx.clock.get() {
+    fn host_clock(&self) -> rusqlite::Result<(i64, i64)> {
+        let clock = match self.clock.get() {
             Some(known) => known,
-            None => self.tx.row("SELECT clock_us, store_id FROM meta", [], |row| {
+            None => self.row("SELECT clock_us, store_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?,
         };
-        self.tx.clock.set(Some(clock));
+        self.clock.set(Some(clock));
         Ok(clock)
     }
 
-    /// Stores the totals of kinds whose newest row may have gone.
-    fn finish(&self) -> rusqlite::Result<()> {
+    /// Stores, before the commit, the totals of kinds whose newest row may have gone, and trims what was removed.
+    pub fn finish_records(&self) -> rusqlite::Result<()> {
         self.trim_removed()?;
         self.store_growth()?;
         for kind in RecordKind::ALL {
             if self.is_outdated[kind as usize].take() {
-                kind.store_total(self.tx, self.total(kind)?)?;
+                kind.store_total(self, self.total(kind)?)?;
             }
         }
         Ok(())
     }
 
-    /// Adds to the size of a table, if it is counted.
-    fn grow(&self, table: TableId, bytes: i64) {
+    /// Adds to the size of a host's table, if it is counted.
+    fn grow(&self, kind: RecordKind, table: TableId, bytes: i64) {
+        if kind == RecordKind::Matches {
+            return;
+        }
         let mut grown = self.grown.borrow_mut();
         match grown.iter_mut().find(|(one, _)| *one == table) {
             Some((_, total)) => *total += bytes,
@@ -181,7 +142,7 @@ impl<'t> RecordTx<'t> {
     fn store_growth(&self) -> rusqlite::Result<()> {
         self.grown.take().iter().try_for_each(|(table, bytes)| {
             let update = "UPDATE tables SET size = size + ?1 WHERE id = ?2 AND size IS NOT NULL";
-            self.tx.run(update, params![bytes, table])
+            self.run(update, params![bytes, table])
         })
     }
 
@@ -191,8 +152,7 @@ impl<'t> RecordTx<'t> {
         self.store_growth()?;
         let read = || {
             let known = "SELECT size, oldest FROM tables WHERE id = ?1";
-            self.tx
-                .row(known, [table], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
+            self.row(known, [table], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
         };
         if let (Some(bytes), oldest) = read()? {
             return Ok((bytes, oldest));
@@ -202,7 +162,7 @@ impl<'t> RecordTx<'t> {
             "UPDATE tables SET (size, oldest) = (SELECT coalesce(sum({size}), 0), coalesce(min(id), 0) FROM entries \
              WHERE in_table = ?1) WHERE id = ?1"
         );
-        self.tx.run(&count, [table])?;
+        self.run(&count, [table])?;
         let (bytes, oldest) = read()?;
         Ok((bytes.unwrap_or(0), oldest))
     }
@@ -212,6 +172,38 @@ impl<'t> RecordTx<'t> {
         match rows {
             Limited::All(kind) => self.total(kind),
             Limited::Table(table) => Ok(self.table_size(table)?.0),
+        }
+    }
+
+    /// Inserts a row of this id, table and size, in place of the one for which a condition holds. `insert`: inserts it with
+    /// its total, unless there is one already.
+    fn put(
+        &self,
+        kind: RecordKind,
+        (id, table, size): (i64, TableId, i64),
+        insert: &dyn Fn(i64) -> rusqlite::Result<usize>,
+        (condition, values): (&str, &[&dyn ToSql]),
+    ) -> rusqlite::Result<()> {
+        let try_insert = || {
+            let total = self.total(kind)? + size;
+            let is_inserted = insert(stored_total(id, total))? > 0;
+            if is_inserted {
+                self.totals[kind as usize].set(Some(total));
+                self.is_outdated[kind as usize].set(false);
+                self.grow(kind, table, size);
+            }
+            Ok::<_, rusqlite::Error>(is_inserted)
+        };
+        // Most rows are new.
+        if try_insert()? {
+            return Ok(());
+        }
+        let old = self.rows_where(kind, condition, values, |_| true)?;
+        old.iter().try_for_each(|old| self.delete(kind, old))?;
+        if try_insert()? {
+            Ok(())
+        } else {
+            Err(failure(SQLITE_CORRUPT)) // the index has a row that the table has not
         }
     }
 
@@ -225,127 +217,65 @@ impl<'t> RecordTx<'t> {
     ) -> rusqlite::Result<()> {
         let id = self.next_row_id();
         let sum = sum_of(id, table, [name, b"", value], expires_ms);
-        let total = self.total(RecordKind::Entries)? + row_size(&[name, value]);
-        // Most names are new.
-        let inserted = self
-            .tx
-            .cached(
+        let insert = |total: i64| {
+            self.cached(
                 "INSERT INTO entries (id, in_table, name, expires_ms, at, total, sum, value) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, name) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7) ON CONFLICT (in_table, name) DO NOTHING",
             )?
-            .execute(params![
-                id,
-                table,
-                name,
-                expires_ms,
-                self.now_ms,
-                stored_total(id, total),
-                sum,
-                value
-            ])?;
-        self.grow(table, row_size(&[name, value]));
-        if inserted > 0 {
-            self.set_written(RecordKind::Entries, total);
-            return Ok(());
-        }
-        let (old_id, old_length): (i64, i64) = self.tx.row(
-            "SELECT id, length(value) FROM entries WHERE in_table = ?1 AND name = ?2",
-            params![table, name],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        let old_size = row_size(&[name]) + old_length;
-        self.grow(table, -old_size);
-        let total = total - old_size;
-        self.tx.run(
-            "UPDATE entries SET id = ?1, expires_ms = ?2, at = ?3, total = ?4, sum = ?5, value = ?6 WHERE id = ?7",
-            params![id, expires_ms, self.now_ms, stored_total(id, total), sum, value, old_id],
-        )?;
-        self.set_written(RecordKind::Entries, total);
-        Ok(())
-    }
-
-    /// Stores the total that the newest row of a kind has.
-    fn set_written(&self, kind: RecordKind, total: i64) {
-        self.tx.totals[kind as usize].set(Some(total));
-        self.is_outdated[kind as usize].set(false);
+            .execute(params![id, table, name, expires_ms, total, sum, value])
+        };
+        let new = (id, table, row_size(&[name, value]));
+        let same: (_, &[&dyn ToSql]) = (SAME_ENTRY, params![table, name]);
+        self.put(RecordKind::Entries, new, &insert, same)
     }
 
     /// Returns the value of an entry that has not expired by `now_ms`.
     pub fn value_of(&self, table: TableId, name: &[u8], now_ms: i64) -> rusqlite::Result<Option<Vec<u8>>> {
-        let found = entry_named(self.tx, table, usize::MAX, name)?;
+        let found = entry_named(self, table, usize::MAX, name)?;
         let found = found.filter(|entry| entry.expires_ms.is_none_or(|ms| ms > now_ms));
         Ok(found.and_then(|entry| entry.value))
     }
 
     /// Removes an entry if it exists.
     pub fn remove_entry(&self, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
-        let values = params![table, name];
-        self.remove_where(RecordKind::Entries, "in_table = ?1 AND name = ?2", values)
+        self.remove_where(RecordKind::Entries, SAME_ENTRY, params![table, name])
             .map(drop)
     }
 
     /// Records a confirmed match, in place of earlier ones of this path, also in a spelling that never names another file. A
     /// later one of such a spelling stays instead.
     pub fn put_match(&self, table: TableId, path: &[u8], rating_key: &str, time: MatchTime) -> rusqlite::Result<()> {
-        let id = self.next_row_id();
-        let (form, spelling, sum) = encode_match(id, table, path, rating_key);
-        let mut same_file = matches_of_file(self.tx, table, path, &form)?;
-        same_file.retain(|stored| stored.path != path);
+        let form = normal_form(path);
+        let same_file = matches_of_file(self, table, path, &form)?;
         let latest = same_file.iter().map(|stored| stored.at).max();
-        let mut at = match time {
+        let at = match time {
             MatchTime::NowAfter(after) => self.time_after(latest.map_or(after, |latest| latest.max(after)))?,
             MatchTime::At(at) if latest > Some(at) => return Ok(()),
             MatchTime::At(at) => at,
         };
-        for stored in &same_file {
+        for stored in same_file.iter().filter(|stored| stored.path != path) {
             self.remove_match(table, &stored.path)?;
-            if let Some(library) = self.tx.value("SELECT library FROM tables WHERE id = ?1", [table])? {
+            if let Some(library) = self.value("SELECT library FROM tables WHERE id = ?1", [table])? {
                 self.end_match(library, stored)?;
             }
         }
-        let total = self.total(RecordKind::Matches)? + row_size(&[path, rating_key.as_bytes()]);
-        let inserted = self
-            .tx
-            .cached(
+        let id = self.next_row_id();
+        let (spelling, sum) = encode_match(id, table, (&form, path), rating_key);
+        let insert = |total: i64| {
+            self.cached(
                 "INSERT INTO matches (id, in_table, form, spelling, item, at, total, sum) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (in_table, form, spelling) DO NOTHING",
             )?
-            .execute(params![
-                id,
-                table,
-                form,
-                spelling,
-                rating_key,
-                at.0,
-                stored_total(id, total),
-                sum ^ at.0
-            ])?;
-        if inserted > 0 {
-            self.set_written(RecordKind::Matches, total);
-            return Ok(());
-        }
-        let (old_id, old_length, old_at): (i64, i64, i64) = self.tx.row(
-            "SELECT id, octet_length(item), at FROM matches WHERE in_table = ?1 AND form = ?2 AND spelling = ?3",
-            params![table, form, spelling],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?;
-        if let MatchTime::NowAfter(_) = time
-            && at.0 <= old_at
-        {
-            at = self.time_after(RecordTime(old_at))?;
-        }
-        let total = total - row_size(&[path]) - old_length;
-        self.tx.run(
-            "UPDATE matches SET id = ?1, item = ?2, at = ?3, total = ?4, sum = ?5 WHERE id = ?6",
-            params![id, rating_key, at.0, stored_total(id, total), sum ^ at.0, old_id],
-        )?;
-        self.set_written(RecordKind::Matches, total);
-        Ok(())
+            .execute(params![id, table, form, spelling, rating_key, at.0, total, sum ^ at.0])
+        };
+        let new = (id, table, row_size(&[path, rating_key.as_bytes()]));
+        let same: (_, &[&dyn ToSql]) = (SAME_MATCH, params![table, form, spelling]);
+        self.put(RecordKind::Matches, new, &insert, same)
     }
 
     /// Removes the matches of all paths with this normal form, also damaged ones. Returns those that could be read.
     pub fn remove_matches_of_form(&self, table: TableId, form: &[u8]) -> rusqlite::Result<Vec<StoredMatch>> {
-        let found = matches_where(self.tx, table, self.tx.sequence, "form = ?2", &[&form])?;
+        let found = matches_where(self, table, self.sequence, "form = ?2", &[&form])?;
         let values = params![table, form];
         self.remove_where(RecordKind::Matches, "in_table = ?1 AND form = ?2", values)?;
         Ok(found.into_iter().filter_map(|(_, stored)| stored).collect())
@@ -354,14 +284,13 @@ impl<'t> RecordTx<'t> {
     /// Removes the match of exactly this path, if it has one.
     pub fn remove_match(&self, table: TableId, path: &[u8]) -> rusqlite::Result<()> {
         let form = normal_form(path);
-        let condition = "in_table = ?1 AND form = ?2 AND spelling = ?3";
         let values = params![table, form, spelling_of(&form, path)];
-        self.remove_where(RecordKind::Matches, condition, values).map(drop)
+        self.remove_where(RecordKind::Matches, SAME_MATCH, values).map(drop)
     }
 
     /// Removes an item's matches, and returns them.
     pub fn remove_matches_of_item(&self, table: TableId, rating_key: &str) -> rusqlite::Result<Vec<StoredMatch>> {
-        let found = matches_where(self.tx, table, self.tx.sequence, "item = ?2", &[&rating_key])?;
+        let found = matches_where(self, table, self.sequence, "item = ?2", &[&rating_key])?;
         let found: Vec<StoredMatch> = found.into_iter().filter_map(|(_, stored)| stored).collect();
         found
             .iter()
@@ -379,7 +308,7 @@ impl<'t> RecordTx<'t> {
     ) -> rusqlite::Result<Vec<OldRow>> {
         let [name, size, table] = [kind.name(), kind.size(), kind.table()];
         let text = format!("SELECT id, in_table, {name}, {size} FROM {table} WHERE {condition}");
-        let mut found = self.tx.cached(&text)?;
+        let mut found = self.cached(&text)?;
         let mut found = found.query(values)?;
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
@@ -404,7 +333,7 @@ impl<'t> RecordTx<'t> {
         self.delete(kind, old)?;
         self.removed_now.set(self.removed_now.get() + 1);
         let (_, table, name, _) = old;
-        self.tx.run(
+        self.run(
             "INSERT INTO removed (id, number, in_table, name) \
              VALUES (?1, (SELECT number + 1 FROM removed ORDER BY id DESC LIMIT 1), ?2, ?3)",
             params![self.next_row_id(), table, name],
@@ -417,7 +346,7 @@ impl<'t> RecordTx<'t> {
         if added == 0 {
             return Ok(());
         }
-        self.tx.run(
+        self.run(
             "DELETE FROM removed WHERE id IN (SELECT id FROM removed ORDER BY id LIMIT ?1) \
              AND number <= (SELECT number FROM removed ORDER BY id DESC LIMIT 1) - ?2",
             [2 * added + 8, REMOVED_KEPT],
@@ -427,12 +356,10 @@ impl<'t> RecordTx<'t> {
     /// Deletes a row that nobody follows.
     fn delete(&self, kind: RecordKind, &(id, table, _, bytes): &OldRow) -> rusqlite::Result<()> {
         let total = self.total(kind)? - bytes; // reads it before it goes with the row
-        self.tx.totals[kind as usize].set(Some(total));
+        self.totals[kind as usize].set(Some(total));
         let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
-        self.tx.run(&delete, [id])?;
-        if kind == RecordKind::Entries {
-            self.grow(table, -bytes);
-        }
+        self.run(&delete, [id])?;
+        self.grow(kind, table, -bytes);
         self.is_outdated[kind as usize].set(true);
         Ok(())
     }
@@ -441,7 +368,7 @@ impl<'t> RecordTx<'t> {
     /// 0. Returns whether it removed any.
     pub fn remove_expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<bool> {
         let condition = "expires_ms <= ?1 AND id < ?2 ORDER BY expires_ms LIMIT ?3";
-        let first_own = position_of(self.tx.sequence, 0);
+        let first_own = position_of(self.sequence, 0);
         let values = params![now_ms, first_own, to_i64(most)];
         Ok(self.remove_where(RecordKind::Entries, condition, values)? > 0)
     }
@@ -449,11 +376,10 @@ impl<'t> RecordTx<'t> {
     /// Deletes some rows of a cleared table, or the table's row if no rows are left. Returns whether there was a cleared
     /// table, so that a later call must continue.
     pub fn sweep_step(&self) -> rusqlite::Result<bool> {
-        let tx = self.tx;
         // A removed library has a negative `view_id`.
         let cleared = "SELECT id FROM tables WHERE name IS NULL \
                        AND (library IS NULL OR library IN (SELECT id FROM libraries WHERE view_id < 0)) LIMIT 1";
-        let Some(id) = tx.find_value::<TableId>(cleared, [])? else {
+        let Some(id) = self.find_value::<TableId>(cleared, [])? else {
             return Ok(false);
         };
         for kind in RecordKind::ALL {
@@ -463,7 +389,7 @@ impl<'t> RecordTx<'t> {
                 return Ok(true);
             }
         }
-        tx.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        self.run("DELETE FROM tables WHERE id = ?1", [id])?;
         Ok(true)
     }
 
@@ -490,12 +416,12 @@ impl<'t> RecordTx<'t> {
         if size <= limit {
             return Ok(false);
         }
-        let first_own = position_of(self.tx.sequence, 0);
+        let first_own = position_of(self.sequence, 0);
         let (mut evicted, mut next, mut last_sequence) = (0, first_own, None);
         // By id, without the index of the names, whose rows SQLite would have to sort.
         let condition = "id >= ?1 AND id < ?2 AND (?3 IS NULL OR +in_table = ?3) ORDER BY id";
         let oldest = self.rows_where(kind, condition, params![from, first_own, table], |(id, .., bytes)| {
-            let sequence = Some(sequence_at(*id, self.tx.sequence));
+            let sequence = Some(sequence_at(*id, self.sequence));
             let is_over = size > limit && evicted < most;
             if !is_over && (last_sequence != sequence || evicted >= 2 * most) {
                 next = *id;
@@ -505,11 +431,11 @@ impl<'t> RecordTx<'t> {
             (evicted, last_sequence) = (evicted + 1, sequence);
             true
         })?;
-        let is_shared = kind == RecordKind::Matches && self.tx.has("SELECT 1 FROM shared", [])?;
+        let is_shared = kind == RecordKind::Matches && self.has("SELECT 1 FROM shared", [])?;
         for row in &oldest {
             if is_shared {
                 // What is deleted to keep the limit is not taken back.
-                self.tx.run(
+                self.run(
                     "UPDATE shared SET lost = lost + 1 WHERE delivered < ?1 AND view_id = \
                      (SELECT l.view_id FROM tables t JOIN libraries l ON l.id = t.library WHERE t.id = ?2)",
                     params![row.0, row.1],
@@ -518,29 +444,28 @@ impl<'t> RecordTx<'t> {
             self.remove(kind, row)?;
         }
         if let Some(table) = table {
-            self.tx
-                .run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![next, table])?;
+            self.run("UPDATE tables SET oldest = ?1 WHERE id = ?2", params![next, table])?;
         }
         Ok(evicted > 0)
     }
 
     /// Returns the id of the host's table with this name; `None` if it does not exist.
     pub fn table(&self, name: &[u8]) -> rusqlite::Result<Option<TableId>> {
-        self.tx.find_value("SELECT id FROM tables WHERE name = ?1", [name])
+        self.find_value("SELECT id FROM tables WHERE name = ?1", [name])
     }
 
     /// Creates a table with this name, and returns its id.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
-        self.tx.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
-        let id = self.tx.last_insert_rowid();
-        tables_changed(self.tx)?;
+        self.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
+        let id = self.last_insert_rowid();
+        tables_changed(self)?;
         Ok(TableId(id))
     }
 
     /// Clears a table in constant time. The table's id becomes invalid, and later writes delete the table's rows.
     pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
-        self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
-        tables_changed(self.tx)
+        self.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
+        tables_changed(self)
     }
 }
 

@@ -17,9 +17,7 @@ fn counted(store: &Store, kind: RecordKind) -> i64 {
 }
 
 fn total(store: &Store, kind: RecordKind) -> i64 {
-    let rows = RecordRows(store);
-    rows.write_records(Deadline::NONE, |tx| tx.total(kind))
-        .expect("written")
+    store.write(Deadline::NONE, |tx| tx.total(kind)).expect("written")
 }
 
 const NOW: MatchTime = MatchTime::NowAfter(RecordTime::NEVER);
@@ -29,9 +27,7 @@ const NOW: MatchTime = MatchTime::NowAfter(RecordTime::NEVER);
 fn rows_and_totals_are_what_writes_left() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows
-        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
-        .expect("made");
+    let table = store.write(Deadline::NONE, |tx| tx.make_table(b"one")).expect("made");
     let mut right: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut order: Vec<Vec<u8>> = Vec::new();
     let mut random = Random(7);
@@ -40,13 +36,14 @@ fn rows_and_totals_are_what_writes_left() {
         let value = vec![7; random.place(60)];
         let what = random.below(10);
         let sequence = store.sequence().expect("read");
-        rows.write_records(Deadline::NONE, |tx| match what {
-            0..=5 => tx.put_entry(table, &name, &value, None),
-            6..=7 => tx.remove_entry(table, &name),
-            8 => tx.evict(Limited::All(RecordKind::Entries), 1_500, 8).map(drop),
-            _ => tx.put_match(table, &name, "1", NOW).map(drop),
-        })
-        .expect("written");
+        store
+            .write(Deadline::NONE, |tx| match what {
+                0..=5 => tx.put_entry(table, &name, &value, None),
+                6..=7 => tx.remove_entry(table, &name),
+                8 => tx.evict(Limited::All(RecordKind::Entries), 1_500, 8).map(drop),
+                _ => tx.put_match(table, &name, "1", NOW).map(drop),
+            })
+            .expect("written");
         assert_eq!(store.sequence().expect("read"), sequence.next(), "step {step}");
         match what {
             0..=5 => {
@@ -91,13 +88,10 @@ fn rows_and_totals_are_what_writes_left() {
 fn a_limit_of_a_table_leaves_the_other_tables() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let write = |work: &dyn Fn(&RecordTx<'_>) -> rusqlite::Result<()>| {
-        rows.write_records(Deadline::NONE, work).expect("written");
+    let write = |work: &dyn Fn(&Tx<'_>) -> rusqlite::Result<()>| {
+        store.write(Deadline::NONE, work).expect("written");
     };
-    let make = |name: &[u8]| {
-        rows.write_records(Deadline::NONE, |tx| tx.make_table(name))
-            .expect("made")
-    };
+    let make = |name: &[u8]| store.write(Deadline::NONE, |tx| tx.make_table(name)).expect("made");
     let (kept, limited) = (make(b"kept"), make(b"limited"));
     let names = |table| -> Vec<Vec<u8>> {
         let entries = rows.entries_after(table, None, 1_000, None).expect("read");
@@ -116,8 +110,8 @@ fn a_limit_of_a_table_leaves_the_other_tables() {
         });
         let limit = 6_000 - 100 * u64::from(step);
         write(&|tx| tx.evict(Limited::Table(limited), limit, 1_000).map(drop));
-        let size = rows
-            .write_records(Deadline::NONE, |tx| tx.size(Limited::Table(limited)))
+        let size = store
+            .write(Deadline::NONE, |tx| tx.size(Limited::Table(limited)))
             .expect("read");
         let sum = "SELECT coalesce(sum(length(name) + length(value) + 64), 0) FROM entries WHERE in_table = ?1";
         let counted: i64 = store
@@ -138,7 +132,7 @@ fn a_limit_of_a_table_leaves_the_other_tables() {
 fn a_row_whose_bits_have_flipped_is_no_answer() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows.write_records(Deadline::NONE, |tx| {
+    let table = store.write(Deadline::NONE, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
         tx.put_match(table, b"/Films/a.mkv", "12", NOW)?;
@@ -154,8 +148,7 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         "UPDATE matches SET at = at + 1 WHERE item = '14'",
         "UPDATE matches SET form = CAST('/films/flhpped.mkv' AS BLOB) WHERE item = '15'",
     ] {
-        rows.write_records(Deadline::NONE, |tx| tx.tx.run(damage, []))
-            .expect("damaged");
+        store.write(Deadline::NONE, |tx| tx.run(damage, [])).expect("damaged");
     }
     assert_eq!(rows.entry(table, b"name", None).expect("read"), None);
     let now = store.sequence().expect("read");
@@ -175,15 +168,13 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
 fn expired_entries_are_removed_but_not_those_of_the_same_write() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows
-        .write_records(Deadline::NONE, |tx| tx.make_table(b"one"))
-        .expect("made");
+    let table = store.write(Deadline::NONE, |tx| tx.make_table(b"one")).expect("made");
     let names = |after: Option<&[u8]>| {
         let found = rows.entries_after(table, after, 9, None).expect("read");
         found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     let write = |name: &[u8], expires_ms| {
-        let written = rows.write_records(Deadline::NONE, |tx| {
+        let written = store.write(Deadline::NONE, |tx| {
             tx.put_entry(table, name, b"1", expires_ms)?;
             tx.remove_expired(2_000, 80)
         });
@@ -198,7 +189,7 @@ fn expired_entries_are_removed_but_not_those_of_the_same_write() {
 fn those_who_follow_hear_of_removals_for_some_time() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows.write_records(Deadline::NONE, |tx| {
+    let table = store.write(Deadline::NONE, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"gone", b"1", None)?;
         tx.put_entry(table, b"stays", b"1", None)?;
@@ -206,7 +197,8 @@ fn those_who_follow_hear_of_removals_for_some_time() {
     });
     let table = table.expect("written");
     let since = store.sequence().expect("read");
-    rows.write_records(Deadline::NONE, |tx| tx.remove_entry(table, b"gone"))
+    store
+        .write(Deadline::NONE, |tx| tx.remove_entry(table, b"gone"))
         .expect("removed");
     let changes = |since| {
         let changes = rows.table_changes(Some(since), Some(Sequence(0)), None).expect("read");
@@ -218,10 +210,10 @@ fn those_who_follow_hear_of_removals_for_some_time() {
     // After many removals, it is forgotten, and so is whoever followed no further.
     for write in 0..10 {
         let names: Vec<Vec<u8>> = (0..1_000).map(|n| format!("{write} {n}").into_bytes()).collect();
-        let put = |tx: &RecordTx<'_>| names.iter().try_for_each(|name| tx.put_entry(table, name, b"1", None));
-        rows.write_records(Deadline::NONE, put).expect("written");
-        let remove = |tx: &RecordTx<'_>| names.iter().try_for_each(|name| tx.remove_entry(table, name));
-        rows.write_records(Deadline::NONE, remove).expect("removed");
+        let put = |tx: &Tx<'_>| names.iter().try_for_each(|name| tx.put_entry(table, name, b"1", None));
+        store.write(Deadline::NONE, put).expect("written");
+        let remove = |tx: &Tx<'_>| names.iter().try_for_each(|name| tx.remove_entry(table, name));
+        store.write(Deadline::NONE, remove).expect("removed");
     }
     assert_eq!(changes(since), None);
     assert_eq!(changes(store.sequence().expect("read")), Some(Vec::new()));
@@ -234,22 +226,20 @@ fn those_who_follow_hear_of_removals_for_some_time() {
 #[test]
 fn a_damaged_total_is_counted_again() {
     let (_folder, store) = opened();
-    let rows = RecordRows(&store);
-    let put = |tx: &RecordTx<'_>| {
+    let put = |tx: &Tx<'_>| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
         // The size of a match is that of its path, which the row may have beside the normal form.
         tx.put_match(table, "/Films/A\u{308}.mkv".as_bytes(), "12", NOW)
     };
-    rows.write_records(Deadline::NONE, put).expect("written");
+    store.write(Deadline::NONE, put).expect("written");
     let kinds = [RecordKind::Entries, RecordKind::Matches];
     let written = kinds.map(|kind| total(&store, kind));
     for damage in [
         "UPDATE entries SET total = total + (1 << 40)",
         "UPDATE matches SET total = total + 1",
     ] {
-        rows.write_records(Deadline::NONE, |tx| tx.tx.run(damage, []))
-            .expect("damaged");
+        store.write(Deadline::NONE, |tx| tx.run(damage, [])).expect("damaged");
     }
     store.close(); // a new connection does not know the totals
     assert_eq!(kinds.map(|kind| total(&store, kind)), written);
@@ -259,7 +249,7 @@ fn a_damaged_total_is_counted_again() {
 fn names_follow_each_other_in_byte_order() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows.write_records(Deadline::NONE, |tx| {
+    let table = store.write(Deadline::NONE, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"", b"empty", None)?;
         tx.put_entry(table, b"b", b"2", None)?;
@@ -279,9 +269,9 @@ fn names_follow_each_other_in_byte_order() {
 fn matches_are_read_form_by_form() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = rows.write_records(Deadline::NONE, |tx| {
-        tx.tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
-        let table = TableId(tx.tx.last_insert_rowid());
+    let table = store.write(Deadline::NONE, |tx| {
+        tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
+        let table = TableId(tx.last_insert_rowid());
         for path in ["/a/X", "/a/x", "/b", "/c"] {
             tx.put_match(table, path.as_bytes(), path, NOW)?;
         }
@@ -304,7 +294,8 @@ fn matches_are_read_form_by_form() {
     assert_eq!(after(Some(b"/c"), 10), []);
     let earlier = Sequence(now.0 - 1);
     assert_eq!(rows.matches_after(table, None, 9, earlier, None).expect("read"), None);
-    rows.write_records(Deadline::NONE, |tx| tx.remove_matches_of_item(table, "/a/X"))
+    store
+        .write(Deadline::NONE, |tx| tx.remove_matches_of_item(table, "/a/X"))
         .expect("removed");
     let count = || {
         let now = store.sequence().expect("read");
@@ -312,12 +303,13 @@ fn matches_are_read_form_by_form() {
         found.map(|found| found.len())
     };
     assert_eq!(count(), Some(1));
-    rows.write_records(Deadline::NONE, |tx| tx.remove_matches_of_form(table, b"/a/x"))
+    store
+        .write(Deadline::NONE, |tx| tx.remove_matches_of_form(table, b"/a/x"))
         .expect("removed");
     assert_eq!(count(), Some(0));
     let readable = store.read(|c| readable_matches_in(c, table)).expect("read");
     assert_eq!(readable.len(), 2);
-    let evicted = rows.write_records(Deadline::NONE, |tx| tx.evict(Limited::All(RecordKind::Matches), 100, 9));
+    let evicted = store.write(Deadline::NONE, |tx| tx.evict(Limited::All(RecordKind::Matches), 100, 9));
     assert!(evicted.expect("evicted"));
     assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);
 }
@@ -325,18 +317,11 @@ fn matches_are_read_form_by_form() {
 #[test]
 fn a_file_has_one_match_in_all_its_spellings() {
     let (_folder, store) = opened();
-    let rows = RecordRows(&store);
-    let written = rows.write_records(Deadline::NONE, |tx| {
-        tx.tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
-        let table = TableId(tx.tx.last_insert_rowid());
+    let written = store.write(Deadline::NONE, |tx| {
+        tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
+        let table = TableId(tx.last_insert_rowid());
         let found = |path: &str| -> rusqlite::Result<Vec<(String, String)>> {
-            let found = matches_where(
-                tx.tx,
-                table,
-                tx.tx.sequence,
-                "form = ?2",
-                &[&normal_form(path.as_bytes())],
-            )?;
+            let found = matches_where(tx, table, tx.sequence, "form = ?2", &[&normal_form(path.as_bytes())])?;
             let mut found: Vec<_> = found
                 .into_iter()
                 .filter_map(|(_, stored)| stored)

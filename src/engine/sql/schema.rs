@@ -1,7 +1,7 @@
 //! Creates databases, migrates them and connects to them. Also what all statements share: the transaction, the cache of
 //! statements, columns, positions of rows, and the limit of waits for the lock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -327,8 +327,8 @@ pub fn last_position_of(sequence: Sequence) -> i64 {
 pub struct Tx<'c> {
     pub connection: &'c Connection,
     pub sequence: Sequence,
-    /// Number of positions that this transaction has taken.
-    pub change_count: Cell<i64>,
+    /// Number of rows with a position that this transaction has written.
+    pub written: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
@@ -341,6 +341,12 @@ pub struct Tx<'c> {
     pub common_clock: &'c CommonClock,
     /// Whether this transaction has written what other hosts must get.
     pub is_shared: Cell<bool>,
+    /// Whether rows were deleted since the last row of this kind was written, which has the total.
+    pub is_outdated: [Cell<bool>; 2],
+    /// By how much tables have grown since `tables` was last updated.
+    pub grown: RefCell<Vec<(TableId, i64)>>,
+    /// Number of removals that are not trimmed yet.
+    pub removed_now: Cell<i64>,
 }
 
 impl Deref for Tx<'_> {
@@ -358,19 +364,17 @@ impl<'c> Tx<'c> {
         Self {
             connection,
             sequence,
-            change_count: Cell::new(0),
+            written: Cell::new(0),
             last_library: None,
             next_library: Cell::default(),
             totals: Default::default(),
             clock: Cell::default(),
             common_clock,
             is_shared: Cell::default(),
+            is_outdated: Default::default(),
+            grown: RefCell::default(),
+            removed_now: Cell::default(),
         }
-    }
-
-    /// Returns a number, starting at 0, for the next row with a position. The number is unique within this transaction.
-    pub fn next_log_number(&self) -> i64 {
-        self.change_count.replace(self.change_count.get() + 1)
     }
 }
 

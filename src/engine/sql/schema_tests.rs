@@ -133,7 +133,7 @@ fn records_move_from_the_log_to_rows() {
         .entry(TableId(1), b"stays", None)
         .expect("read");
     assert_eq!(entry.expect("stays").expires_ms, Some(i64::MAX));
-    let total = RecordRows(&films.store).write_records(Deadline::NONE, |tx| tx.total(RecordKind::Entries));
+    let total = films.store.write(Deadline::NONE, |tx| tx.total(RecordKind::Entries));
     assert_eq!(total.expect("read"), 5 + 5 + 64 + 8 + 6 + 64);
 }
 

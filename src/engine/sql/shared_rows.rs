@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::doubts::doubts_of_path;
 use super::record_encoding::RecordKind;
 use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where};
-use super::record_writes::{Limited, MatchTime, RecordTx, find_or_create_match_table};
+use super::record_writes::{Limited, MatchTime, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use super::views::libraries_of_others;
@@ -204,10 +204,8 @@ impl SharedRows<'_> {
             rows.iter().cloned().partition(|row| row.path.is_empty());
         self.0.write(Deadline::NONE, |tx| {
             // This host has taken back what it had of a library. What it recorded since is not in the row.
-            RecordTx::run(tx, |records| {
-                let mut libraries = libraries.iter();
-                libraries.try_for_each(|row| records.store_taken_back(view_id, &row.library, b"", row.at))
-            })?;
+            let mut libraries = libraries.iter();
+            libraries.try_for_each(|row| tx.store_taken_back(view_id, &row.library, b"", row.at))?;
             merge(tx, view_id, &paths, &[], u64::MAX)?;
             tx.run("DELETE FROM outbox WHERE view_id = ?1", [view_id])
         })
@@ -252,18 +250,16 @@ pub fn taken_back_at(c: &Connection, library: &LibraryState, path: &[u8]) -> rus
     Ok(by_itself.map_or(library.all_taken_back, |at| library.all_taken_back.max(RecordTime(at))))
 }
 
-impl RecordTx<'_> {
+impl Tx<'_> {
     /// Stores that a path's match was taken back, if other hosts must know. `after`: when the match was recorded.
     pub fn take_back(&self, library: LibraryId, path: &[u8], after: RecordTime) -> rusqlite::Result<()> {
-        self.take_back_after(library, path, |state| {
-            Ok(after.max(taken_back_at(self.tx, state, path)?))
-        })
+        self.take_back_after(library, path, |state| Ok(after.max(taken_back_at(self, state, path)?)))
     }
 
     /// Stores that this match ended, but no later one of its path, if other hosts must know.
     pub fn end_match(&self, library: LibraryId, stored: &StoredMatch) -> rusqlite::Result<()> {
         self.store_back(library, &stored.path, |state| {
-            let known = taken_back_at(self.tx, state, &stored.path)?;
+            let known = taken_back_at(self, state, &stored.path)?;
             Ok(known.max(RecordTime(stored.at.0.saturating_add(1))))
         })
     }
@@ -274,7 +270,7 @@ impl RecordTx<'_> {
             // This host's own matches can be later than its clock, which may have been ahead.
             let latest = "SELECT max((SELECT coalesce(max(latest), 0) FROM shared WHERE view_id = ?1), \
                           (SELECT coalesce(max(at), 0) FROM matches WHERE +in_table = ?2))";
-            let latest = RecordTime(self.tx.value(latest, params![state.view_id, state.matches])?);
+            let latest = RecordTime(self.value(latest, params![state.view_id, state.matches])?);
             Ok(latest.max(state.all_taken_back))
         })
     }
@@ -297,29 +293,29 @@ impl RecordTx<'_> {
         path: &[u8],
         at: impl FnOnce(&LibraryState) -> rusqlite::Result<RecordTime>,
     ) -> rusqlite::Result<()> {
-        let Some(state) = self.tx.expect_library(library).optional()? else {
+        let Some(state) = self.expect_library(library).optional()? else {
             return Ok(());
         };
-        if !state.is_shared && libraries_of_others(self.tx, library)?.is_empty() {
+        if !state.is_shared && libraries_of_others(self, library)?.is_empty() {
             return Ok(());
         }
         let at = at(&state)?;
-        let uuid: String = self.tx.value("SELECT uuid FROM libraries WHERE id = ?1", [library])?;
+        let uuid: String = self.value("SELECT uuid FROM libraries WHERE id = ?1", [library])?;
         if state.is_shared {
-            self.tx.is_shared.set(true);
+            self.is_shared.set(true);
         }
         self.store_taken_back(state.view_id, &uuid, path, at)
     }
 
     fn store_taken_back(&self, view_id: ViewId, library: &str, path: &[u8], at: RecordTime) -> rusqlite::Result<()> {
-        self.tx.run(
+        self.run(
             "INSERT INTO taken_back (view_id, library, path, at, id) VALUES (?1, ?2, ?3, ?4, ?5) \
              ON CONFLICT (view_id, library, path) DO UPDATE SET at = excluded.at, id = excluded.id",
             params![view_id, library, path, at.0, self.next_row_id()],
         )?;
         // The change sequence is not looked for in these rows.
-        self.tx.run("UPDATE meta SET sequence = ?1", [self.tx.sequence])?;
-        note_latest(self.tx, view_id, at)
+        self.run("UPDATE meta SET sequence = ?1", [self.sequence])?;
+        note_latest(self, view_id, at)
     }
 }
 
@@ -406,39 +402,36 @@ fn merge(
         tx.rows("SELECT uuid, id FROM libraries WHERE view_id = ?1", [view_id], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-    RecordTx::run(tx, |records| {
-        let mut counted = Vec::new();
-        for row in rows {
-            let is_meant = |(uuid, _): &&(String, LibraryId)| row.library.is_empty() || *uuid == row.library;
-            let mut of_row = libraries.iter().filter(is_meant).map(|(_, id)| *id);
-            if row.path.is_empty() {
-                merge_end(records, view_id, row, &mut of_row)?;
-            } else if let Some(id) = of_row.next() {
-                if let Some(item) = row.path.strip_prefix(ITEM) {
-                    merge_item(records, view_id, id, row, &String::from_utf8_lossy(item))?;
-                } else if merge_path(records, view_id, id, row)? {
-                    counted.push(row.rating_key.as_deref());
-                }
+    let mut counted = Vec::new();
+    for row in rows {
+        let is_meant = |(uuid, _): &&(String, LibraryId)| row.library.is_empty() || *uuid == row.library;
+        let mut of_row = libraries.iter().filter(is_meant).map(|(_, id)| *id);
+        if row.path.is_empty() {
+            merge_end(tx, view_id, row, &mut of_row)?;
+        } else if let Some(id) = of_row.next() {
+            if let Some(item) = row.path.strip_prefix(ITEM) {
+                merge_item(tx, view_id, id, row, &String::from_utf8_lossy(item))?;
+            } else if merge_path(tx, view_id, id, row)? {
+                counted.push(row.rating_key.as_deref());
             }
         }
-        // What is read again changes nothing.
-        for (library, rating_key) in unlisted.iter().filter(|(_, key)| counted.contains(&Some(key))) {
-            tx.doubt_path_or_item(*library, b"", rating_key)?;
-        }
-        records.evict(Limited::All(RecordKind::Matches), limit, 2 * rows.len())?;
-        let latest = rows.iter().map(|row| row.at).max();
-        latest.map_or(Ok(()), |latest| note_latest(tx, view_id, latest))
-    })
+    }
+    // What is read again changes nothing.
+    for (library, rating_key) in unlisted.iter().filter(|(_, key)| counted.contains(&Some(key))) {
+        tx.doubt_path_or_item(*library, b"", rating_key)?;
+    }
+    tx.evict(Limited::All(RecordKind::Matches), limit, 2 * rows.len())?;
+    let latest = rows.iter().map(|row| row.at).max();
+    latest.map_or(Ok(()), |latest| note_latest(tx, view_id, latest))
 }
 
 /// Merges a row about everything that was recorded before: in one library, or in all.
 fn merge_end(
-    records: &RecordTx<'_>,
+    tx: &Tx<'_>,
     view_id: ViewId,
     row: &SharedRow,
     libraries: &mut dyn Iterator<Item = LibraryId>,
 ) -> rusqlite::Result<()> {
-    let tx = records.tx;
     let known: Option<i64> = tx.find_value(
         "SELECT at FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = x''",
         params![view_id, row.library],
@@ -446,7 +439,7 @@ fn merge_end(
     if known >= Some(row.at.0) {
         return Ok(());
     }
-    records.store_taken_back(view_id, &row.library, b"", row.at)?;
+    tx.store_taken_back(view_id, &row.library, b"", row.at)?;
     for library in libraries {
         let all = all_matches_of(tx, library)?;
         if all.iter().all(|stored| stored.at >= row.at) {
@@ -458,7 +451,7 @@ fn merge_end(
         let mut state = tx.expect_library(library)?;
         for stored in all.iter().filter(|stored| stored.at >= row.at) {
             let table = find_or_create_match_table(tx, &mut state)?;
-            records.put_match(table, &stored.path, &stored.rating_key, MatchTime::At(stored.at))?;
+            tx.put_match(table, &stored.path, &stored.rating_key, MatchTime::At(stored.at))?;
         }
     }
     Ok(())
@@ -467,34 +460,32 @@ fn merge_end(
 /// Merges a row about everything that was recorded before for an item. Each of these matches then counts as taken back when
 /// it was recorded: an earlier one of its path must not return.
 fn merge_item(
-    records: &RecordTx<'_>,
+    tx: &Tx<'_>,
     view_id: ViewId,
     library: LibraryId,
     row: &SharedRow,
     rating_key: &str,
 ) -> rusqlite::Result<()> {
-    let tx = records.tx;
     let Some(state) = tx.expect_library(library).optional()? else {
         return Ok(());
     };
     if taken_back_at(tx, &state, &row.path)? >= row.at {
         return Ok(());
     }
-    records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
+    tx.store_taken_back(view_id, &row.library, &row.path, row.at)?;
     let Some(table) = state.matches else { return Ok(()) };
     let of_item = matches_where(tx, table, Sequence(0), "item = ?2", &[&rating_key])?;
     let of_item = of_item.into_iter().filter_map(|(_, stored)| stored);
     for stored in of_item.filter(|stored| stored.at < row.at) {
-        records.remove_match(table, &stored.path)?;
-        records.store_taken_back(view_id, &row.library, &stored.path, stored.at)?;
+        tx.remove_match(table, &stored.path)?;
+        tx.store_taken_back(view_id, &row.library, &stored.path, stored.at)?;
         tx.doubt_path_or_item(library, &stored.path, "")?;
     }
     Ok(())
 }
 
 /// Merges a row about a path. Returns whether it counts.
-fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<bool> {
-    let tx = records.tx;
+fn merge_path(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow) -> rusqlite::Result<bool> {
     let Some(mut state) = tx.expect_library(library).optional()? else {
         return Ok(false);
     };
@@ -528,14 +519,14 @@ fn merge_path(records: &RecordTx<'_>, view_id: ViewId, library: LibraryId, row: 
             tx.doubt_path_or_item(library, b"", rating_key)?;
         }
         let table = find_or_create_match_table(tx, &mut state)?;
-        records.put_match(table, &row.path, rating_key, MatchTime::At(row.at))?;
+        tx.put_match(table, &row.path, rating_key, MatchTime::At(row.at))?;
         return Ok(true);
     }
     if let Some((table, old)) = state.matches.zip(old) {
-        records.remove_match(table, &old.path)?;
+        tx.remove_match(table, &old.path)?;
         tx.doubt_path_or_item(library, &row.path, "")?;
     }
-    records.store_taken_back(view_id, &row.library, &row.path, row.at)?;
+    tx.store_taken_back(view_id, &row.library, &row.path, row.at)?;
     Ok(true)
 }
 

@@ -661,7 +661,11 @@ impl Store {
     /// Runs `work` in a write transaction, which increments the change sequence. Runs `work` again if the database was
     /// replaced. Without a deadline, waits indefinitely for other threads, and at most [`super::schema::BUSY`] for
     /// other processes. Fails with [`Status::Timeout`] if the store is locked until the deadline.
-    pub(super) fn write<T>(&self, deadline: Deadline, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    pub(in crate::engine) fn write<T>(
+        &self,
+        deadline: Deadline,
+        work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         self.open_reader();
         self.write_last(deadline, work)
     }
@@ -715,8 +719,9 @@ impl Store {
         // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(last_sequence, tx.sequence)?;
         let result = work(&tx).and_then(|value| {
+            tx.finish_records()?;
             // A row with a position contains the change sequence. Without one, store the sequence itself.
-            if tx.change_count.get() == 0 {
+            if tx.written.get() == 0 {
                 connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
             }
             connection.run("COMMIT", [])?;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::record_writes::RecordTx;
 use super::schema::CachedStatements;
 use super::store::Store;
 use super::store_folder::is_locked;
@@ -22,7 +21,7 @@ impl Sweeper<'_> {
     /// whether more may remain: more rows, or more free pages, if this call released some.
     pub fn sweep(&self, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
-            if RecordTx::run(tx, RecordTx::sweep_step)? {
+            if tx.sweep_step()? {
                 return Ok(true);
             }
             for statement in [

@@ -5,7 +5,6 @@ use rusqlite::{Connection, params};
 
 use super::library_rows::{LibraryRows, detach_libraries};
 use super::path_searches::forget_library_questions;
-use super::record_writes::RecordTx;
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::sweeper::Sweeper;
 use crate::error::Result;
@@ -101,9 +100,7 @@ impl LibraryRows<'_> {
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.0.write(deadline, |tx| {
             tx.execute("UPDATE views SET cleared = 1 WHERE id = ?1", [view_id])?;
-            RecordTx::run(tx, |records| {
-                cleared.iter().try_for_each(|library| records.take_all_back(*library))
-            })?;
+            cleared.iter().try_for_each(|library| tx.take_all_back(*library))?;
             forget_library_questions(tx, view_id)?;
             detach_libraries(tx, "view_id", view_id)?;
             tx.libraries_changed(view_id)
