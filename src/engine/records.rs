@@ -433,7 +433,8 @@ impl Table {
     /// # Errors
     /// As [`Table::put`].
     pub fn add(&self, name: &[u8], value: &[u8], limits: &TableLimits) -> Result<Option<Vec<u8>>> {
-        self.tables.write_one(Op::Add(self, name, value), limits)
+        self.tables
+            .write_after(&[Op::Add(self, name, value)], limits, Some((self, name)))
     }
 
     /// Removes the entry with this name, and returns its value; `None` if there is none, or it has expired.
@@ -441,7 +442,8 @@ impl Table {
     /// # Errors
     /// As [`Table::remove`].
     pub fn take(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.tables.write_one(Op::Remove(self, name), &TableLimits::default())
+        self.tables
+            .write_after(&[Op::Remove(self, name)], &TableLimits::default(), Some((self, name)))
     }
 
     /// Removes the entry with this name, if it exists.
@@ -496,27 +498,16 @@ impl Tables {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn write(&self, ops: &[Op<'_>], limits: &TableLimits) -> Result<()> {
-        self.write_after(ops, limits, |_| Ok(()))
+        self.write_after(ops, limits, None).map(drop)
     }
 
-    /// Applies one change, like [`Tables::write`]. Returns the value that was there before, unless it had expired.
-    ///
-    /// # Errors
-    /// As [`Tables::write`].
-    fn write_one(&self, op: Op<'_>, limits: &TableLimits) -> Result<Option<Vec<u8>>> {
-        self.write_after(&[op], limits, |write| match op {
-            Op::Put(table, name, _) | Op::Add(table, name, _) | Op::Remove(table, name) => write.value(table, name),
-            Op::Clear(_) => Ok(None),
-        })
-    }
-
-    /// Applies all of `ops`, and returns what `read` returned before them in the same transaction.
-    fn write_after<T>(
+    /// Applies all of `ops` like [`Tables::write`]. Returns the value that an entry had before, unless it had expired.
+    fn write_after(
         &self,
         ops: &[Op<'_>],
         limits: &TableLimits,
-        read: impl Fn(&Write<'_, '_>) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+        entry: Option<(&Table, &[u8])>,
+    ) -> Result<Option<Vec<u8>>> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Add(_, name, _) | Op::Remove(_, name) = op {
                 check_length("the name of the entry", name.len(), LONGEST_NAME)?;
@@ -536,7 +527,7 @@ impl Tables {
                 expires_ms: expiry(limits.ttl, now_ms),
                 entries: Some(Vec::new()),
             };
-            let found = read(&write)?;
+            let found = entry.map_or(Ok(None), |(table, name)| write.value(table, name))?;
             for op in ops {
                 write.apply(op)?;
             }

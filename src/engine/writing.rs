@@ -325,18 +325,19 @@ impl ListingSegments {
         })
     }
 
-    /// Publishes a complete listing, and returns the library's new row. `new`: the new segment; `None` keeps the
-    /// current segment, which has the same content. If the database does not accept the new segment, removes its file.
+    /// Publishes a complete listing, and returns the library's new row; `None` if a second listing must confirm it. `new`:
+    /// the new segment; `None` keeps the current segment, which has the same content. If the database does not accept the
+    /// new segment, removes its file.
     pub fn publish(
         &self,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<NewListing>,
         deadline: Deadline,
-    ) -> Result<LibraryRow> {
+    ) -> Result<Option<LibraryRow>> {
         let published = ListingRows(&self.store).finish_listing(listing, finished, new.as_ref(), deadline);
         if let Some(NewListing { name, segment, .. }) = new
-            && published.as_ref().is_ok_and(|row| row.segment != Some(name))
+            && matches!(&published, Ok(row) if row.as_ref().and_then(|row| row.segment) != Some(name))
         {
             drop(segment); // Windows cannot remove a mapped file
             let _ = files::remove(&self.path(&name));

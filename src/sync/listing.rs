@@ -131,12 +131,11 @@ impl SyncJob<'_> {
         };
         let result = ListingResult {
             is_whole,
+            may_shrink: why == RefreshReason::Full || after.is_exact(),
             cursor: cursor.to_text(),
             listed_ms: now_ms,
         };
-        if why != RefreshReason::Full && self.is_held_back(row, listing, &after, (draft.items(), is_whole), now_ms)? {
-            return Ok(());
-        }
+        let items = draft.items();
         self.refresh_shows(row)?;
         let new_segment = if sync.segments.has_same_content(row, &draft) {
             None
@@ -151,6 +150,16 @@ impl SyncJob<'_> {
         let stored = sync
             .segments
             .publish(listing, &result, new_segment, self.bounds.deadline)?;
+        let Some(stored) = stored else {
+            log::warn!(
+                "library '{}' shrank from {} to {items} items, perhaps because a disk is not mounted; plexindex uses the \
+                 old listing until a second listing, at least a minute later, confirms the change; to accept the change \
+                 now, refresh in full (plexindex refresh --full)",
+                row.library.title,
+                row.items
+            );
+            return Ok(());
+        };
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.listings.add(1);
         log::info!(
@@ -192,38 +201,6 @@ impl SyncJob<'_> {
     pub(super) fn refresh_unknown_shows(&self, row: &LibraryRow, guids: &BTreeSet<String>) -> Result<()> {
         let has_shows = row.library.kind == LibraryKind::Show && ShowRows(&self.sync.store).has_shows(row.id, guids)?;
         if has_shows { Ok(()) } else { self.refresh_shows(row) }
-    }
-
-    /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the
-    /// current one, or smaller and not whole. If so, discards it, and stores that. `probed`: the library's state after
-    /// the listing.
-    fn is_held_back(
-        &self,
-        row: &LibraryRow,
-        listing: &Listing,
-        probed: &Library,
-        (items, is_whole): (u64, bool),
-        now_ms: i64,
-    ) -> Result<bool> {
-        if items >= row.items
-            || probed.is_exact()
-            || !ListingRows(&self.sync.store).hold_back_listing(
-                listing,
-                (items, is_whole),
-                now_ms,
-                self.bounds.deadline,
-            )?
-        {
-            return Ok(false);
-        }
-        log::warn!(
-            "library '{}' shrank from {} to {items} items, perhaps because a disk is not mounted; plexindex uses the \
-             old listing until a second listing, at least a minute later, confirms the change; to accept the change \
-             now, refresh in full (plexindex refresh --full)",
-            row.library.title,
-            row.items
-        );
-        Ok(true)
     }
 
     /// Merges what the views of other tokens recorded and took back in the same library, as far as this view has the items,

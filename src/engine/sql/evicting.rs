@@ -41,10 +41,9 @@ impl Sweeper<'_> {
         })?;
         // Of the database file, only the pages in use count, not its length.
         let [database_name, wal_name] = ["", "-wal"].map(|suffix| format!("{NAME}.db{suffix}"));
-        let segments = self.named_segments()?;
-        let is_counted = |name: &str| {
-            name != database_name && name != wal_name && !name.contains(BROKEN) && !segments.is_unreferenced(name)
-        };
+        let is_unreferenced = self.unreferenced()?;
+        let is_counted =
+            |name: &str| name != database_name && name != wal_name && !name.contains(BROKEN) && !is_unreferenced(name);
         Ok(used_bytes.cast_unsigned() + self.0.folder.bytes_of(is_counted))
     }
 }

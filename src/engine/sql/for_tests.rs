@@ -28,6 +28,7 @@ pub use super::schema::DAY_MS;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
 pub const FINISHED: ListingResult = ListingResult {
     is_whole: true,
+    may_shrink: true,
     cursor: String::new(),
     listed_ms: NOW_MS,
 };
@@ -266,6 +267,7 @@ pub fn finish(store: &Arc<Store>, listing: &Listing) -> LibraryRow {
     segments
         .publish(listing, &FINISHED, new, Deadline::NONE)
         .expect("published")
+        .expect("not held back")
 }
 
 /// Stores the server's reply about these items. Returns whether it counts.

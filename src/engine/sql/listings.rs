@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -80,6 +79,8 @@ impl Listing {
 pub struct ListingResult {
     /// Whether the listing's item counts agree, so that no rows are missing.
     pub is_whole: bool,
+    /// Whether the listing counts at once, even if it is much smaller than the current one.
+    pub may_shrink: bool,
     /// Where the source's next delta begins.
     pub cursor: String,
     /// Time when the listing was completed, in Unix ms.
@@ -180,39 +181,6 @@ impl ListingRows<'_> {
         read.is_ok()
     }
 
-    /// Returns whether a second listing must confirm a listing with only `count` items, in case a disk is not mounted. If
-    /// so, discards it, and keeps the current listing, which is then doubted. `is_whole`: whether the item counts agree.
-    pub fn hold_back_listing(
-        &self,
-        listing: &Listing,
-        (count, is_whole): (u64, bool),
-        now_ms: i64,
-        deadline: Deadline,
-    ) -> Result<bool> {
-        let is_held_back = self.0.write(deadline, |tx| {
-            let folding = Folding::open(self.0, tx, listing.library, &|_, _| Vec::new())?;
-            let observation = Observation::Listing {
-                request: &listing.request(),
-                listed: &|_| (None, Interval::default()),
-                count,
-                is_whole,
-                may_shrink: false,
-                cursor: "",
-            };
-            let effects = folding.fold(&observation, listing.asked, now_ms)?;
-            let is_held_back = effects.raise.iter().any(|doubt| doubt.cause == Cause::HeldBack);
-            if is_held_back {
-                folding.apply(&effects)?;
-                tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
-            }
-            Ok(is_held_back)
-        })?;
-        if is_held_back {
-            self.remove_pages(listing);
-        }
-        Ok(is_held_back)
-    }
-
     /// Removes the file with a finished listing's pages.
     fn remove_pages(&self, listing: &Listing) {
         let _ = files::remove(&self.0.folder.path().join(&listing.file));
@@ -311,13 +279,17 @@ enum Published {
     Done(Box<LibraryRow>),
     /// Another process has taken over the listing.
     TakenOver,
+    /// A second listing must confirm it.
+    HeldBack,
     /// Another process replaced the current segment.
     SegmentReplaced,
 }
 
 impl ListingRows<'_> {
-    /// Publishes a listing in one transaction, and returns the library's new row. `finished`: its time, and whether it
-    /// may lack items. `new`: its segment; `None` if the current generation has the same content and stays current.
+    /// Publishes a listing in one transaction, and returns the library's new row. Returns `None` if a second listing must
+    /// confirm it, in case a disk is not mounted: then discards it, and keeps the current listing, which is then doubted.
+    /// `finished`: its time, and whether it may lack items. `new`: its segment; `None` if the current generation has the
+    /// same content and stays current.
     ///
     /// # Errors
     /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
@@ -328,7 +300,7 @@ impl ListingRows<'_> {
         finished: &ListingResult,
         new: Option<&NewListing>,
         deadline: Deadline,
-    ) -> Result<LibraryRow> {
+    ) -> Result<Option<LibraryRow>> {
         for _ in 0..MAX_COMPARISONS {
             // Compare before the transaction, which then stays short. The transaction checks that no other process has
             // replaced the compared segment or taken over the listing.
@@ -374,14 +346,17 @@ impl ListingRows<'_> {
                     listed: &listed,
                     count: items,
                     is_whole: finished.is_whole,
-                    may_shrink: true, // the caller has checked it
+                    may_shrink: finished.may_shrink,
                     cursor: &finished.cursor,
                 };
                 let effects = folding.fold(&observation, listing.asked, finished.listed_ms)?;
-                // The listing was evicted, or changes from after its begin are in the segment.
                 if !effects.publishes {
+                    folding.apply(&effects)?;
                     tx.run("DELETE FROM listings WHERE library = ?1", [listing.library])?;
-                    return Ok(Published::TakenOver);
+                    let is_held_back = effects.raise.iter().any(|doubt| doubt.cause == Cause::HeldBack);
+                    // Otherwise, it was evicted, or changes from after its begin are in the segment.
+                    let outcome = is_held_back.then_some(Published::HeldBack);
+                    return Ok(outcome.unwrap_or(Published::TakenOver));
                 }
                 if is_older_content(&listing.change.token, folding.row.listed_token()) {
                     end_matches_of_others(&folding, &listed)?;
@@ -402,7 +377,11 @@ impl ListingRows<'_> {
                     if let Some(replaced) = replaced.filter(|name| row.segment != Some(*name)) {
                         Sweeper(self.0).remove_replaced(&listing_text(&replaced));
                     }
-                    return Ok(*row);
+                    return Ok(Some(*row));
+                }
+                Published::HeldBack => {
+                    self.remove_pages(listing);
+                    return Ok(None);
                 }
                 Published::TakenOver => return Err(taken_over()),
                 Published::SegmentReplaced => {}
@@ -518,17 +497,22 @@ impl Publication {
             "UPDATE libraries SET generation = ?2 WHERE id = ?1",
             params![listing.library, tx.sequence],
         )?;
-        match (differing, &compared.old) {
-            (Some(keys), Some(old))
-                if library.generation.is_fetched() && self.is_reported(&keys, new, old, max_reported(items)) =>
-            {
-                keys.iter().try_for_each(|key| {
-                    let [was, now] = self.versions(key, new, old);
-                    tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
-                })
-            }
-            _ => tx.relist_in_feed(listing.library),
+        let (Some(keys), Some(old), true) = (differing, &compared.old, library.generation.is_fetched()) else {
+            return tx.relist_in_feed(listing.library);
+        };
+        let changes = || keys.iter().map(|key| self.versions(key, new, old));
+        // A removal and an addition can be one change, so the larger of two counts decides: the differing items that were
+        // listed before, and those that are listed after.
+        let [before, after] = changes().fold([0, 0], |[before, after], [was, now]| {
+            [before + usize::from(was.is_some()), after + usize::from(now.is_some())]
+        });
+        if before.max(after) > max_reported(items) {
+            return tx.relist_in_feed(listing.library);
         }
+        for [was, now] in changes() {
+            tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())?;
+        }
+        Ok(())
     }
 
     /// Returns an item before and after the publication; `None` where it is not listed, or its segment is damaged.
@@ -562,21 +546,6 @@ impl Publication {
         });
         Some(listed.chain(singles.map(|key| &**key)).collect())
     }
-
-    /// Returns whether the items with these rating keys are few enough for the feed to report each difference. A removal
-    /// and an addition can be one change, so the larger of two counts decides: the differing items that were listed
-    /// before, and those that are listed after.
-    fn is_reported(&self, keys: &[&str], new: &NewListing, old: &ListingSegment, most: usize) -> bool {
-        let is_listed = |key: &str, single: Option<&Option<Item>>, segment: &ListingSegment| match single {
-            Some(single) => single.is_some(),
-            None => segment.find(key).is_some(),
-        };
-        let before = keys.iter().filter(|key| is_listed(key, self.singles.get(**key), old));
-        let after = keys
-            .iter()
-            .filter(|key| is_listed(key, self.single_after(key), &new.segment));
-        before.count().max(after.count()) <= most
-    }
 }
 
 /// Suffix of segment files.
@@ -599,30 +568,9 @@ impl StoreFolder {
     /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_of_segment = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
-        let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
-        let names = entries.flatten().map(|entry| entry.file_name());
-        let segment_files = names.filter(|file| file.to_str().is_some_and(is_of_segment));
-        Ok(segment_files.map(|file| self.path().join(file)).collect())
-    }
-
-    /// Returns the segments, their indexes, the files with listings' pages, and the temporary files in the folder.
-    fn segment_files(&self) -> Vec<SegmentFile> {
-        let Ok(entries) = fs::read_dir(self.path()) else {
-            return Vec::new();
-        };
-        let name_parts = [SUFFIX, ITEMS_SUFFIX, ".new"];
-        let is_known = |name: &String| name.starts_with(NAME) && name_parts.iter().any(|part| name.contains(part));
-        entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok().filter(is_known)?;
-                let metadata = entry.metadata().ok();
-                Some(SegmentFile {
-                    name,
-                    changed: metadata.and_then(|metadata| metadata.modified().ok()),
-                })
-            })
-            .collect()
+        let files = self.files().map_err(|error| self.cannot("read", &error))?;
+        let of_segment = files.into_iter().filter(|(name, _)| is_of_segment(name));
+        Ok(of_segment.map(|(_, file)| file.path()).collect())
     }
 }
 
@@ -644,6 +592,9 @@ fn random_number() -> u32 {
 /// Returns the name by which the database references a file: the segment name for a segment or an index of it, and the file
 /// name for a listing's pages. `None` for other files.
 fn referenced_name(file: &str) -> Option<&str> {
+    if !file.starts_with(NAME) {
+        return None;
+    }
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
     }
@@ -655,49 +606,21 @@ fn referenced_name(file: &str) -> Option<&str> {
     Some(name.rsplit_once('-')?.0) // without the digest of the mappings
 }
 
-/// A file in the folder.
-struct SegmentFile {
-    name: String,
-    /// Time of the last modification; `None` if unknown.
-    changed: Option<SystemTime>,
+/// Returns whether no process can still be writing, publishing or opening an unreferenced file. True if the time of its
+/// last modification is unknown or in the future.
+fn is_abandoned(name: &str, file: &fs::DirEntry) -> bool {
+    let kept_s = if is_temporary(name) {
+        TEMPORARY_KEPT_S
+    } else {
+        UNNAMED_KEPT_S
+    };
+    let changed = file.metadata().and_then(|metadata| metadata.modified());
+    let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+    age.is_none_or(|age| age.as_secs() >= kept_s)
 }
 
-impl SegmentFile {
-    fn is_temporary(&self) -> bool {
-        self.name.contains(".new")
-    }
-
-    /// Returns whether no process can still be writing, publishing or opening this unreferenced file. True if the time
-    /// of its last modification is unknown or in the future.
-    fn is_abandoned(&self) -> bool {
-        let kept_s = if self.is_temporary() {
-            TEMPORARY_KEPT_S
-        } else {
-            UNNAMED_KEPT_S
-        };
-        let age = self.changed.and_then(|changed| changed.elapsed().ok());
-        age.is_none_or(|age| age.as_secs() >= kept_s)
-    }
-}
-
-/// Names of the segments and page files that the database references.
-pub struct NamedSegments(HashSet<String>);
-
-impl NamedSegments {
-    /// Reads the names that the database references.
-    fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        // A cleared library has a negative `view_id`.
-        let listings = "SELECT segment FROM libraries WHERE view_id > 0";
-        let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
-        let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
-        names.extend(connection.values::<String>(pages, [])?);
-        Ok(Self(names))
-    }
-
-    /// Returns whether a file is a segment, an index or a page file that the database does not reference.
-    pub fn is_unreferenced(&self, file: &str) -> bool {
-        referenced_name(file).is_some_and(|name| !self.0.contains(name))
-    }
+fn is_temporary(name: &str) -> bool {
+    name.starts_with(NAME) && name.contains(".new")
 }
 
 impl Sweeper<'_> {
@@ -705,15 +628,15 @@ impl Sweeper<'_> {
     /// process that has a removed segment mapped can still read the segment.
     pub fn sweep_segments(&self) {
         // List the folder before reading the database, so that a segment that is published in between is not removed.
-        let files = self.0.folder.segment_files();
-        let referenced = match self.named_segments() {
-            Ok(referenced) => referenced,
+        let files = self.0.folder.files().unwrap_or_default();
+        let is_unreferenced = match self.unreferenced() {
+            Ok(is_unreferenced) => is_unreferenced,
             Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
         };
-        for file in files {
+        for (name, file) in files {
             // No process can still need it.
-            if (file.is_temporary() || referenced.is_unreferenced(&file.name)) && file.is_abandoned() {
-                let _ = files::remove(&self.0.folder.path().join(&file.name));
+            if (is_temporary(&name) || is_unreferenced(&name)) && is_abandoned(&name, &file) {
+                let _ = files::remove(&file.path());
             }
         }
     }
@@ -734,15 +657,21 @@ impl Sweeper<'_> {
     /// Removes the segments, indexes and page files whose names satisfy `is_removed`. On Windows, a file that a process
     /// has mapped stays until a sweep.
     fn remove_files(&self, is_removed: impl Fn(&str) -> bool) {
-        for SegmentFile { name, .. } in self.0.folder.segment_files() {
+        for (name, file) in self.0.folder.files().unwrap_or_default() {
             if referenced_name(&name).is_some() && is_removed(&name) {
-                let _ = files::remove(&self.0.folder.path().join(&name));
+                let _ = files::remove(&file.path());
             }
         }
     }
 
-    /// Reads the names of the segments and page files that the database references.
-    pub fn named_segments(&self) -> Result<NamedSegments> {
-        self.0.read(NamedSegments::read)
+    /// Reads which segments, indexes and page files the database references. Returns a function that tells of a file's
+    /// name whether it is one that the database does not reference.
+    pub fn unreferenced(&self) -> Result<impl Fn(&str) -> bool + use<>> {
+        // A cleared library has a negative `view_id`.
+        let referenced = "SELECT segment FROM libraries WHERE view_id > 0 UNION ALL \
+                          SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
+        let names: Vec<String> = self.0.read(|c| c.values(referenced, []))?;
+        let names: HashSet<String> = names.into_iter().collect();
+        Ok(move |file: &str| referenced_name(file).is_some_and(|name| !names.contains(name)))
     }
 }

@@ -220,18 +220,16 @@ impl StoreFolder {
 
     /// Returns the total size, in bytes, of the store's files whose names satisfy `is_counted`.
     pub fn bytes_of(&self, is_counted: impl Fn(&str) -> bool) -> u64 {
-        fs::read_dir(&self.path).map_or(0, |entries| {
-            entries
-                .flatten()
-                .filter(|entry| {
-                    let name = entry.file_name();
-                    let name = name.to_string_lossy();
-                    name.starts_with("plexindex") && is_counted(&name)
-                })
-                .filter_map(|entry| entry.metadata().ok())
-                .map(|metadata| metadata.len())
-                .sum()
-        })
+        let files = self.files().unwrap_or_default().into_iter();
+        let counted = files.filter(|(name, _)| is_counted(name));
+        counted.filter_map(|(_, file)| Some(file.metadata().ok()?.len())).sum()
+    }
+
+    /// Returns the names and the entries of the store's files.
+    pub fn files(&self) -> io::Result<Vec<(String, fs::DirEntry)>> {
+        let entries = fs::read_dir(&self.path)?.flatten();
+        let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
+        Ok(named.filter(|(name, _)| name.starts_with("plexindex")).collect())
     }
 
     /// Returns the path of the database file with a suffix such as `-journal`.
@@ -241,12 +239,7 @@ impl StoreFolder {
 
     /// Returns the names of the damaged databases in the folder.
     pub fn broken_databases(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(&self.path) else {
-            return Vec::new();
-        };
-        let names = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok());
+        let names = self.files().unwrap_or_default().into_iter().map(|(name, _)| name);
         let is_broken = |name: &String| name.starts_with(&format!("{NAME}.db.")) && name.ends_with(BROKEN);
         let mut names: Vec<String> = names.filter(is_broken).collect();
         names.sort();
