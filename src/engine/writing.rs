@@ -18,7 +18,7 @@ use crate::engine::sql::{
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{Item, LibraryId, ListingName, Sequence, ViewId};
+use crate::model::{Item, LibraryId, Sequence, ViewId};
 use crate::platform::clock::{Clock, Deadline};
 use crate::platform::files;
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
@@ -204,17 +204,17 @@ impl ListingSegments {
         (upto, needs_listing): (Sequence, bool),
         deadline: Deadline,
     ) -> Result<()> {
-        let Some(old) = items.name else { return Ok(()) };
+        let Some(old) = &items.name else { return Ok(()) };
         let name = new_listing_name(row.id, row.generation, self.store.sequence()?);
         self.write_items(&name, row, items.assigned(), |each| items.for_each(upto, each))?;
-        LibraryRows(&self.store).set_segment(view_id, (&old, &name), (upto, needs_listing), deadline)
+        LibraryRows(&self.store).set_segment((view_id, row.id), [old, &name], (upto, needs_listing), deadline)
     }
 
     /// Writes a segment with the items that `read` passes to its argument, each with the ticket of the request that first
     /// showed it with its paths, or with 0 if that is not later than `assigned`.
     fn write_items(
         &self,
-        name: &ListingName,
+        name: &str,
         row: &LibraryRow,
         assigned: Sequence,
         read: impl FnOnce(&mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()>,
@@ -255,7 +255,7 @@ impl ListingSegments {
 
     /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
     /// segment contains all changes to single items up to the start of the listing.
-    fn name_of(listing: &Listing) -> ListingName {
+    fn name_of(listing: &Listing) -> String {
         new_listing_name(listing.library, listing.generation, listing.asked)
     }
 
@@ -337,7 +337,7 @@ impl ListingSegments {
     ) -> Result<Option<LibraryRow>> {
         let published = ListingRows(&self.store).finish_listing(listing, finished, new.as_ref(), deadline);
         if let Some(NewListing { name, segment, .. }) = new
-            && matches!(&published, Ok(row) if row.as_ref().and_then(|row| row.segment) != Some(name))
+            && matches!(&published, Ok(row) if row.as_ref().and_then(|row| row.segment.as_ref()) != Some(&name))
         {
             drop(segment); // Windows cannot remove a mapped file
             let _ = files::remove(&self.path(&name));
@@ -346,11 +346,9 @@ impl ListingSegments {
     }
 
     /// Creates an empty builder for the segment with this name.
-    fn builder(&self, name: &ListingName, row: &LibraryRow, assigned: Sequence) -> ListingBuilder {
+    fn builder(&self, name: &str, row: &LibraryRow, assigned: Sequence) -> ListingBuilder {
         let meta = ListingMeta {
             library: row.library.uuid.clone(),
-            generation: name.generation.0.cast_unsigned(),
-            sequence: name.sequence.0,
             mappings: self.mappings.clone(),
             assigned: assigned.0,
         };
@@ -358,7 +356,7 @@ impl ListingSegments {
     }
 
     /// Finishes a segment and writes it to the file with this name.
-    fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
+    fn write(&self, builder: ListingBuilder, name: &str, row: &LibraryRow) -> Result<()> {
         let start = Instant::now();
         let items = builder.items;
         let bytes = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
@@ -372,12 +370,12 @@ impl ListingSegments {
 
     /// Returns the path of the segment that has this name and this handle's mappings. Each set of mappings has its own
     /// file, because a segment contains mapped paths.
-    fn path(&self, name: &ListingName) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.store.folder.listing_segment(name, self.mappings.digest())
     }
 
     /// Opens the segment that has this name and was built with this handle's mappings.
-    fn open_file(&self, name: &ListingName) -> Result<ListingSegment> {
+    fn open_file(&self, name: &str) -> Result<ListingSegment> {
         ListingSegment::open(&self.path(name), self.store.map_mode(), self.store.key().name_mac(name))
     }
 
@@ -415,7 +413,7 @@ impl ListingSegments {
 
     /// Writes a segment with the items of a segment that was built with different mappings. Returns `true` and writes
     /// nothing if a file already has this name, because the file is then damaged.
-    fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
+    fn copy_segment(&self, name: &str, row: &LibraryRow) -> Result<bool> {
         if self.path(name).symlink_metadata().is_ok_and(|file| file.is_file()) {
             return Ok(true);
         }
@@ -451,7 +449,7 @@ impl ListingSegments {
 
     /// Returns whether a segment is missing or damaged. Returns `false` if the operating system cannot read the file,
     /// because a later attempt may succeed.
-    fn is_missing_or_damaged(&self, name: &ListingName) -> bool {
+    fn is_missing_or_damaged(&self, name: &str) -> bool {
         match self.store.listing_segment(name) {
             Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
             // A missing or damaged file causes an error without a source. A source is an error of the operating system.

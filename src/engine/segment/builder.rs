@@ -33,9 +33,6 @@ use crate::platform::files;
 pub struct ListingMeta {
     /// The library's uuid, at most 255 bytes.
     pub library: String,
-    pub generation: u64,
-    /// The change sequence up to which the segment contains all changes.
-    pub sequence: u64,
     /// The path mappings. The segment also indexes mapped paths.
     pub mappings: Mappings,
     /// The ticket of the listing since which items without a ticket of their own have had their paths; 0 in segments of
@@ -242,8 +239,6 @@ impl ListingBuilder {
         }
         let mut body = self.records;
         let mut head = SegmentHeader {
-            generation: self.meta.generation,
-            sequence: self.meta.sequence,
             mappings: self.meta.mappings.digest(),
             items: self.items,
             listed_paths: self.parts,

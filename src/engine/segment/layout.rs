@@ -83,9 +83,8 @@ pub struct SegmentHeader {
     /// only the records and the table of keys are readable.
     pub is_earlier: bool,
     pub length: u64,
-    pub generation: u64,
-    /// The change sequence up to which a listing's segment contains all changes.
-    pub sequence: u64,
+    /// Numbers that earlier builds wrote, and that nothing reads.
+    pub unused: [u64; 2],
     /// Digest of the mappings that translated the mapped paths.
     pub mappings: u64,
     /// Number of items or records.
@@ -182,10 +181,11 @@ impl SegmentHeader {
 
     /// Returns the header's 64-bit numbers in file order, so that `encode` and `decode` use the same order.
     fn words(&mut self) -> [&mut u64; 27] {
+        let [one, other] = &mut self.unused;
         [
             &mut self.length,
-            &mut self.generation,
-            &mut self.sequence,
+            one,
+            other,
             &mut self.mappings,
             &mut self.items,
             &mut self.listed_paths,

@@ -12,7 +12,7 @@ use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, libra
 use super::migrations::{migrate_damaged, readable_matches_in_log};
 use super::record_rows::{RecordRows, all_matches_in, match_in};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect, from_both_ends};
-use super::store_folder::{BROKEN, NAME, listing_text};
+use super::store_folder::{BROKEN, NAME};
 use super::sweeper::Sweeper;
 use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -107,7 +107,7 @@ impl LibraryRows<'_> {
             let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(false);
             };
-            let segment = row.segment.as_ref().map(listing_text).unwrap_or_default();
+            let segment = row.segment.as_deref().unwrap_or_default();
             // A negative generation means that the listing was lost.
             let changed_rows = tx.connection.execute(
                 "UPDATE libraries SET generation = -generation WHERE id = ?1 AND generation > 0 AND segment = ?2",

@@ -17,14 +17,13 @@ use super::library_rows::{
 use super::overlay::{Overlay, OverlayRow, SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
-use super::store_folder::listing_text;
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{
     Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, Observation, StandardRules, StoredItem,
     SyncRequest, Ticket, fold,
 };
-use crate::model::{Item, Library, LibraryId, ListingName, Sequence, ViewId};
+use crate::model::{Item, Library, LibraryId, Sequence, ViewId};
 use crate::platform::clock::Deadline;
 
 /// Returns how many items a library has: a segment's items, and single items, which the segment has otherwise. Without a
@@ -117,10 +116,10 @@ impl OpenListing {
 impl Store {
     /// Opens a listing's segment. Each set of mappings has its own file with the same items; any file is sufficient.
     /// Fails if no file is usable. The error has a source if the operating system cannot read a file.
-    pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
+    pub fn listing_segment(&self, name: &str) -> Result<ListingSegment> {
         let (name_mac, mode) = (self.key().name_mac(name), self.map_mode());
         let mut failure = Error::new(Status::Store, "a listing's segment file is missing");
-        for path in self.folder.files_of_segment(&listing_text(name))? {
+        for path in self.folder.files_of_segment(name)? {
             match ListingSegment::open(&path, mode, name_mac) {
                 Ok(segment) => return Ok(segment),
                 // Prefer an error of the operating system, because the segment may then be intact.
@@ -135,7 +134,7 @@ impl Store {
 /// The items in a library's current listing, as they were when it was opened.
 pub struct StoredItems {
     /// The name of the segment; `None` without a listing.
-    pub name: Option<ListingName>,
+    pub name: Option<String>,
     base: OpenListing,
     knowledge: Knowledge,
     overlay: Overlay,
@@ -282,7 +281,11 @@ impl ItemRows<'_> {
         let mut read_now = read()?;
         loop {
             let (row, overlay, begun, has_doubted_paths) = read_now;
-            let segment = row.segment.map(|name| self.0.listing_segment(&name)).transpose();
+            let segment = row
+                .segment
+                .as_ref()
+                .map(|name| self.0.listing_segment(name))
+                .transpose();
             // Another process may have replaced the segment since this thread read its name.
             if segment.is_err() {
                 read_now = read()?;

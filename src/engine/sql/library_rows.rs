@@ -12,13 +12,13 @@ use super::doubts::doubts_of_library;
 use super::overlay::count_changes;
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
-use super::store_folder::{listing_name, listing_text};
+use super::store_folder::listing_name;
 use super::sweeper::Sweeper;
 use crate::engine::record_rows::RecordTime;
 use crate::error::Result;
 use crate::knowledge::{Cause, Doubt, Knowledge, ListingState, Ticket};
 use crate::matching::RequestedGuid;
-use crate::model::{Generation, Item, Library, LibraryId, ListingName, Sequence, SourceState, TableId, ViewId};
+use crate::model::{Generation, Item, Library, LibraryId, Sequence, SourceState, TableId, ViewId};
 use crate::platform::clock::Deadline;
 
 /// A library in the store, as one view sees it.
@@ -38,7 +38,7 @@ pub struct LibraryRow {
     pub generation: Generation,
     /// Number of items in the library, including single items that were added after the listing.
     pub items: u64,
-    pub segment: Option<ListingName>,
+    pub segment: Option<String>,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
 }
@@ -247,29 +247,28 @@ impl LibraryRows<'_> {
     /// delta does not know some of them.
     pub fn set_segment(
         &self,
-        view_id: ViewId,
-        (old, segment): (&ListingName, &ListingName),
+        (view_id, library): (ViewId, LibraryId),
+        [old, new]: [&str; 2],
         (upto, needs_listing): (Sequence, bool),
         deadline: Deadline,
     ) -> Result<()> {
-        let [old, new] = [old, segment].map(listing_text);
         let unreferenced = self.0.write(deadline, |tx| {
             let changed_rows = tx.execute(
                 "UPDATE libraries SET segment = ?3 WHERE id = ?1 AND segment = ?2",
-                params![segment.library, old, new],
+                params![library, old, new],
             )?;
             if changed_rows == 0 {
-                return Ok(&new);
+                return Ok(new);
             }
-            let mut knowledge = library_without_doubts(tx, segment.library)?.knowledge;
+            let mut knowledge = library_without_doubts(tx, library)?.knowledge;
             knowledge.base.came = knowledge.base.came.max(upto);
-            tx.write_knowledge(segment.library, &knowledge)?;
-            tx.trim_overlay(segment.library, upto)?;
+            tx.write_knowledge(library, &knowledge)?;
+            tx.trim_overlay(library, upto)?;
             if needs_listing {
-                tx.doubt_library(view_id, segment.library, Cause::Invalidated, 0)?;
+                tx.doubt_library(view_id, library, Cause::Invalidated, 0)?;
             }
             tx.libraries_changed(view_id)?;
-            Ok(&old)
+            Ok(old)
         })?;
         Sweeper(self.0).remove_replaced(unreferenced);
         Ok(())

@@ -352,8 +352,8 @@ fn an_item_that_became_as_listed_during_a_compaction_keeps_its_value() {
     assert_eq!(films.paths(), ["/data/1.mkv", "/data/2.mkv"]);
     LibraryRows(&films.store)
         .set_segment(
-            films.view_id,
-            (&row.segment.expect("listed"), &compacted.name),
+            (films.view_id, films.id),
+            [&row.segment.expect("listed"), &compacted.name],
             (upto, false),
             Deadline::NONE,
         )

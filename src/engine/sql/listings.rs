@@ -21,12 +21,12 @@ use super::overlay::count_changes;
 use super::record_rows::all_matches_of;
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
-use super::store_folder::{NAME, StoreFolder, listing_text};
+use super::store_folder::{NAME, StoreFolder};
 use super::sweeper::Sweeper;
 use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
-use crate::model::{Generation, Item, LibraryId, ListingName, Sequence, SourceState};
+use crate::model::{Generation, Item, LibraryId, Sequence, SourceState};
 use crate::platform::clock::Deadline;
 use crate::platform::files;
 
@@ -232,7 +232,7 @@ const MAX_COMPARISONS: usize = 4;
 
 /// The segment of a complete listing that is not published yet.
 pub struct NewListing {
-    pub name: ListingName,
+    pub name: String,
     pub segment: ListingSegment,
     /// Hashes of the rating keys, in page order.
     pub key_hashes: Vec<u64>,
@@ -268,7 +268,7 @@ impl NewListing {
 /// The differences between a library's current segment and a new segment.
 struct Comparison {
     /// Name of the current segment; `None` if there is no current segment.
-    segment: Option<ListingName>,
+    segment: Option<String>,
     old: Option<ListingSegment>,
     /// The differences; `None` if there are too many to report, or the current segment cannot be read.
     differences: Option<Vec<Difference>>,
@@ -374,8 +374,8 @@ impl ListingRows<'_> {
                 Published::Done(row) => {
                     self.remove_pages(listing);
                     let replaced = compared.and_then(|compared| compared.segment);
-                    if let Some(replaced) = replaced.filter(|name| row.segment != Some(*name)) {
-                        Sweeper(self.0).remove_replaced(&listing_text(&replaced));
+                    if let Some(replaced) = replaced.filter(|name| row.segment.as_ref() != Some(name)) {
+                        Sweeper(self.0).remove_replaced(&replaced);
                     }
                     return Ok(Some(*row));
                 }
@@ -487,7 +487,7 @@ impl Publication {
         let items = count_items_with(Some(&new.segment), kept);
         tx.run(
             "UPDATE libraries SET listed_items = ?2, segment = ?3 WHERE id = ?1",
-            params![listing.library, items.cast_signed(), listing_text(&new.name)],
+            params![listing.library, items.cast_signed(), new.name],
         )?;
         // The generation changes only if the content does.
         if library.generation.is_fetched() && differing.as_ref().is_some_and(Vec::is_empty) {
@@ -561,8 +561,8 @@ const TEMPORARY_KEPT_S: u64 = 600;
 impl StoreFolder {
     /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
     /// segment from the same items. `mappings`: the digest of the mappings.
-    pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
-        self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
+    pub fn listing_segment(&self, name: &str, mappings: u64) -> PathBuf {
+        self.path().join(format!("{name}-{mappings:x}{SUFFIX}"))
     }
 
     /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
@@ -574,14 +574,11 @@ impl StoreFolder {
     }
 }
 
-/// Returns a new, unique name for a library's segment. `sequence`: the current change sequence.
-pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
-    ListingName {
-        library,
-        generation: Generation(generation.0.max(0)), // a negative number stands for an evicted listing
-        sequence,
-        number: random_number(),
-    }
+/// Returns a new name for a library's segment. `sequence`: the change sequence up to which the segment is complete. A random
+/// number makes it unique, since generation and sequence may repeat after a power cut.
+pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> String {
+    let generation = generation.0.max(0); // a negative number stands for an evicted listing
+    format!("{NAME}-l{library}-{generation}-{sequence}-{:x}", random_number())
 }
 
 /// Returns a number that makes a name unique; 0 if the system has no random numbers.

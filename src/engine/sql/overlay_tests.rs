@@ -273,12 +273,7 @@ fn run(seed: u64) {
             17 if random.below(3) == 0 => {
                 let row = films.row();
                 if let Some(name) = &row.segment {
-                    for path in films
-                        .store
-                        .folder
-                        .files_of_segment(&super::store_folder::listing_text(name))
-                        .expect("files")
-                    {
+                    for path in films.store.folder.files_of_segment(name).expect("files") {
                         std::fs::remove_file(path).expect("removed");
                     }
                     if random.below(2) == 0 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 
 use crate::error::{Error, Result, Status};
-use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, Sequence};
+use crate::model::OWN_IDENTIFIER;
 use crate::platform::MAX_DATABASE_PATH;
 use crate::platform::clock::Deadline;
 use crate::platform::files::{self, Inode, canonical};
@@ -405,28 +405,9 @@ fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Encodes the name of a listing's segment for the database. The names of the segment's files start with this text.
-pub fn listing_text(name: &ListingName) -> String {
-    let ListingName {
-        library,
-        generation,
-        sequence,
-        number,
-    } = name;
-    format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
-}
-
-/// Parses the name of a listing's segment from the database; `None` if the text is empty or invalid.
-pub fn listing_name(text: &str) -> Option<ListingName> {
-    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
-    let name = ListingName {
-        library: LibraryId(parts.next()?.parse().ok()?),
-        generation: Generation(parts.next()?.parse().ok()?),
-        sequence: Sequence(parts.next()?.parse().ok()?),
-        number: u32::from_str_radix(parts.next()?, 16).ok()?,
-    };
-    // Reject other texts for the same numbers, such as leading zeros, and further parts.
-    (listing_text(&name) == text).then_some(name)
+/// Returns the name of a listing's segment as a database has it; `None` if the text is empty, or no file can have the name.
+pub fn listing_name(text: &str) -> Option<String> {
+    (text.starts_with(NAME) && !text.contains(['/', '\\'])).then(|| text.to_owned())
 }
 
 /// The key for a store's keyed hashes.
@@ -447,11 +428,11 @@ impl StoreKey<'_> {
     }
 
     /// Returns the keyed hash of a listing segment's name. A segment file contains this hash, which proves that this
-    /// store wrote the file for this library, generation and change sequence.
+    /// store wrote the file for this listing.
     #[must_use]
-    pub fn name_mac(&self, name: &ListingName) -> u64 {
+    pub fn name_mac(&self, name: &str) -> u64 {
         let mut name_mac = [0; 8];
-        name_mac.copy_from_slice(&self.keyed(listing_text(name).as_bytes())[..8]);
+        name_mac.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
         u64::from_le_bytes(name_mac)
     }
 }
@@ -474,22 +455,15 @@ mod tests {
     }
 
     #[test]
-    fn listing_names_round_trip() {
-        let name = ListingName {
-            library: LibraryId(7 << 32),
-            generation: Generation(3),
-            sequence: Sequence(u64::MAX),
-            number: 0xAB,
-        };
-        let text = listing_text(&name);
-        assert_eq!(text, format!("{NAME}-l30064771072-3-18446744073709551615-ab"));
-        assert_eq!(listing_name(&text), Some(name));
+    fn a_segment_of_a_database_is_in_the_folder() {
+        let name = format!("{NAME}-l30064771072-3-18446744073709551615-ab");
+        assert_eq!(listing_name(&name), Some(name));
         for other in [
             "",
             "l1-2-3-4",
-            "plexindex-2-l1-2-3-4",
-            &format!("{text}-5"),
-            &text.replace("-l", "-k"),
+            "plexindex-1-l1/../../a",
+            "plexindex-1\\a",
+            "../plexindex-1",
         ] {
             assert_eq!(listing_name(other), None, "{other}");
         }

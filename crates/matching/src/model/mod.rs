@@ -809,16 +809,3 @@ impl Sequence {
         Self(self.0.saturating_sub(1))
     }
 }
-
-/// The name of a listing's segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ListingName {
-    /// The library.
-    pub library: LibraryId,
-    /// The generation of the library's listing when the segment was begun.
-    pub generation: Generation,
-    /// The change sequence up to which the segment is complete.
-    pub sequence: Sequence,
-    /// A random number that makes the name unique, since generation and sequence may repeat after a power cut.
-    pub number: u32,
-}

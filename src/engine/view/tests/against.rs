@@ -91,8 +91,6 @@ fn listing_segment(items: &[Item], mappings: &Mappings) -> ListingSegment {
 pub fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
     let meta = ListingMeta {
         library: "uuid".into(),
-        generation: 1,
-        sequence: 7,
         mappings: mappings.clone(),
         assigned: 0,
     };
