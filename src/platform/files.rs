@@ -7,7 +7,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -98,6 +98,25 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     }
     failpoint!(Make(path));
     folder.create(name).map_err(|error| explain_obstacle(error, path))
+}
+
+/// Writes a file under a temporary name and renames it to `path`, so that other processes never read an incomplete one.
+///
+/// # Errors
+/// As [`create_new`].
+pub fn write_whole(path: &Path, temporary: &Path, bytes: &[u8], syncs: bool) -> io::Result<()> {
+    let written = create_new(temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        if syncs {
+            sync(&file, temporary)?;
+        }
+        drop(file);
+        rename(temporary, path)
+    });
+    if written.is_err() {
+        let _ = remove(temporary);
+    }
+    written
 }
 
 /// Creates a temporary file. Removes the file's name at once if the system allows this; otherwise the system removes

@@ -5,7 +5,7 @@
 //! the database and the WAL are unchanged, and the machine was not restarted. Otherwise, the process opens the
 //! database, so a stale state file need not be removed or repaired.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -134,16 +134,9 @@ pub fn write_state_file(
     }
     let bytes = encode(&cached, &files.bytes()).filter(|bytes| (bytes.len() as u64) < MAX_LENGTH);
     let Some(bytes) = bytes else { return Ok(()) };
-    // Rename a complete file, so that other processes never read an incomplete one.
     let path = folder.state();
     let temporary = path.with_extension(format!("state.{}.new", std::process::id()));
-    let written = files::create_new(&temporary)
-        .and_then(|mut file| file.write_all(&bytes))
-        .and_then(|()| files::rename(&temporary, &path));
-    if written.is_err() {
-        let _ = files::remove(&temporary);
-    }
-    written
+    files::write_whole(&path, &temporary, &bytes, false)
 }
 
 /// Encodes a state file: [`MAGIC`], a checksum of the rest, the stamps of the store's files (`files`), and the state.

@@ -150,7 +150,7 @@ impl Store {
     /// page whose last writer may have died. Creates a missing page, unless `deadline` is `None`, for a call that waits
     /// only a moment.
     fn inspect(&self, writer: &mut LazyConnection, deadline: Option<Deadline>) -> Result<OpenFiles> {
-        writer.open_within(deadline.map_or_else(|| self.short_wait.current_timeout(), patience))?;
+        writer.open_within(self.patience(deadline))?;
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .value::<[u8; 32]>("SELECT secret FROM meta", [])
@@ -267,19 +267,6 @@ impl Store {
         reopened.number = newest.number + 1;
         newest.append(reopened);
         Ok(())
-    }
-
-    /// Returns the error for a file that was replaced or damaged during each attempt. `what`: the start of a clause,
-    /// such as 'the database was'.
-    fn replaced_error(&self, what: &str) -> Error {
-        Error::new(
-            Status::Store,
-            format!(
-                "store in {}: {what} replaced or damaged during each attempt; stop the program that does this, or \
-                 choose another cache_dir",
-                self.folder.path().display()
-            ),
-        )
     }
 
     /// Copies the WAL into the database and truncates the WAL, unless another thread or process is using the database.
@@ -581,7 +568,7 @@ const MAX_SHORT_ATTEMPTS: u32 = 2;
 impl Store {
     /// Runs `work` in a short read transaction. Runs `work` again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        self.with(Deadline::NONE, &self.connections.reader, in_transaction(work))
+        self.read_by(Some(Deadline::NONE), work)
     }
 
     /// Returns the change sequence of the last commit.
@@ -603,47 +590,20 @@ impl Store {
         deadline: Option<Deadline>,
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut work = in_transaction(work);
-        let patience = deadline.map_or_else(|| self.short_wait.current_timeout(), patience);
-        let mut work = |connection: &OpenConnection| {
-            let _wait = WaitGuard::new(connection, patience)?;
-            work(connection)
-        };
-        let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
+        let patience = self.patience(deadline);
         let slots = [&self.connections.reader, &self.connections.writer];
-        // Prefer a connection that is open and not in use.
-        let open_slot = || slots.into_iter().filter_map(try_lock).find(is_open);
-        if let Some(deadline) = deadline {
-            if let Some(mut slot) = open_slot()
-                && let Some(result) = self.run(&mut slot, patience, &mut work)
-            {
-                return result.map_err(|error| at_deadline(deadline, error));
-            }
-            return self.with(deadline, &self.connections.reader, work);
+        let result = self.with(deadline, &slots, in_transaction(work));
+        if deadline.is_none() && result.is_err() {
+            // For some seconds, such calls do not wait at all.
+            self.short_wait.note_timeout(patience);
+            return Err(self.locked_error());
         }
-        for _ in 0..MAX_SHORT_ATTEMPTS {
-            let slot = open_slot().or_else(|| self.short_wait.lock(&self.connections.reader));
-            let Some(mut slot) = slot else { break };
-            let was_open = is_open(&slot);
-            // Creating or repairing a database takes long, so this call does neither. Nor does it leave a mark that a
-            // damaged file must be renamed: another file could have the same inode later.
-            let may_close = !was_open && slot.broken_file().is_none();
-            if was_open || self.opened.newest().has_database() {
-                match self.run(&mut slot, patience, &mut work) {
-                    Some(Ok(value)) => return Ok(value),
-                    Some(Err(_)) => break,
-                    None if may_close => slot.close(),
-                    None => {}
-                }
-            }
-            drop(slot);
-            if self.reopen_database(None).is_err() {
-                break;
-            }
-        }
-        // For some seconds, such calls do not wait at all.
-        self.short_wait.note_timeout(patience);
-        Err(self.locked_error())
+        result
+    }
+
+    /// Returns how long to wait for other processes; only a moment without a deadline.
+    fn patience(&self, deadline: Option<Deadline>) -> Duration {
+        deadline.map_or_else(|| self.short_wait.current_timeout(), patience)
     }
 
     /// Opens the reader's connection before the first write, so that other threads' lookups can use it during the
@@ -676,8 +636,8 @@ impl Store {
         deadline: Deadline,
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let result = self.with(deadline, &self.connections.writer, |connection| {
-            self.transaction(connection, deadline, &mut work)
+        let result = self.with(Some(deadline), &[&self.connections.writer], |connection| {
+            self.transaction(connection, &mut work)
         });
         // Now that no connection is held, because the listener uses locks that a fork takes before the connections' locks.
         if self.has_undelivered.swap(false, Ordering::Relaxed)
@@ -689,14 +649,12 @@ impl Store {
     }
 
     /// Runs `work` in a write transaction with the next change sequence. Announces the transaction on the version page
-    /// before `work`, and confirms it after the commit. Waits for other processes at most until the deadline.
+    /// before `work`, and confirms it after the commit.
     fn transaction<T>(
         &self,
         connection: &OpenConnection,
-        deadline: Deadline,
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        connection.busy_timeout(patience(deadline))?;
         // IMMEDIATE acquires the write lock, so that no other transaction gets the same change sequence.
         connection.run("BEGIN IMMEDIATE", [])?;
         let rollback_guard = RollbackGuard(connection);
@@ -754,23 +712,45 @@ impl Store {
         result
     }
 
-    /// Runs `work` on a connection, for which it waits until the deadline. If the database was removed or replaced, or
-    /// is broken, opens or creates the database and runs `work` again.
+    /// Runs `work` on an open connection that is not in use, otherwise on the first of `slots`, for which it waits until the
+    /// deadline. If the database was removed or replaced, or is broken, opens or creates the database and runs `work` again.
+    /// Without a deadline, waits only a moment, and fails if the database must be created or repaired.
     fn with<T>(
         &self,
-        deadline: Deadline,
-        connection: &Mutex<LazyConnection>,
+        deadline: Option<Deadline>,
+        slots: &[&Mutex<LazyConnection>],
         mut work: impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        for _ in 0..MAX_ATTEMPTS {
-            let mut slot = self.lock_by(deadline, connection)?;
-            if let Some(result) = self.run(&mut slot, patience(deadline), &mut work) {
-                return result.map_err(|error| at_deadline(deadline, error));
+        let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
+        let attempts = if deadline.is_some() {
+            MAX_ATTEMPTS
+        } else {
+            MAX_SHORT_ATTEMPTS
+        };
+        for _ in 0..attempts {
+            let open = slots.iter().filter_map(|slot| try_lock(slot)).find(is_open);
+            let mut slot = open.map_or_else(|| self.lock_by(deadline, slots[0]), Ok)?;
+            // A call that does not repair leaves no mark that a damaged file must be renamed: another file could have the
+            // same inode later.
+            let may_close = deadline.is_none() && !is_open(&slot) && slot.broken_file().is_none();
+            if deadline.is_some() || is_open(&slot) || self.opened.newest().has_database() {
+                match self.run(&mut slot, self.patience(deadline), &mut work) {
+                    Some(result) => return result.map_err(|error| at_deadline(deadline, error)),
+                    None if may_close => slot.close(),
+                    None => {}
+                }
             }
             drop(slot);
-            self.reopen_database(Some(deadline))?;
+            self.reopen_database(deadline)?;
         }
-        Err(self.replaced_error("the database was"))
+        Err(Error::new(
+            Status::Store,
+            format!(
+                "store in {}: the database was replaced or damaged during each attempt; stop the program that does this, \
+                 or choose another cache_dir",
+                self.folder.path().display()
+            ),
+        ))
     }
 
     /// Locks a mutex that threads hold while they wait for the store. Waits indefinitely for [`Deadline::NONE`], and only a
@@ -787,7 +767,7 @@ impl Store {
             // The thread that holds the mutex may itself wait for another process.
             let busy = rusqlite::ffi::Error::new(SQLITE_BUSY);
             let error = rusqlite::Error::SqliteFailure(busy, Some("database is locked".to_owned()));
-            at_deadline(deadline, explain(&error, &self.folder))
+            at_deadline(Some(deadline), explain(&error, &self.folder))
         })
     }
 
@@ -805,16 +785,15 @@ impl Store {
     /// Returns whether another process or thread keeps the store locked for writing. Never waits.
     pub fn is_locked(&self) -> bool {
         let now = Deadline::after(Duration::ZERO);
-        let locked = self.with(now, &self.connections.writer, |connection| {
-            connection.busy_timeout(Duration::ZERO)?;
+        let locked = self.with(Some(now), &[&self.connections.writer], |connection| {
             let _rollback_guard = RollbackGuard(connection);
             connection.run("BEGIN IMMEDIATE", [])
         });
         locked.is_err_and(|error| is_locked(&error))
     }
 
-    /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience` for other
-    /// processes. Returns `None` if the connection's database is not the database at the store's path.
+    /// Runs `work` on a connection. If the connection is closed, opens it first. Waits at most `patience` for other processes.
+    /// Returns `None` if the connection's database is not the database at the store's path.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
@@ -838,7 +817,7 @@ impl Store {
             Ok((connection, _)) => connection,
             Err(error) => return Some(Err(error)),
         };
-        let result = work(connection);
+        let result = WaitGuard::new(connection, patience).and_then(|_wait| work(connection));
         let is_other_version =
             matches!(&result, Err(error) if error.sqlite_error_code() == Some(ErrorCode::SchemaChanged));
         let result = result.map_err(|error| self.explain_error(&error, slot));
@@ -856,8 +835,8 @@ impl Store {
 }
 
 /// Returns `error`, but with [`Status::Timeout`] if the store was locked until the call's deadline.
-fn at_deadline(deadline: Deadline, error: Error) -> Error {
-    if !is_locked(&error) || !deadline.has_passed() {
+fn at_deadline(deadline: Option<Deadline>, error: Error) -> Error {
+    if !is_locked(&error) || !deadline.is_some_and(Deadline::has_passed) {
         return error;
     }
     Error::new(Status::Timeout, format!("the timeout passed: {error}"))

@@ -379,16 +379,7 @@ impl StoreFolder {
         let random: [u8; 16] = files::random_bytes().map_err(cannot)?;
         let identifier = format!("{OWN_IDENTIFIER}{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
-        let result = files::create_new(&temporary)
-            .and_then(|mut file| {
-                file.write_all(identifier.as_bytes())
-                    .and_then(|()| files::sync(&file, &temporary))
-            })
-            .and_then(|()| files::rename(&temporary, &path));
-        if result.is_err() {
-            let _ = files::remove(&temporary);
-        }
-        result.map_err(cannot)?;
+        files::write_whole(&path, &temporary, identifier.as_bytes(), true).map_err(cannot)?;
         Ok(identifier)
     }
 }

@@ -3,7 +3,7 @@
 mod counters;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -120,12 +120,7 @@ impl VersionPage {
             bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_ne_bytes()); // a word has eight bytes
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = files::create_new(&temporary)?;
-        let written = file.write_all(&bytes).and_then(|()| files::rename(&temporary, path));
-        if written.is_err() {
-            let _ = files::remove(&temporary);
-        }
-        written
+        files::write_whole(path, &temporary, &bytes, false)
     }
 
     /// Removes the page's file. Returns after all other processes have noticed the removal, so that they query the
