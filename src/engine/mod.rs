@@ -23,11 +23,11 @@ pub use record_rows::RecordTime;
 pub use records::{LONGEST_NAME, Op, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Selection, Selector, Snapshot, library_indexes};
 pub use sql::{
-    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange,
-    ItemReply, ItemRows, KnowledgeRows, LIBRARY_LIST, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems,
-    Listing, ListingResult, ListingRows, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome, RecordRows, Replies,
-    SearchRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store,
-    StoreInfo, StoreStates, StoredItems, Sweeper, Totals, is_locked,
+    ClaimedUserHash, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange, ItemReply, ItemRows,
+    KnowledgeRows, LIBRARY_LIST, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,
+    ListingResult, ListingRows, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome, RecordRows, Replies, SearchRows,
+    SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store, StoreInfo,
+    StoreStates, StoredItems, Sweeper, Totals, is_locked,
 };
 pub use view::LibrarySnapshot;
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};

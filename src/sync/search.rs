@@ -18,8 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::call::{Batch, Call, RefreshReason};
 use super::job::{LastFailure, NEVER_MS, SyncJob, Synchronizer, is_storable};
 use crate::engine::{
-    EarlierQuestions, LIBRARY_LIST, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows,
-    is_locked,
+    LIBRARY_LIST, LastQuestion, LibraryRow, LibraryRows, PathRequests, QuestionOutcome, SearchRows, is_locked,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::knowledge::{
@@ -203,7 +202,11 @@ impl Synchronizer {
             _ if self.recent_question_error(view_id, libraries)?.is_some() => false,
             SearchCause::Unlisted => true, // the question before the search has recorded it
             SearchCause::Changed => {
-                question.always_asks || SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms)
+                question.always_asks
+                    || SearchRows(&self.store)
+                        .of_view(view_id, now_ms)?
+                        .budget
+                        .has_room(now_ms)
             }
         })
     }
@@ -445,21 +448,20 @@ impl Synchronizer {
         }
         let (searches, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let ids: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
-        let earlier = searches.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
-        let EarlierQuestions { budget, .. } = earlier;
+        let (view, questions) = searches.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
         let answer_in = |(row, last): (&LibraryRow, Option<PathSearch>)| {
             let has_news = last.is_some_and(|PathSearch { asked, .. }| {
                 row.doubts.iter().any(|doubt| doubt.is_news() && doubt.raised > asked)
                     || row.is_behind() && row.probed_at() > asked
             });
-            path_question(last.as_ref(), has_news, budget, &self.policy, now_ms)
+            path_question(last.as_ref(), has_news, view.budget, &self.policy, now_ms)
         };
-        let mut answers = rows.iter().zip(earlier.questions).map(answer_in);
+        let mut answers = rows.iter().zip(questions).map(answer_in);
         if let Some(open) = answers.find(|answer| *answer != PathQuestion::Answered) {
             return Ok(open);
         }
         // If a later question about any path failed, the answer says so.
-        let error = earlier.last.and_then(|last| self.question_error(last, rows));
+        let error = view.last.and_then(|last| self.question_error(last, rows));
         Ok(error.map_or(PathQuestion::Answered, |_| PathQuestion::Postponed))
     }
 
@@ -497,12 +499,9 @@ impl Synchronizer {
             last.is_ok_and(|last| last.is_some_and(|last| last.found))
         };
         if search.is_some() && !(has_changed || question.has_changed || question.libraries.iter().any(awaits_search)) {
-            let last_ms = rows.last_unchanged_search(question.view_id)?;
-            let is_allowed = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
-                && rows
-                    .budget(question.view_id, now_ms)?
-                    .spend(record.requests, now_ms)
-                    .has_room(now_ms);
+            let view = rows.of_view(question.view_id, now_ms)?;
+            let is_allowed = is_pause_over(view.unchanged_search_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
+                && view.budget.spend(record.requests, now_ms).has_room(now_ms);
             search = is_allowed.then_some(SearchCause::Unlisted);
         }
         // In a batch, one search in a folder since the change is enough.
@@ -653,7 +652,7 @@ impl Synchronizer {
         view_id: ViewId,
         libraries: &[impl std::borrow::Borrow<LibraryRow>],
     ) -> Result<Option<Error>> {
-        let last = SearchRows(&self.store).last_question(view_id)?;
+        let last = SearchRows(&self.store).of_view(view_id, self.clock.now_ms())?.last;
         Ok(last.and_then(|last| self.question_error(last, libraries)))
     }
 
@@ -738,7 +737,8 @@ impl SyncJob<'_> {
             last.outcome == QuestionOutcome::Answered && is_recent
         };
         if let Ok(Some(view_id)) = self.view_id()
-            && let Ok(Some(last)) = SearchRows(&sync.store).last_question(view_id)
+            && let Ok(view) = SearchRows(&sync.store).of_view(view_id, now_ms)
+            && let Some(last) = view.last
             && is_recent_success(last)
         {
             let record = PathRequests {

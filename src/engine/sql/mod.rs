@@ -58,7 +58,7 @@ pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
 pub use knowledge_rows::{Folded, ItemReply, ItemRows, KnowledgeRows, MAX_DELTA_ITEMS, Replies, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_name};
-pub use path_searches::{EarlierQuestions, LIBRARY_LIST, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
+pub use path_searches::{LIBRARY_LIST, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
 pub use record_writes::Limited;

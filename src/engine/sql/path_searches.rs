@@ -11,36 +11,39 @@ use crate::knowledge::{PATH_REQUEST_INTERVAL_MS, RequestBudget, is_pause_over};
 use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::clock::{Deadline, SHORTEST_WAIT};
 
-/// What is known about an unlisted path before a question about it.
-pub struct EarlierQuestions {
-    /// The view's last question about any unlisted path.
+/// What is known about a view's requests for unlisted paths.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ViewRequests {
+    /// The last question about any unlisted path; `None` without a record.
     pub last: Option<LastQuestion>,
+    /// The budget for fruitless requests.
     pub budget: RequestBudget,
-    /// For each library, the earlier questions about the path.
-    pub questions: Vec<Option<PathSearch>>,
+    /// Time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
+    pub unchanged_search_ms: Option<i64>,
 }
 
 impl SearchRows<'_> {
-    /// Returns what is known about the path with this hash, which one of the `libraries` may contain.
+    /// Returns what is known about a view's requests, and for each of the `libraries` the earlier questions about the path
+    /// with this hash.
     pub fn earlier_questions(
         &self,
         view_id: ViewId,
         libraries: &[LibraryId],
         hash: u64,
         now_ms: i64,
-    ) -> Result<EarlierQuestions> {
-        self.0.read(|connection| {
-            let last = read_last_question(connection, view_id)?;
-            let mut questions = Vec::new();
-            for library in libraries {
-                questions.push(read_record(connection, view_id, questions_about(*library), hash)?);
-            }
-            Ok(EarlierQuestions {
-                last,
-                budget: read_budget(connection, view_id, now_ms)?,
-                questions,
-            })
+    ) -> Result<(ViewRequests, Vec<Option<PathSearch>>)> {
+        self.0.read(|c| {
+            let questions = libraries
+                .iter()
+                .map(|library| read_record(c, view_id, questions_about(*library), hash));
+            let questions = questions.collect::<rusqlite::Result<_>>()?;
+            Ok((read_view(c, view_id, now_ms)?, questions))
         })
+    }
+
+    /// Returns what is known about a view's requests for unlisted paths.
+    pub fn of_view(&self, view_id: ViewId, now_ms: i64) -> Result<ViewRequests> {
+        self.0.read(|c| read_view(c, view_id, now_ms))
     }
 }
 
@@ -138,17 +141,6 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
-    pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
-        self.0
-            .read(|connection| read_last_unchanged_search(connection, view_id))
-    }
-
-    /// Returns the last question about an unlisted path; `None` without a record.
-    pub fn last_question(&self, view_id: ViewId) -> Result<Option<LastQuestion>> {
-        self.0.read(|connection| read_last_question(connection, view_id))
-    }
-
     /// Records what requests about unlisted paths have shown, in one transaction; nothing to record needs none. Returns
     /// whether the record is stored and, with `begins_unchanged_search`, the search may begin, because no other call
     /// began one a moment ago.
@@ -174,30 +166,24 @@ impl SearchRows<'_> {
             for (library, hash, is_found) in record.searches {
                 note(tx, (view_id, *library, *hash), now_ms, *is_found, Sequence(0))?;
             }
+            let view = read_view(tx, view_id, now_ms)?;
             if record.begins_unchanged_search {
-                let last_ms = read_last_unchanged_search(tx, view_id)?;
-                may_search = is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
+                may_search = is_pause_over(view.unchanged_search_ms, PATH_REQUEST_INTERVAL_MS, now_ms);
                 if may_search {
                     note(tx, (view_id, QUESTION, UNCHANGED_SEARCH), now_ms, false, Sequence(0))?;
                 }
             }
             delete_old(tx, now_ms)?;
-            let budget = read_budget(tx, view_id, now_ms)?;
-            write_budget(tx, view_id, now_ms, budget.spend(record.requests, now_ms))
+            write_budget(tx, view_id, now_ms, view.budget.spend(record.requests, now_ms))
         });
         is_stored && may_search
-    }
-
-    /// Returns the budget for fruitless requests.
-    pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
-        self.0.read(|connection| read_budget(connection, view_id, now_ms))
     }
 
     /// Returns requests to the budget, because they were fruitful.
     pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
         self.record(|tx| {
-            let budget = read_budget(tx, view_id, now_ms)?;
-            write_budget(tx, view_id, now_ms, budget.refund(requests))
+            let view = read_view(tx, view_id, now_ms)?;
+            write_budget(tx, view_id, now_ms, view.budget.refund(requests))
         });
     }
 
@@ -258,42 +244,40 @@ fn read_record(
     )
 }
 
-/// Reads a view's last question about an unlisted path; `None` if there is none.
-fn read_last_question(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastQuestion>> {
-    connection.find(
-        "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
-        params![view_id, QUESTION, LAST_QUESTION.cast_signed()],
-        |row| {
-            let outcome = match row.get::<_, i64>(1)? {
-                UNDER_WAY => QuestionOutcome::UnderWay,
-                ANSWERED => QuestionOutcome::Answered,
-                // A newer version may have other statuses.
-                status => {
-                    let status = i32::try_from(status).ok().and_then(Status::from_number);
-                    QuestionOutcome::Failed(status.unwrap_or(Status::Timeout))
-                }
-            };
-            Ok(LastQuestion {
-                ended_ms: row.get(0)?,
-                outcome,
-            })
-        },
-    )
+/// Reads a view's special rows.
+fn read_view(c: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<ViewRequests> {
+    let special = "SELECT hash, first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2";
+    let rows: Vec<(i64, i64, i64, i64)> = c.rows(special, params![view_id, QUESTION], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    let mut view = ViewRequests::default();
+    for (hash, first_ms, last_ms, found) in rows {
+        match hash.cast_unsigned() {
+            LAST_QUESTION => {
+                view.last = Some(LastQuestion {
+                    ended_ms: last_ms,
+                    outcome: outcome_of(found),
+                });
+            }
+            // One from the future is none, because the clock was set back.
+            BUDGET if last_ms <= now_ms => view.budget = RequestBudget { whole_ms: first_ms },
+            UNCHANGED_SEARCH => view.unchanged_search_ms = Some(last_ms),
+            _ => {}
+        }
+    }
+    Ok(view)
 }
 
-/// Reads a view's budget for fruitless requests: a whole one, if the stored one is from the future, because the clock was
-/// set back.
-fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
-    let stored = read_record(connection, view_id, QUESTION, BUDGET)?.filter(|stored| stored.last_ms <= now_ms);
-    Ok(stored.map_or_else(RequestBudget::default, |stored| RequestBudget {
-        whole_ms: stored.first_ms,
-    }))
-}
-
-/// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
-fn read_last_unchanged_search(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<i64>> {
-    let last = read_record(connection, view_id, QUESTION, UNCHANGED_SEARCH)?;
-    Ok(last.map(|search| search.last_ms))
+fn outcome_of(found: i64) -> QuestionOutcome {
+    match found {
+        UNDER_WAY => QuestionOutcome::UnderWay,
+        ANSWERED => QuestionOutcome::Answered,
+        // A newer version may have other statuses.
+        status => {
+            let status = i32::try_from(status).ok().and_then(Status::from_number);
+            QuestionOutcome::Failed(status.unwrap_or(Status::Timeout))
+        }
+    }
 }
 
 /// Records the outcome of a search, a question or a precondition check ([`PathSearch`]). Keeps the time of the first
