@@ -433,15 +433,13 @@ impl Inner {
         self.reading.keep_within_limit(Deadline::after(EVICTION_WAIT));
         let totals = Totals::of(&self.store)?;
         let view_id = self.reading.view_id();
-        let [libraries, items] = match view_id {
-            Some(view_id) => LibraryRows(&self.store).counts(view_id)?,
-            None => [0; 2], // the store has no view of this server and user yet
-        };
+        // The store may have no view of this server and user yet.
+        let rows = view_id.map_or(Ok(Vec::new()), |view_id| LibraryRows(&self.store).libraries(view_id))?;
         let matches = self.reading.count_matches()?;
         Ok(Stats {
-            items,
+            items: rows.iter().map(|row| row.items).sum(),
             matches,
-            libraries,
+            libraries: rows.len() as u64,
             store_requests: totals.requests,
             store_answers: totals.answers,
             sequence: self.store.sequence()?.0,

@@ -324,7 +324,7 @@ impl Events {
         let ours = LibraryRows(&self.reading.store).machine_identifier(view_id)?;
         // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL, which
         // proves nothing.
-        Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
+        Ok(ours.is_some_and(|ours| !ours.contains(':') && !ours.eq_ignore_ascii_case(server)))
     }
 
     /// Stores that libraries have changed (`None`: all), so that lookups of unlisted paths ask the server at once.

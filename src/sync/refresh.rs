@@ -495,7 +495,7 @@ impl SyncJob<'_> {
             && self.has_no_stored_library(expected, &libraries)?
         {
             let current_server = self.source.server(self.bounds)?;
-            if current_server.machine_identifier != store.machine_identifier(expected)? {
+            if Some(&current_server.machine_identifier) != store.machine_identifier(expected)?.as_ref() {
                 log::warn!("a different server answers at this URL; ignoring the libraries of the old server");
                 server = Some(current_server);
             }

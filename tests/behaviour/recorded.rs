@@ -39,10 +39,10 @@ fn a_damaged_database_never_replaces_an_earlier_one() {
     }
 }
 
-/// A folder with a store whose database was damaged, and is now called `.broken`. It has 700 matches in its log of records,
-/// of which `change` may damage some.
-fn with_broken_database(change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
-    let folder = store_of(3);
+/// A folder with a store of a format whose database was damaged, and is now called `.broken`. It has 700 matches, of which
+/// `change` may damage some.
+fn with_broken_database(format: i64, change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
+    let folder = store_of(format);
     let broken = folder.path().join("plexindex-1.db.broken");
     let mut content = fs::read(folder.path().join("plexindex-1.db")).expect("read");
     change(&mut content);
@@ -59,7 +59,14 @@ fn is_right(found: &RecordedMatch) -> bool {
 
 #[test]
 fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
-    let (folder, broken) = with_broken_database(|_| {});
+    // The first has the matches in a log of records.
+    for format in [3, 14] {
+        check_export(format);
+    }
+}
+
+fn check_export(format: i64) {
+    let (folder, broken) = with_broken_database(format, |_| {});
     let before = fs::read(&broken).expect("read");
     let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
     assert_eq!(found.len(), 700);
@@ -70,11 +77,17 @@ fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
     let by_name = open(folder.path()).export_matches(broken.file_name().map(Path::new));
     assert_eq!(by_name.expect("exported"), found);
 
-    // A page in the middle of the records.
-    let (folder, broken) = with_broken_database(|content| {
-        let middle = content.windows(12).position(|text| text == b"/mnt/352.mkv");
-        let middle = middle.expect("a match");
-        content[middle / 4_096 * 4_096..][..8].fill(0xff);
+    // The pages in the middle of the records, and of their index.
+    let (folder, broken) = with_broken_database(format, |content| {
+        let at = content
+            .windows(12)
+            .enumerate()
+            .filter(|(_, text)| text == b"/mnt/352.mkv");
+        let pages: Vec<usize> = at.map(|(at, _)| at / 4_096 * 4_096).collect();
+        assert!(!pages.is_empty(), "a match");
+        for page in pages {
+            content[page..][..8].fill(0xff);
+        }
     });
     let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
     assert!((500..700).contains(&found.len()), "{}", found.len());

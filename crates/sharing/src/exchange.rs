@@ -629,9 +629,10 @@ impl Sharing {
             return Ok(None);
         };
         let rows = LibraryRows(&self.store);
-        if !rows.has_machine_identifier(id)? {
+        // Other hosts cannot share a view whose server has only a placeholder.
+        let Some(server) = rows.machine_identifier(id)? else {
             return Ok(None);
-        }
+        };
         let libraries = rows.libraries(id)?;
         let mut parts: Vec<String> = libraries
             .iter()
@@ -640,7 +641,7 @@ impl Sharing {
         parts.sort_unstable();
         Ok(Some(KnownView {
             id,
-            server: rows.machine_identifier(id)?,
+            server,
             libraries,
             digest: xxh3_64(format!("{} {parts:?}", self.digest).as_bytes()),
         }))

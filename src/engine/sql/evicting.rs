@@ -2,22 +2,20 @@
 //! Removes a library a month after the server stopped listing it. Also exports confirmed matches, from the store or
 //! from a database that was renamed to `.broken`.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, library_in, library_without_doubts};
-use super::migrations::{migrate_damaged, readable_matches_in_log};
-use super::record_rows::{RecordRows, all_matches_in, match_in};
-use super::schema::{CachedStatements, DAY_MS, Tx, connect, from_both_ends};
+use super::migrations::salvage;
+use super::record_rows::{RecordRows, all_matches_in};
+use super::schema::{CachedStatements, DAY_MS, Tx, connect};
 use super::store_folder::{BROKEN, NAME};
 use super::sweeper::Sweeper;
-use crate::engine::record_rows::StoredMatch;
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::knowledge::Cause;
-use crate::model::{Library, LibraryId, Sequence, TableId, ViewId};
+use crate::model::{Library, LibraryId, TableId, ViewId};
 use crate::platform::clock::Deadline;
 use crate::platform::files;
 
@@ -197,8 +195,7 @@ pub struct ExportedMatch {
 impl RecordRows<'_> {
     /// Returns all confirmed matches in a view, sorted by library and path.
     pub fn export(&self, view_id: ViewId) -> Result<Vec<ExportedMatch>> {
-        self.0
-            .read(|connection| matches_in(connection, Some(view_id), all_matches_in))
+        self.0.read(|connection| matches_in(connection, Some(view_id)))
     }
 
     /// Returns the confirmed matches in `database`, a damaged database of any view that plexindex renamed to `.broken`,
@@ -252,16 +249,7 @@ impl DatabaseCopy {
         let connection = connect(&self.0)?;
         // No other process uses the copy, so SQLite needs no shared memory.
         connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
-        let is_log = migrate_damaged(&connection)?;
-        matches_in(
-            &connection,
-            None,
-            if is_log {
-                readable_matches_in_log
-            } else {
-                readable_matches_in
-            },
-        )
+        matches_in(&salvage(&connection)?, None)
     }
 }
 
@@ -279,30 +267,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Returns the matches of a table that can be read in a damaged database: from both ends of the rows.
-pub fn readable_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
-    let now = Sequence(0); // the order suffices
-    let mut found = BTreeSet::new();
-    // Before format 12, the checksum of a row did not contain its time.
-    let is_checked: bool = c.value("SELECT user_version > 11 FROM pragma_user_version", [])?;
-    let at = if is_checked { "at" } else { "0" };
-    let all = format!("SELECT id, form, spelling, item, sum, {at}, in_table FROM matches NOT INDEXED ORDER BY id");
-    from_both_ends(c, &all, |row, _| {
-        if row.get(6) == Ok(table) {
-            found.extend(match_in(row, table, now));
-        }
-        Ok(())
-    })?;
-    Ok(found.into_iter().collect())
-}
-
-/// Returns the confirmed matches in the libraries of a view; of any view if `view_id` is `None`. `read` returns those in a
-/// table.
-fn matches_in(
-    connection: &Connection,
-    view_id: Option<ViewId>,
-    read: fn(&Connection, TableId) -> rusqlite::Result<Vec<StoredMatch>>,
-) -> rusqlite::Result<Vec<ExportedMatch>> {
+/// Returns the confirmed matches in the libraries of a view; of any view if `view_id` is `None`.
+fn matches_in(connection: &Connection, view_id: Option<ViewId>) -> rusqlite::Result<Vec<ExportedMatch>> {
     let libraries: Vec<(TableId, ExportedMatch)> = connection.rows(
         "SELECT t.id, l.uuid, l.plex, s.machine_identifier FROM libraries l JOIN tables t ON t.library = l.id \
          JOIN views v ON v.id = l.view_id JOIN servers s ON s.id = v.server WHERE ?1 IS NULL OR l.view_id = ?1",
@@ -320,11 +286,13 @@ fn matches_in(
     )?;
     let mut matches = Vec::new();
     for (table, library) in libraries {
-        let exported = read(connection, table)?.into_iter().map(|stored| ExportedMatch {
-            path: stored.path,
-            rating_key: stored.rating_key,
-            ..library.clone()
-        });
+        let exported = all_matches_in(connection, table)?
+            .into_iter()
+            .map(|stored| ExportedMatch {
+                path: stored.path,
+                rating_key: stored.rating_key,
+                ..library.clone()
+            });
         matches.extend(exported);
     }
     matches.sort_unstable();

@@ -225,17 +225,6 @@ impl LibraryRows<'_> {
         self.0.read(|connection| one_library(connection, id))
     }
 
-    /// Returns how many libraries a view has, and how many items these libraries have.
-    pub fn counts(&self, view_id: ViewId) -> Result<[u64; 2]> {
-        self.0.read(|connection| {
-            connection.row(
-                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE view_id = ?1 AND gone_ms = 0",
-                [view_id],
-                |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)),
-            )
-        })
-    }
-
     /// Returns the number of single items that a library's segment has otherwise. If there are many, the caller builds a new
     /// segment.
     pub fn unmerged_items(&self, row: &LibraryRow) -> Result<u64> {

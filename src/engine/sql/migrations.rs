@@ -1,19 +1,19 @@
 //! Migrates the databases of earlier formats, each in one transaction, and computes normal forms again for another build.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, Statement, params, params_from_iter};
 
 use super::record_encoding::{RecordKind, encode_match, path_of, sum_of};
 use super::schema::{
-    BUSY, CachedStatements, FIRST_ROWS, RollbackGuard, SCHEMA_VERSION, failure, from_both_ends, last_position_of,
-    schema, sequence_of, version_error, version_of,
+    BUSY, CachedStatements, FIRST_ROWS, RollbackGuard, SCHEMA_VERSION, failure, last_position_of, schema, sequence_of,
+    version_error, version_of,
 };
-use crate::engine::record_rows::{RecordTime, StoredMatch};
+use super::store_folder::is_broken;
 use crate::knowledge::Cause;
 use crate::matching::normal::{form_tag, normal_form};
-use crate::model::{Sequence, TableId};
+use crate::model::TableId;
 use crate::platform::clock::{Clock as _, SystemClock};
 
 /// Maximum wait for another process that migrates the database, which takes some ten seconds with a million records.
@@ -65,15 +65,68 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
     Ok(())
 }
 
-/// Migrates a damaged database as far as its records need not be moved. Returns whether they are still in the log.
-pub fn migrate_damaged(connection: &Connection) -> rusqlite::Result<bool> {
-    is_older(version_of(connection)?)?;
-    rename_tables(connection)?;
-    if !has_column(connection, "libraries", "plex")? {
-        // Computed at each read, because a damaged row cannot be changed.
-        connection.execute_batch("ALTER TABLE libraries ADD COLUMN plex TEXT AS (json_object('title', title))")?;
+/// The tables that lead to confirmed matches, in any format; the last two have the matches.
+const TABLES_OF_MATCHES: [&str; 9] = [
+    "store",
+    "meta",
+    "servers",
+    "identities",
+    "views",
+    "libraries",
+    "tables",
+    "records",
+    "matches",
+];
+
+/// Returns a database in memory with the confirmed matches of a damaged database that can be read: from both ends of the
+/// rows. It has the current format.
+pub fn salvage(damaged: &Connection) -> rusqlite::Result<Connection> {
+    let is_older = is_older(version_of(damaged)?)?;
+    let salvaged = Connection::open_in_memory()?;
+    salvaged.execute_batch("PRAGMA foreign_keys = OFF")?;
+    for (name, create) in objects(damaged, "table")? {
+        salvaged.execute_batch(&create)?;
+        if TABLES_OF_MATCHES.contains(&&*name) {
+            copy_readable(damaged, &salvaged, &name)?;
+        }
     }
-    has_column(connection, "records", "id")
+    if is_older {
+        change_tables(&salvaged)?;
+    }
+    Ok(salvaged)
+}
+
+/// Copies the rows of a table that can be read. Fails if one without matches is damaged.
+fn copy_readable(damaged: &Connection, salvaged: &Connection, table: &str) -> rusqlite::Result<()> {
+    for order in ["ASC", "DESC"] {
+        let mut all = damaged.prepare(&format!("SELECT * FROM {table} NOT INDEXED ORDER BY rowid {order}"))?;
+        let columns = all.column_count();
+        let places = vec!["?"; columns].join(", ");
+        let mut insert = salvaged.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({places})"))?;
+        let mut rows = all.query([])?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => {
+                    let values = (0..columns).map(|column| row.get::<_, Value>(column));
+                    let values = values.collect::<rusqlite::Result<Vec<Value>>>()?;
+                    match insert.execute(params_from_iter(values)) {
+                        // A cell of another type is damage, too.
+                        Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
+                            return Err(error);
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if is_broken(&error) && TABLES_OF_MATCHES[7..].contains(&table) => {
+                    log::warn!("some confirmed matches cannot be read: {error}");
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a database has a table with this column. This, not the number of the format, tells what a migration
@@ -291,37 +344,6 @@ fn write_match(
     let (spelling, sum) = encode_match(id, table, (&form, path), rating_key);
     insert.execute(params![id, table, form, spelling, rating_key, at, total, sum ^ at])?;
     Ok(())
-}
-
-/// Returns the matches of a table that can be read in a damaged database of an earlier format: from both ends of its log.
-pub fn readable_matches_in_log(c: &Connection, table: TableId) -> rusqlite::Result<Vec<StoredMatch>> {
-    let mut newest: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-    let mut later = BTreeMap::new();
-    let all = "SELECT in_table, name, value FROM records ORDER BY id";
-    from_both_ends(c, all, |row, is_backward| {
-        if row.get::<_, TableId>(0)? != table {
-            return Ok(());
-        }
-        let (name, value) = (row.get(1)?, row.get(2)?);
-        if is_backward {
-            later.entry(name).or_insert(value);
-        } else {
-            newest.insert(name, value);
-        }
-        Ok(())
-    })?;
-    newest.extend(later);
-    let found = newest.into_iter().filter_map(|(path, value)| {
-        let rating_key = decode_match(&value?)?.to_owned();
-        let sequence = Sequence(0); // the matches are only exported
-        Some(StoredMatch {
-            sequence,
-            path,
-            rating_key,
-            at: RecordTime::NEVER,
-        })
-    });
-    Ok(found.collect())
 }
 
 /// Makes the normal forms of all matches anew if they are of other rules or another Unicode version than this build's.

@@ -2,9 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::sql::Store;
-use crate::engine::sql::evicting::readable_matches_in;
 use crate::engine::sql::for_tests::{Random, opened};
-use crate::engine::sql::record_rows::count_matches_in;
+use crate::engine::sql::record_rows::{all_matches_in, count_matches_in};
 use crate::model::{LibraryId, Sequence};
 
 /// What the rows of a kind add up to.
@@ -307,8 +306,8 @@ fn matches_are_read_form_by_form() {
         .write(Deadline::NONE, |tx| tx.remove_matches_of_form(table, b"/a/x"))
         .expect("removed");
     assert_eq!(count(), Some(0));
-    let readable = store.read(|c| readable_matches_in(c, table)).expect("read");
-    assert_eq!(readable.len(), 2);
+    let left = store.read(|c| all_matches_in(c, table)).expect("read");
+    assert_eq!(left.len(), 2);
     let evicted = store.write(Deadline::NONE, |tx| tx.evict(Limited::All(RecordKind::Matches), 100, 9));
     assert!(evicted.expect("evicted"));
     assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);

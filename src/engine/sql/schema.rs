@@ -11,7 +11,6 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
 
-use super::store_folder::is_broken;
 use crate::engine::common_clock::CommonClock;
 use crate::engine::record_rows::RecordTime;
 use crate::matching::normal::form_tag;
@@ -239,31 +238,6 @@ impl CachedStatements for Connection {
     fn cached(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
         self.prepare_cached(sql)
     }
-}
-
-/// Passes the rows of a damaged table that can be read to `read`: in the order of `query`, which ends with a column to
-/// order by, and after damage also backward from the last row. `read` is told whether it is backward.
-pub fn from_both_ends(
-    c: &Connection,
-    query: &str,
-    mut read: impl FnMut(&Row<'_>, bool) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
-    for (order, is_backward) in [("ASC", false), ("DESC", true)] {
-        let mut statement = c.prepare_cached(&format!("{query} {order}"))?;
-        let mut rows = statement.query([])?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => read(row, is_backward)?,
-                Ok(None) => return Ok(()),
-                Err(error) if is_broken(&error) => {
-                    log::warn!("some confirmed matches cannot be read: {error}");
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The state of a library, as read in a write transaction.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::evicting::readable_matches_in;
 use super::for_tests::{Films, film, opened};
-use super::migrations::migrate;
+use super::migrations::{migrate, salvage};
+use super::record_rows::all_matches_in;
 use super::schema::{BUSY, CachedStatements, connect, position_of, sequence_of};
 use super::{ItemRows, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
@@ -52,8 +52,8 @@ fn the_records_of_a_shared_log_get_times() {
             let position = "INSERT INTO shared SELECT id, 2, 'log', 3, 4, 5 FROM views";
             connection.execute(position, []).expect("written");
         }
-        let damaged = readable_matches_in(&connection, table);
-        assert_eq!(damaged.expect("read").len(), 1);
+        let salvaged = salvage(&connection).expect("read");
+        assert_eq!(all_matches_in(&salvaged, table).expect("sound").len(), 1);
         migrate(&connection, BUSY).expect("migrated");
         let at: i64 = connection.value("SELECT at FROM matches", []).expect("read");
         assert_eq!(at == 3, is_shared, "the number of the log");

@@ -20,14 +20,11 @@ pub type ClaimedUserHash = [u8; 32];
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
-    /// Returns the machine identifier of a view's server, or a placeholder that starts with [`UNNAMED`].
-    pub fn machine_identifier(&self, view_id: ViewId) -> Result<String> {
-        self.0.read(|connection| {
-            connection.value(
-                "SELECT s.machine_identifier FROM servers s JOIN views v ON v.server = s.id WHERE v.id = ?1",
-                [view_id],
-            )
-        })
+    /// Returns the machine identifier of a view's server; `None` if the store has only a placeholder for it.
+    pub fn machine_identifier(&self, view_id: ViewId) -> Result<Option<String>> {
+        let name = "SELECT s.machine_identifier FROM servers s JOIN views v ON v.server = s.id WHERE v.id = ?1";
+        let name: String = self.0.read(|c| c.value(name, [view_id]))?;
+        Ok(Some(name).filter(|name| !name.starts_with(UNNAMED)))
     }
 
     /// Returns the view that an earlier token reached at this URL, if both tokens claim the same user, so that the new
@@ -85,12 +82,6 @@ impl LibraryRows<'_> {
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<ViewId> {
         self.store_accepted_token(endpoint, server, None, Deadline::NONE)
-    }
-
-    /// Returns whether the store has the machine identifier of a view's server. Other hosts cannot share a view whose
-    /// server has only a placeholder.
-    pub fn has_machine_identifier(&self, view_id: ViewId) -> Result<bool> {
-        Ok(!self.machine_identifier(view_id)?.starts_with(UNNAMED))
     }
 
     /// Removes a view's libraries at the host's request; later sweeps delete the rows. From then on, the view copies no
