@@ -68,7 +68,7 @@ impl RecordRows<'_> {
             let table = find_or_create_match_table(tx, &mut library)?;
             tx.is_shared.set(library.is_shared);
             // Keep the library's state for the next write, unless doubted paths may remain.
-            tx.next_library.set(Some(library).filter(|_| !has_doubted_paths));
+            tx.known.library.set(Some(library).filter(|_| !has_doubted_paths));
             for (path, key) in pairs {
                 let after = taken_back_at(tx, &library, path)?;
                 let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);

@@ -13,10 +13,11 @@ use rusqlite::ffi::{SQLITE_FCNTL_DATA_VERSION, SQLITE_FCNTL_PERSIST_WAL};
 use rusqlite::{Connection, ErrorCode};
 
 use super::migrations::{migrate, renew_forms};
-use super::schema::{self, BUSY, LastWrite, Tx, connect, connect_immutable, journal, warn_of_network};
+use super::schema::{self, BUSY, Known, LastWrite, connect, connect_immutable, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
+use crate::model::Sequence;
 use crate::platform::clock::Deadline;
 use crate::platform::files::{self, ExclusiveOpen, Inode};
 use crate::platform::fork::{self, ForkAware, ForkLock};
@@ -113,13 +114,11 @@ impl OpenConnection {
     }
 
     /// Stores what a committed write knows, so that the next write need not read it again.
-    pub fn note_write(&self, tx: &Tx<'_>) {
+    pub fn note_write(&self, sequence: Sequence, known: Known) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
-            sequence: tx.sequence,
-            library: tx.next_library.take(),
-            totals: tx.totals.each_ref().map(Cell::get),
-            clock: tx.clock.get(),
+            sequence,
+            known,
         });
         self.last_write.set(write.ok());
     }

@@ -667,17 +667,17 @@ impl LibraryRows<'_> {
             remove_vanished(tx, view_id, now_ms)?;
             trim_feed(tx, MAX_FEED_ROWS)?;
             let updated = libraries(tx.connection, view_id)?;
-            for row in only_in_first(&stored, &updated).chain(only_in_first(&updated, &stored)) {
-                tx.relist_in_feed(row.id)?; // the library vanished, or came back with its old listing
-            }
-            // The feed's changes contain a library's title and section, so readers list it again after a change to either.
-            let names_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
-            let names: HashMap<LibraryId, _> = updated.iter().map(|row| (row.id, names_of(row))).collect();
-            for row in &stored {
-                if names.get(&row.id).is_some_and(|names| *names != names_of(row)) {
-                    tx.relist_in_feed(row.id)?;
-                }
-            }
+            // A library vanished, or came back with its old listing; or its title or section changed, which the feed's
+            // changes contain. Readers list it again.
+            let names_of = |rows: &[LibraryRow]| -> BTreeSet<(LibraryId, String, String)> {
+                let names = rows.iter();
+                names
+                    .map(|row| (row.id, row.library.title.clone(), row.library.section.clone()))
+                    .collect()
+            };
+            let (before, now) = (names_of(&stored), names_of(&updated));
+            let changed: BTreeSet<LibraryId> = before.symmetric_difference(&now).map(|(id, ..)| *id).collect();
+            changed.into_iter().try_for_each(|id| tx.relist_in_feed(id))?;
             tx.libraries_changed(view_id)?;
             Ok(updated)
         })
@@ -689,12 +689,6 @@ fn has_moved(stored: &Library, on_server: &Library) -> bool {
     let sorted = |library: &Library| library.locations.iter().cloned().collect::<BTreeSet<_>>();
     let (before, now) = (sorted(stored), sorted(on_server));
     !before.is_subset(&now)
-}
-
-/// Returns the libraries that only the first list contains.
-fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
-    let others: HashSet<LibraryId> = second.iter().map(|row| row.id).collect();
-    first.iter().filter(move |row| !others.contains(&row.id))
 }
 
 /// Holds back an empty list of libraries: keeps the libraries, and doubts them. Returns `false` if the view has no

@@ -73,7 +73,7 @@ type OldRow = (i64, TableId, Vec<u8>, i64);
 impl Tx<'_> {
     /// Returns the total size of all rows of a kind, as limits count it.
     pub fn total(&self, kind: RecordKind) -> rusqlite::Result<i64> {
-        let total = &self.totals[kind as usize];
+        let total = &self.known.totals[kind as usize];
         if let Some(known) = total.get() {
             return Ok(known);
         }
@@ -104,13 +104,13 @@ impl Tx<'_> {
 
     /// Returns what to add to this host's clock, in µs, and a number of this host.
     fn host_clock(&self) -> rusqlite::Result<(i64, i64)> {
-        let clock = match self.clock.get() {
+        let clock = match self.known.clock.get() {
             Some(known) => known,
             None => self.row("SELECT clock_us, store_id FROM meta", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?,
         };
-        self.clock.set(Some(clock));
+        self.known.clock.set(Some(clock));
         Ok(clock)
     }
 
@@ -188,7 +188,7 @@ impl Tx<'_> {
             let total = self.total(kind)? + size;
             let is_inserted = insert(stored_total(id, total))? > 0;
             if is_inserted {
-                self.totals[kind as usize].set(Some(total));
+                self.known.totals[kind as usize].set(Some(total));
                 self.is_outdated[kind as usize].set(false);
                 self.grow(kind, table, size);
             }
@@ -356,7 +356,7 @@ impl Tx<'_> {
     /// Deletes a row that nobody follows.
     fn delete(&self, kind: RecordKind, &(id, table, _, bytes): &OldRow) -> rusqlite::Result<()> {
         let total = self.total(kind)? - bytes; // reads it before it goes with the row
-        self.totals[kind as usize].set(Some(total));
+        self.known.totals[kind as usize].set(Some(total));
         let delete = format!("DELETE FROM {} WHERE id = ?1", kind.table());
         self.run(&delete, [id])?;
         self.grow(kind, table, -bytes);

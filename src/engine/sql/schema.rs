@@ -257,16 +257,23 @@ pub struct LibraryState {
 }
 
 /// Data that the next write need not read again, unless another connection has written since.
+#[derive(Default)]
 pub struct LastWrite {
     /// SQLite's data version, which each commit of any connection changes.
     pub data_version: i32,
     pub sequence: Sequence,
+    pub known: Known,
+}
+
+/// What a write knows.
+#[derive(Default)]
+pub struct Known {
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
-    pub library: Option<LibraryState>,
+    pub library: Cell<Option<LibraryState>>,
     /// The total sizes of entries and of matches; `None` if they are not known.
-    pub totals: [Option<i64>; 2],
+    pub totals: [Cell<Option<i64>>; 2],
     /// What to add to the clock, and a number of this host; `None` if they are not known.
-    pub clock: Option<(i64, i64)>,
+    pub clock: Cell<Option<(i64, i64)>>,
 }
 
 /// Number of bits in a position that contain the low bits of the change sequence. All change sequences in a store have
@@ -303,14 +310,10 @@ pub struct Tx<'c> {
     pub sequence: Sequence,
     /// Number of rows with a position that this transaction has written.
     pub written: Cell<i64>,
-    /// The library of the previous write, from `LastWrite::library`.
+    /// The library that the previous write knew.
     pub last_library: Option<LibraryState>,
-    /// The library to store in `LastWrite::library` after the commit.
-    pub next_library: Cell<Option<LibraryState>>,
-    /// The total sizes of entries and of matches, from and for `LastWrite::totals`.
-    pub totals: [Cell<Option<i64>>; 2],
-    /// The clock, from and for `LastWrite::clock`.
-    pub clock: Cell<Option<(i64, i64)>>,
+    /// What this write knows, and the previous one knew, but for its library.
+    pub known: Known,
     /// The store's clock, from which the hosts' common time follows.
     pub common_clock: &'c CommonClock,
     /// Whether this transaction has written what other hosts must get.
@@ -334,15 +337,13 @@ impl Deref for Tx<'_> {
 
 impl<'c> Tx<'c> {
     /// Wraps the transaction that is running on this connection, with its change sequence.
-    pub fn new(connection: &'c Connection, common_clock: &'c CommonClock, sequence: Sequence) -> Self {
+    pub fn new(connection: &'c Connection, common_clock: &'c CommonClock, sequence: Sequence, known: Known) -> Self {
         Self {
             connection,
             sequence,
             written: Cell::new(0),
-            last_library: None,
-            next_library: Cell::default(),
-            totals: Default::default(),
-            clock: Cell::default(),
+            last_library: known.library.take(),
+            known,
             common_clock,
             is_shared: Cell::default(),
             is_outdated: Default::default(),

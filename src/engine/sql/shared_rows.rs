@@ -129,7 +129,7 @@ impl SharedRows<'_> {
             return Ok(());
         }
         self.0.write(Deadline::NONE, |tx| {
-            tx.clock.set(None);
+            tx.known.clock.set(None);
             tx.run("UPDATE meta SET clock_us = ?1", [difference_us])
         })
     }
@@ -217,24 +217,13 @@ impl SharedRows<'_> {
         let latest = RecordTime(self.0.read(|c| c.value(latest, [view_id]))?);
         let now_us = now_us.min(latest.us());
         let before = RecordTime::at_us(now_us.saturating_sub(FORGOTTEN_AFTER_US)).0;
-        let old = self.0.read(|c| {
-            c.rows(
-                "SELECT library, path FROM taken_back WHERE view_id = ?1 AND at BETWEEN ?2 AND ?3 LIMIT ?4",
-                params![view_id, FIRST_TIME, before, FORGOTTEN_PER_STEP],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)),
-            )
-        })?;
-        if old.is_empty() {
+        let old = "SELECT library, path FROM taken_back WHERE view_id = ?1 AND at BETWEEN ?2 AND ?3 LIMIT ?4";
+        let values = params![view_id, FIRST_TIME, before, FORGOTTEN_PER_STEP];
+        if !self.0.read(|c| c.has(old, values))? {
             return Ok(());
         }
-        self.0.write(Deadline::NONE, |tx| {
-            old.iter().try_for_each(|(library, path)| {
-                tx.run(
-                    "DELETE FROM taken_back WHERE view_id = ?1 AND library = ?2 AND path = ?3 AND at <= ?4",
-                    params![view_id, library, path, before],
-                )
-            })
-        })
+        let forget = format!("DELETE FROM taken_back WHERE view_id = ?1 AND (library, path) IN ({old})");
+        self.0.write(Deadline::NONE, |tx| tx.run(&forget, values))
     }
 }
 

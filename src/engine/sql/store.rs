@@ -7,7 +7,6 @@
 //! clock that needs no system call. Before a process creates a page, it waits for [`PAGE_CHECK_MS`], so that no other
 //! process still uses the old page.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -19,8 +18,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{Connections, LazyConnection, OpenConnection};
 use super::schema::{
-    CachedStatements, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, lock_by, patience,
-    sequence_of,
+    CachedStatements, LastWrite, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, lock_by,
+    patience, sequence_of,
 };
 use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
@@ -658,24 +657,22 @@ impl Store {
         // IMMEDIATE acquires the write lock, so that no other transaction gets the same change sequence.
         connection.run("BEGIN IMMEDIATE", [])?;
         let rollback_guard = RollbackGuard(connection);
-        let last_write = connection.take_last_write()?;
-        let last_sequence = if let Some(last) = &last_write {
-            last.sequence
+        let last = if let Some(last) = connection.take_last_write()? {
+            last
         } else {
             check_version(connection)?;
-            sequence_of(connection)?
+            LastWrite {
+                sequence: sequence_of(connection)?,
+                ..LastWrite::default()
+            }
         };
-        if is_first_sequence(last_sequence.next()) {
+        let (last_sequence, sequence) = (last.sequence, last.sequence.next());
+        if is_first_sequence(sequence) {
             return Err(failure(SQLITE_CORRUPT)); // the caller creates a new database
         }
-        let mut tx = Tx::new(connection, &self.common_clock, last_sequence.next());
-        if let Some(last) = last_write {
-            tx.last_library = last.library;
-            tx.totals = last.totals.map(Cell::new);
-            tx.clock = Cell::new(last.clock);
-        }
+        let tx = Tx::new(connection, &self.common_clock, sequence, last.known);
         // From here until `page.commit`, readers query the database.
-        let page = self.begin_on_page(last_sequence, tx.sequence)?;
+        let page = self.begin_on_page(last_sequence, sequence)?;
         let result = work(&tx).and_then(|value| {
             tx.finish_records()?;
             // A row with a position contains the change sequence. Without one, store the sequence itself.
@@ -683,12 +680,11 @@ impl Store {
                 connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
             }
             connection.run("COMMIT", [])?;
-            connection.note_write(&tx);
             Ok(value)
         });
         if let Some(page) = page {
             if result.is_ok() {
-                page.counters().commit(tx.sequence.0);
+                page.counters().commit(sequence.0);
             } else if !connection.is_autocommit() {
                 // The transaction still has the write lock, so it can withdraw the announcement. If SQLite has already
                 // rolled back, readers query the database until the next writer repairs the page.
@@ -696,14 +692,18 @@ impl Store {
             }
         }
         drop(rollback_guard);
-        if result.is_ok() && tx.is_shared.get() {
+        let is_shared = tx.is_shared.get();
+        if result.is_ok() {
+            connection.note_write(sequence, tx.known);
+        }
+        if result.is_ok() && is_shared {
             self.has_undelivered.store(true, Ordering::Relaxed);
             if self.syncs_shared.load(Ordering::Relaxed) {
                 connection.sync_log()?;
             }
         }
         // The system now writes the WAL to disk in the background, so that the next checkpoint takes less time.
-        if self.folder.shares_memory && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
+        if self.folder.shares_memory && sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.wal_and_shm()[0]);
         }
         if result.is_ok() && !self.opened.newest().has_database() {

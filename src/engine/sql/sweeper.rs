@@ -35,9 +35,8 @@ impl Sweeper<'_> {
             }
             let free_pages = || tx.value::<i64>("PRAGMA freelist_count", []);
             let before = free_pages()?;
-            let mut vacuum = tx.cached("PRAGMA incremental_vacuum(256)")?; // only 256 pages, so that the write stays short
-            let mut rows = vacuum.raw_query();
-            while rows.next()?.is_some() {} // run the pragma to completion
+            // Runs to completion; only 256 pages, so that the write stays short.
+            tx.rows("PRAGMA incremental_vacuum(256)", [], |_| Ok(()))?;
             let left = free_pages()?;
             Ok(0 < left && left < before)
         })

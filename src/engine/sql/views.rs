@@ -129,33 +129,26 @@ fn find_allowed_view(
 /// Creates a view for an endpoint, and returns its id. `name`: the server's machine identifier. If the user already has
 /// a view of this server, which an expired token must not open, creates the view under a placeholder for the server.
 fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<ViewId> {
-    let try_insert = |name: &str| {
-        let server = server_number(tx, name)?;
-        let inserted = tx.execute(
-            "INSERT OR IGNORE INTO views (server, who) VALUES (?1, ?2)",
-            params![server, endpoint.user_hash],
-        )?;
-        Ok::<_, rusqlite::Error>((server, inserted > 0))
-    };
-    let (mut server, is_new) = try_insert(name)?;
-    if !is_new {
-        // The user already has a view of this server.
-        (server, _) = try_insert(&format!("{UNNAMED}{}", endpoint.url))?;
+    let new = "INSERT INTO views (server, who) VALUES (?1, ?2) ON CONFLICT DO NOTHING RETURNING id";
+    let own = params![server_number(tx, name)?, endpoint.user_hash];
+    if let Some(view_id) = tx.find_value(new, own)? {
+        return Ok(view_id);
     }
+    // The user already has a view of this server.
     tx.value(
-        "SELECT id FROM views WHERE server = ?1 AND who = ?2",
-        params![server, endpoint.user_hash],
+        "INSERT INTO views (server, who) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET who = excluded.who RETURNING id",
+        params![
+            server_number(tx, &format!("{UNNAMED}{}", endpoint.url))?,
+            endpoint.user_hash
+        ],
     )
 }
 
 /// Returns a server's row id. Adds a row if the server is new.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
-    tx.execute(
-        "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",
-        [machine_identifier],
-    )?;
     tx.value(
-        "SELECT id FROM servers WHERE machine_identifier = ?1",
+        "INSERT INTO servers (machine_identifier) VALUES (?1) \
+         ON CONFLICT DO UPDATE SET machine_identifier = excluded.machine_identifier RETURNING id",
         [machine_identifier],
     )
 }
