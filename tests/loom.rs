@@ -17,25 +17,11 @@ mod fork {
 #[path = "../src/platform/swap.rs"]
 mod swap;
 
-use counters::{SharedWord, VersionCounters};
+use counters::VersionCounters;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use swap::SwapCell;
-
-impl SharedWord for AtomicU64 {
-    fn load(&self) -> u64 {
-        self.load(Ordering::SeqCst)
-    }
-
-    fn store(&self, value: u64) {
-        self.store(value, Ordering::SeqCst);
-    }
-
-    fn raise(&self, value: u64) {
-        self.fetch_max(value, Ordering::SeqCst);
-    }
-}
 
 /// A store: the page, the database behind its write lock, and what the world has been told.
 struct Store {
@@ -67,7 +53,7 @@ impl Store {
         }
     }
 
-    fn counters(&self) -> VersionCounters<'_, AtomicU64> {
+    fn counters(&self) -> VersionCounters<'_> {
         VersionCounters::new(&self.pending, &self.done)
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreState, StoreStates};
+use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
@@ -492,25 +492,17 @@ impl LiveSnapshot {
         let held_since = held.0;
         let (view_id, state) =
             StoreStates(&self.store).state_at((self.endpoint)().as_ref(), (held_of, held), deadline)?;
-        let StoreState {
-            sequence,
-            database_number,
-            libraries: rows,
-            matches,
-            changed_matches,
-            is_from_file,
-            changes,
-        } = state;
+        let (sequence, database_number, rows) = (state.sequence, state.database_number, state.libraries);
         let memories = self.matches(database_number);
-        let since = if is_from_file { sequence } else { held_since };
-        memories.follow(since, sequence, changed_matches.as_deref());
+        let since = if state.is_from_file { sequence } else { held_since };
+        memories.follow(since, sequence, state.changed_matches.as_deref());
         let load_few = |few: TableMatches| {
             let table = MatchTable::new(few.table, memories.memory(few.table));
             table.load_all(few.matches, sequence);
             table
         };
         // Memories live while they are in use.
-        let _loaded: Vec<MatchTable> = matches.into_iter().map(load_few).collect();
+        let _loaded: Vec<MatchTable> = state.matches.into_iter().map(load_few).collect();
         let libraries = rows
             .iter()
             .map(|row| {
@@ -534,7 +526,7 @@ impl LiveSnapshot {
         };
         let snapshot = SnapshotOf::after(&last_snapshot, sequence, database_number, part);
         let mut full_libraries: Vec<LibraryRow> = Vec::new();
-        for change in changes {
+        for change in state.changes {
             if !self.apply(&snapshot, change.library, change.change)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full_libraries.iter().all(|full| full.id != row.id)

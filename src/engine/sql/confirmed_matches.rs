@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::doubts::{doubts_of, doubts_of_path, has_doubted_paths};
+use super::doubts::{doubts_of, has_doubted_paths};
 use super::knowledge_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::overlay::overlay_row;
@@ -60,7 +60,7 @@ impl RecordRows<'_> {
             // The host's word ends its doubt about the path. `cached` is set only for a library without doubts about paths.
             let has_doubted_paths = cached.is_none() && has_doubted_paths(tx, row.id)?;
             for (path, _) in pairs.iter().filter(|_| has_doubted_paths) {
-                tx.end_doubts(row.id, &doubts_of_path(tx, row.id, normal_form(path))?)?;
+                tx.end_doubts_of_path(row.id, normal_form(path))?;
             }
             for key in unlisted {
                 tx.doubt_path_or_item(row.id, b"", key)?;

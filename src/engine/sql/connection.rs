@@ -484,13 +484,8 @@ impl StoreFolder {
     fn lock_database(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.lock_path("store"), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
-            Ok(None) => Err(Error::new(
-                Status::Store,
-                format!(
-                    "store in {}: another process has been creating or repairing the database for too long; find and \
-                     stop the hung process",
-                    self.path().display()
-                ),
+            Ok(None) => Err(self.error(
+                "another process has been creating or repairing the database for too long; find and stop the hung process",
             )),
             Err(error) if FileLock::is_unsupported(&error) => Ok(None),
             Err(error) => Err(self.cannot("lock a file in", &error)),

@@ -63,12 +63,6 @@ pub fn doubts_of_library(c: &Connection, library: LibraryId) -> rusqlite::Result
     doubts_where(c, condition, params![library, Cause::Differs as i64])
 }
 
-/// Returns the doubts about a path.
-pub fn doubts_of_path(c: &Connection, library: LibraryId, form: Vec<u8>) -> rusqlite::Result<Vec<Doubt>> {
-    let condition = "library = ?1 AND scope = ?2";
-    doubts_where(c, condition, params![library, DoubtScope::Path(form)])
-}
-
 /// SQL condition for the doubts about paths, whose scopes begin with `p`.
 pub const OF_A_PATH: &str = "scope >= x'70' AND scope < x'71'";
 
@@ -172,7 +166,16 @@ impl Tx<'_> {
         )
     }
 
-    /// Ends doubts about a library, its items and its paths: the only place that deletes a doubt of a library that exists.
+    /// Ends the doubts about a path, because a host or another one knows better.
+    pub fn end_doubts_of_path(&self, library: LibraryId, form: Vec<u8>) -> rusqlite::Result<()> {
+        let scope = DoubtScope::Path(form);
+        self.run(
+            "DELETE FROM doubts WHERE library = ?1 AND scope = ?2",
+            params![library, scope],
+        )
+    }
+
+    /// Ends doubts about a library, its items and its paths.
     pub fn end_doubts<'d>(
         &self,
         library: LibraryId,

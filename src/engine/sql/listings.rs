@@ -93,17 +93,9 @@ impl ListingRows<'_> {
     /// Returns a library's unfinished listing, so that the caller can resume it; `None` if there is none or this build
     /// cannot decode it.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
-        let row = self.0.read(|connection| {
-            connection.find(
-                "SELECT progress, touched_ms FROM listings WHERE library = ?1",
-                [library],
-                |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)),
-            )
-        })?;
-        Ok(row.and_then(|(progress, touched_ms)| {
-            let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
-            Some(Listing { touched_ms, ..listing })
-        }))
+        let progress = "SELECT progress FROM listings WHERE library = ?1";
+        let progress: Option<Vec<u8>> = self.0.read(|c| c.find_value(progress, [library]))?;
+        Ok(progress.and_then(|progress| postcard::from_bytes(&progress).ok()))
     }
 
     /// Starts a full listing of a library, and discards an unfinished one. Returns the new listing, which has no pages.

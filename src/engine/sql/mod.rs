@@ -66,6 +66,6 @@ pub use schema::{SEQUENCE_BITS, Tx};
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{DatabaseNumber, SharedWriteListener, Store};
 pub use store_folder::is_locked;
-pub use store_state::{StoreState, StoreStates};
+pub use store_state::StoreStates;
 pub use sweeper::{StoreInfo, Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

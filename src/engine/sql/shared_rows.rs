@@ -5,7 +5,6 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::doubts::doubts_of_path;
 use super::record_encoding::RecordKind;
 use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where};
 use super::record_writes::{Limited, MatchTime, find_or_create_match_table};
@@ -502,7 +501,7 @@ fn merge_path(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow)
         return Ok(false);
     }
     if let Some(rating_key) = version.rating_key {
-        tx.end_doubts(library, &doubts_of_path(tx, library, normal_form(&row.path))?)?;
+        tx.end_doubts_of_path(library, normal_form(&row.path))?;
         // Which of two hosts is right is for the server to say.
         if old.as_ref().is_some_and(|old| old.rating_key != rating_key) {
             tx.doubt_path_or_item(library, b"", rating_key)?;

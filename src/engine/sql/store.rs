@@ -743,13 +743,9 @@ impl Store {
             drop(slot);
             self.reopen_database(deadline)?;
         }
-        Err(Error::new(
-            Status::Store,
-            format!(
-                "store in {}: the database was replaced or damaged during each attempt; stop the program that does this, \
-                 or choose another cache_dir",
-                self.folder.path().display()
-            ),
+        Err(self.folder.error(
+            "the database was replaced or damaged during each attempt; stop the program that does this, or choose another \
+             cache_dir",
         ))
     }
 
@@ -773,13 +769,8 @@ impl Store {
 
     /// Returns the error for a call that hardly waits, and could not lock the store at once.
     pub fn locked_error(&self) -> Error {
-        Error::new(
-            Status::Store,
-            format!(
-                "store in {}: another thread or process keeps it locked; try again",
-                self.folder.path().display()
-            ),
-        )
+        self.folder
+            .error("another thread or process keeps it locked; try again")
     }
 
     /// Returns whether another process or thread keeps the store locked for writing. Never waits.

@@ -178,6 +178,11 @@ impl StoreFolder {
         .with_io_source(error)
     }
 
+    /// Returns an error of the store in this folder. `what`: what happened, and a remedy.
+    pub fn error(&self, what: &str) -> Error {
+        Error::new(Status::Store, format!("store in {}: {what}", self.path.display()))
+    }
+
     /// Returns the folder's absolute path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -290,16 +295,11 @@ pub fn is_locked(error: &Error) -> bool {
 
 /// Converts a SQLite error to an error for users, which states the folder, the cause and a remedy.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
-    let path = folder.path().display();
     if is_short_read(error) {
-        return Error::new(
-            Status::Store,
-            format!(
-                "store in {path}: {} was removed, truncated or replaced while processes had it open; stop these \
-                 processes, then try again",
-                folder.wal_and_shm()[0].display()
-            ),
-        );
+        return folder.error(&format!(
+            "{} was removed, truncated or replaced while processes had it open; stop these processes, then try again",
+            folder.wal_and_shm()[0].display()
+        ));
     }
     let code = error.sqlite_error_code();
     // On shared memory and some file systems, a full disk causes a plain I/O error.
@@ -333,8 +333,10 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         }
         _ => "try again, or choose another cache_dir",
     };
-    let status = if is_full { Status::StoreFull } else { Status::Store };
-    let explained = Error::new(status, format!("store in {path}: {error}; {remedy}"));
+    let mut explained = folder.error(&format!("{error}; {remedy}"));
+    if is_full {
+        explained.status = Status::StoreFull;
+    }
     match error.sqlite_error() {
         Some(cause) => explained.with_source(*cause),
         None => explained,

@@ -58,8 +58,7 @@ pub type HeldMatches = (Sequence, Vec<TableId>);
 /// The changes of libraries and of matches since a snapshot.
 pub type Changes = (Vec<LibraryChange>, Vec<ChangedRecord>);
 
-/// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence. `held`: the matches in
-/// memory.
+/// Reads a view's complete state; without libraries if `view_id` is `None`. `held`: the matches in memory.
 pub fn state_of(
     connection: &Connection,
     database_number: DatabaseNumber,
@@ -72,15 +71,7 @@ pub fn state_of(
     } else {
         matches_changed_since(connection, *since)?
     };
-    let Some(view_id) = view_id else {
-        return Ok(StoreState {
-            sequence,
-            database_number,
-            changed_matches,
-            ..StoreState::default()
-        });
-    };
-    let libraries = libraries(connection, view_id)?;
+    let libraries = view_id.map_or(Ok(Vec::new()), |view_id| libraries(connection, view_id))?;
     let mut matches = Vec::new();
     for table in libraries.iter().filter_map(|row| row.matches) {
         let is_held = changed_matches.is_some() && held.contains(&table);

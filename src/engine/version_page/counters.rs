@@ -30,65 +30,39 @@
 //! never equal at an old number. After a system crash, the page may have any content, and the first process that opens
 //! the store repairs it.
 
-/// A shared counter: an atomic from `std`, or from `loom` in the model test.
-pub trait SharedWord {
-    /// Loads the value with sequentially consistent ordering.
-    fn load(&self) -> u64;
-    /// Stores a value with sequentially consistent ordering.
-    fn store(&self, value: u64);
-    /// Stores `value` if it is greater than the current value, with sequentially consistent ordering.
-    fn raise(&self, value: u64);
-}
-
-impl SharedWord for std::sync::atomic::AtomicU64 {
-    /// Loads the value with sequentially consistent ordering, which the proof above requires for all accesses.
-    #[inline]
-    fn load(&self) -> u64 {
-        self.load(std::sync::atomic::Ordering::SeqCst)
-    }
-
-    #[inline]
-    fn store(&self, value: u64) {
-        self.store(value, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// Stores `value` if it is greater than the current value.
-    #[inline]
-    fn raise(&self, value: u64) {
-        self.fetch_max(value, std::sync::atomic::Ordering::SeqCst);
-    }
-}
+// Those of `std`, or of `loom` in the model test. All accesses are sequentially consistent, which the proof above requires.
+use super::{AtomicU64, Ordering};
 
 /// The counters `pending` and `done`.
 #[derive(Debug)]
-pub struct VersionCounters<'a, W> {
-    pending: &'a W,
-    done: &'a W,
+pub struct VersionCounters<'a> {
+    pending: &'a AtomicU64,
+    done: &'a AtomicU64,
 }
 
-impl<'a, W: SharedWord> VersionCounters<'a, W> {
+impl<'a> VersionCounters<'a> {
     /// Creates the counters from two shared words.
-    pub fn new(pending: &'a W, done: &'a W) -> Self {
+    pub fn new(pending: &'a AtomicU64, done: &'a AtomicU64) -> Self {
         Self { pending, done }
     }
 
     /// Announces transaction `number`, so that readers query the database until [`Self::commit`]. Call this function
     /// before the commit, under the database's write lock.
     pub fn begin(&self, number: u64) {
-        self.pending.store(number);
+        self.pending.store(number, Ordering::SeqCst);
     }
 
     /// Announces that transaction `number` is committed. Call this function after the commit, before returning to the
     /// caller. If a later writer has already stored a higher number, keeps that number.
     pub fn commit(&self, number: u64) {
-        self.done.raise(number);
+        self.done.fetch_max(number, Ordering::SeqCst);
     }
 
     /// Sets both counters to the last commit's number, because a writer died or rolled back, or the page is new. The
     /// caller must hold the database's write lock, and must not commit before it releases the lock.
     pub fn repair(&self, number: u64) {
-        self.done.store(number);
-        self.pending.store(number);
+        self.done.store(number, Ordering::SeqCst);
+        self.pending.store(number, Ordering::SeqCst);
     }
 
     /// Returns the number of the last transaction, if it is finished; `None` if a transaction is running, or its writer
@@ -96,7 +70,7 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
     /// counters differ.
     #[inline]
     pub fn state(&self) -> Option<u64> {
-        let done = self.done.load();
-        (self.pending.load() == done).then_some(done)
+        let done = self.done.load(Ordering::SeqCst);
+        (self.pending.load(Ordering::SeqCst) == done).then_some(done)
     }
 }

@@ -5,7 +5,7 @@ mod counters;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
@@ -173,7 +173,7 @@ impl VersionPage {
     /// its sequence.
     #[inline]
     #[must_use]
-    pub fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
+    pub fn counters(&self) -> VersionCounters<'_> {
         let words = self.page.words();
         VersionCounters::new(&words[PENDING_WORD], &words[DONE_WORD])
     }
