@@ -233,23 +233,19 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             let rows = libraries(tx.connection, view_id)?;
             // Open the listings only if deleted items must be found in them.
-            let mut listings = Vec::new();
-            if hints.iter().any(|event| !event.deleted.is_empty()) {
-                for row in &rows {
-                    listings.push((row.id, OpenListing::of_row(self.0, row)));
-                }
-            }
+            let has_deleted = hints.iter().any(|event| !event.deleted.is_empty());
+            let opened = rows.iter().filter(|_| has_deleted);
+            let listings: Vec<_> = opened.map(|row| (row, OpenListing::of_row(self.0, row))).collect();
             for event in hints {
                 let is_hinted = |row: &&LibraryRow| event.section.as_ref().is_none_or(|id| row.library.section == *id);
                 let hinted_rows: Vec<&LibraryRow> = rows.iter().filter(is_hinted).collect();
                 let mut hint = event.hint;
                 for rating_key in &event.deleted {
                     let mut is_listed = false;
-                    let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
-                    for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
+                    for (row, base) in listings.iter().filter(|(row, _)| is_hinted(row)) {
                         // A reply that is on its way may still bring the item.
-                        tx.doubt_path_or_item(*library, b"", rating_key)?;
-                        let single = overlay_row(tx, *library, rating_key)?;
+                        tx.doubt_path_or_item(row.id, b"", rating_key)?;
+                        let single = overlay_row(tx, row.id, rating_key)?;
                         // Other processes may still have a lost segment.
                         is_listed |=
                             base.is_lost || base.stored(single, rating_key, Interval::default()).value.is_some();

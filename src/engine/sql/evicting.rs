@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, library_in, library_without_doubts};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, library_in, one_library};
 use super::migrations::salvage;
 use super::record_rows::{RecordRows, all_matches_in};
 use super::schema::{CachedStatements, DAY_MS, Tx, connect};
@@ -136,7 +136,7 @@ fn remove_items(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 /// Resets a library's row to the state without a listing, except the generation, which the caller sets. Keeps the
 /// segment file, which a later sweep removes.
 fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
-    let mut knowledge = library_without_doubts(tx, library)?.knowledge;
+    let mut knowledge = one_library(tx, library)?.knowledge;
     knowledge.discard_listing(tx.sequence);
     tx.write_knowledge(library, &knowledge)?;
     tx.run(
@@ -214,51 +214,39 @@ impl RecordRows<'_> {
                 database.display()
             ));
         }
-        let cannot = |why: String| {
-            let remedy = "check the file, or choose another one";
-            Error::new(
-                Status::Store,
-                format!("cannot read {}: {why}; {remedy}", database.display()),
-            )
-        };
-        let copy = DatabaseCopy::new(self.0.folder.path(), database).map_err(|error| cannot(error.to_string()))?;
-        copy.read().map_err(|error| cannot(error.to_string()))
-    }
-}
-
-/// A copy of a damaged database and its write-ahead log, which is removed when dropped.
-struct DatabaseCopy(PathBuf);
-
-impl DatabaseCopy {
-    fn new(folder: &Path, database: &Path) -> std::io::Result<Self> {
-        let random = u64::from_le_bytes(files::random_bytes()?);
-        let copy = Self(folder.join(format!("{NAME}.export.{random:x}.new")));
-        for suffix in ["", "-wal"] {
-            match fs::File::open(with_suffix(database, suffix)) {
-                Ok(mut original) => {
-                    std::io::copy(&mut original, &mut files::create_new(&with_suffix(&copy.0, suffix))?)?;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && suffix == "-wal" => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(copy)
-    }
-
-    fn read(&self) -> rusqlite::Result<Vec<ExportedMatch>> {
-        let connection = connect(&self.0)?;
-        // No other process uses the copy, so SQLite needs no shared memory.
-        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
-        matches_in(&salvage(&connection)?, None)
-    }
-}
-
-impl Drop for DatabaseCopy {
-    fn drop(&mut self) {
+        let random = u64::from_le_bytes(files::random_bytes().unwrap_or_default());
+        let copy = self.0.folder.path().join(format!("{NAME}.export.{random:x}.new"));
+        let found = copy_database(database, &copy).and_then(|()| {
+            let connection = connect(&copy)?;
+            // No other process uses the copy, so SQLite needs no shared memory.
+            connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
+            Ok(matches_in(&salvage(&connection)?, None)?)
+        });
         for suffix in ["", "-wal", "-shm", "-journal"] {
-            let _ = files::remove(&with_suffix(&self.0, suffix));
+            let _ = files::remove(&with_suffix(&copy, suffix));
+        }
+        found.map_err(|error| {
+            let text = format!(
+                "cannot read {}: {error}; check the file, or choose another one",
+                database.display()
+            );
+            Error::new(Status::Store, text)
+        })
+    }
+}
+
+/// Copies a damaged database and its write-ahead log.
+fn copy_database(database: &Path, copy: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    for suffix in ["", "-wal"] {
+        match fs::File::open(with_suffix(database, suffix)) {
+            Ok(mut original) => {
+                std::io::copy(&mut original, &mut files::create_new(&with_suffix(copy, suffix))?)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && suffix == "-wal" => {}
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 //! listing, and the single items that win over it.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error as _;
 use std::sync::Arc;
 
@@ -11,9 +11,7 @@ use rusqlite::params;
 use super::doubts::doubts_of;
 use super::evicting::remove_vanished;
 use super::feed_rows::{MAX_FEED_ROWS, trim_feed};
-use super::library_rows::{
-    LibraryRow, LibraryRows, all_libraries, libraries, library_without_doubts, present_of, to_json, upsert,
-};
+use super::library_rows::{LibraryRow, LibraryRows, all_libraries, libraries, one_library, to_json, upsert};
 use super::overlay::{Overlay, OverlayRow, SingleItem, overlay, overlay_row};
 use super::schema::{CachedStatements, LibraryState, Tx};
 use super::store::Store;
@@ -271,7 +269,7 @@ impl ItemRows<'_> {
     pub fn of(&self, library: LibraryId) -> Result<StoredItems> {
         let read = || {
             self.0.read(|c| {
-                let row = library_without_doubts(c, library)?;
+                let row = one_library(c, library)?;
                 let begun = c.find_value("SELECT asked FROM listings WHERE library = ?1", [library])?;
                 let doubted = "SELECT 1 FROM doubts WHERE library = ?1 AND path <> x'' LIMIT 1";
                 let has_doubted_paths = c.find_value::<i64>(doubted, [library])?.is_some();
@@ -344,7 +342,7 @@ pub struct Folding<'t, 'c> {
     store: &'t Store,
     pub tx: &'t Tx<'c>,
     library: LibraryState,
-    /// The library's row, without its doubts.
+    /// The library's row.
     pub row: LibraryRow,
     base: OnceCell<OpenListing>,
     overlay: OnceCell<Overlay>,
@@ -360,7 +358,7 @@ pub struct Folding<'t, 'c> {
 impl<'t, 'c> Folding<'t, 'c> {
     /// Reads a library. Fails if it does not exist any more. `rivals`: see [`RivalsOf`].
     pub fn open(store: &'t Store, tx: &'t Tx<'c>, library: LibraryId, rivals: RivalsOf<'t>) -> rusqlite::Result<Self> {
-        let (library, row) = (tx.expect_library(library)?, library_without_doubts(tx, library)?);
+        let (library, row) = (tx.expect_library(library)?, one_library(tx, library)?);
         Ok(Self {
             store,
             base: OnceCell::new(),
@@ -624,9 +622,7 @@ impl LibraryRows<'_> {
             let all = all_libraries(tx.connection, view_id)?;
             // Also a list without a library tells of it.
             let last = all.iter().map(LibraryRow::probed_at).max().unwrap_or_default();
-            let gone = all.iter().filter(|row| !row.present);
-            let gone: HashSet<String> = gone.map(|row| row.library.uuid.clone()).collect();
-            let stored = present_of(tx.connection, all)?;
+            let (stored, gone): (Vec<LibraryRow>, Vec<LibraryRow>) = all.into_iter().partition(|row| row.present);
             let is_latest = last < asked;
             if on_server.is_empty() && is_latest && hold_back_empty_list(tx, view_id, &stored, asked, now_ms)? {
                 return libraries(tx.connection, view_id);
@@ -635,7 +631,7 @@ impl LibraryRows<'_> {
             for library in on_server {
                 let known = stored.iter().find(|row| row.library.uuid == library.uuid);
                 // What was doubted of a library that was not there is not known.
-                let was_gone = is_latest && gone.contains(&library.uuid);
+                let was_gone = is_latest && gone.iter().any(|row| row.library.uuid == library.uuid);
                 let id = if is_latest {
                     upsert(tx, view_id, library)?
                 } else if let Some(row) = known {

@@ -146,35 +146,29 @@ const LIBRARIES: &str = "l.*, t.id AS matches FROM libraries l LEFT JOIN tables 
 
 /// Returns a view's libraries from its last probe.
 pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
-    present_of(connection, all_libraries(connection, view_id)?)
-}
-
-/// Returns those of a view's libraries that the last probe returned, with their doubts.
-pub fn present_of(connection: &Connection, mut all: Vec<LibraryRow>) -> rusqlite::Result<Vec<LibraryRow>> {
+    let mut all = all_libraries(connection, view_id)?;
     all.retain(|row| row.present);
-    for row in &mut all {
-        row.doubts = doubts_of_library(connection, row.id)?;
-    }
     Ok(all)
 }
 
-/// Returns a view's libraries without their doubts, also those that the last probe did not return.
+/// Returns a view's libraries, also those that the last probe did not return.
 pub fn all_libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     let all = format!("SELECT {LIBRARIES} WHERE l.view_id = ?1 ORDER BY l.id");
-    connection.rows(&all, [view_id], library_in)
+    let all = connection.rows(&all, [view_id], library_in)?.into_iter();
+    all.map(|row| with_doubts(connection, row)).collect()
 }
 
 /// Returns a library's row. Fails if the library does not exist.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    Ok(LibraryRow {
-        doubts: doubts_of_library(connection, id)?,
-        ..library_without_doubts(connection, id)?
-    })
+    let row = connection.row(&format!("SELECT {LIBRARIES} WHERE l.id = ?1"), [id], library_in)?;
+    with_doubts(connection, row)
 }
 
-/// Returns a library's row like [`one_library`], for a caller that needs no doubts, or reads more of them.
-pub fn library_without_doubts(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
-    connection.row(&format!("SELECT {LIBRARIES} WHERE l.id = ?1"), [id], library_in)
+fn with_doubts(connection: &Connection, row: LibraryRow) -> rusqlite::Result<LibraryRow> {
+    Ok(LibraryRow {
+        doubts: doubts_of_library(connection, row.id)?,
+        ..row
+    })
 }
 
 impl Tx<'_> {
@@ -249,7 +243,7 @@ impl LibraryRows<'_> {
             if changed_rows == 0 {
                 return Ok(new);
             }
-            let mut knowledge = library_without_doubts(tx, library)?.knowledge;
+            let mut knowledge = one_library(tx, library)?.knowledge;
             knowledge.base.came = knowledge.base.came.max(upto);
             tx.write_knowledge(library, &knowledge)?;
             tx.trim_overlay(library, upto)?;

@@ -211,9 +211,9 @@ impl LibraryRows<'_> {
     /// that the server has not accepted yet may belong to the same user, and plexindex must not return data until then.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
-            connection.value(
-                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
-                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2)",
+            connection.has(
+                "SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2",
                 params![endpoint.url, TOKEN_DIGEST_LENGTH],
             )
         })
