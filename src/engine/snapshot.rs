@@ -41,16 +41,15 @@ pub struct SnapshotLibraries {
 }
 
 impl Snapshot {
-    /// Returns the index of a library that has a listing.
-    fn listed(&self, row: &LibraryRow) -> Option<usize> {
-        let is_listed = |other: &LibraryRow| other.id == row.id && other.generation.is_fetched();
-        self.rows.iter().position(is_listed)
-    }
-
     /// Returns the libraries that a call selects (`None`: all); `None` if the snapshot has no such library.
     #[inline]
     pub fn scope(&self, selected: Option<&Selection>) -> Result<Option<Scope>> {
         selected.map_or(Ok(Some(Scope::All)), |library| library.resolve(self))
+    }
+
+    /// Returns a library's row, and its segment and memtable; `None` if the snapshot has no such library.
+    fn library(&self, id: LibraryId) -> Option<(&LibraryRow, &Arc<LibrarySnapshot>)> {
+        self.rows.iter().zip(&self.libraries).find(|(row, _)| row.id == id)
     }
 
     /// Returns the rows of the libraries in a scope.
@@ -345,10 +344,10 @@ impl LiveSnapshot {
     /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
     pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
         let snapshot = self.snapshot.read();
-        let Some(index) = snapshot.listed(row) else {
+        let known = snapshot.library(row.id).filter(|(row, _)| row.generation.is_fetched());
+        let Some((_, view)) = known else {
             return Vec::new();
         };
-        let view = &snapshot.libraries[index];
         let keys = matches.iter().map(|(_, key)| *key);
         keys.filter(|key| view.find_item(key).is_none()).collect()
     }
@@ -356,8 +355,9 @@ impl LiveSnapshot {
     /// Returns whether a library lists a path, but not for the item `rating_key`.
     pub fn lists_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> bool {
         let snapshot = self.snapshot.read();
-        snapshot.listed(row).is_some_and(|index| {
-            Resolver::new(&snapshot.libraries, Scope::One(index), &self.mappings).lists_for_others(path, rating_key)
+        let known = snapshot.library(row.id).filter(|(row, _)| row.generation.is_fetched());
+        known.is_some_and(|(_, view)| {
+            Resolver::new(std::slice::from_ref(view), Scope::One(0), &self.mappings).lists_for_others(path, rating_key)
         })
     }
 
@@ -379,8 +379,7 @@ impl LiveSnapshot {
         if !is_next || own.len().max(paths.len()) > MAX_APPLIED {
             return;
         }
-        let index = snapshot.rows.iter().position(|row| row.id == library);
-        let Some(matches) = index.and_then(|index| snapshot.libraries[index].matches.as_ref()) else {
+        let Some(matches) = snapshot.library(library).and_then(|(_, view)| view.matches.as_ref()) else {
             return; // the first match of a library; the next catch-up loads the library again
         };
         for change in own {
@@ -457,9 +456,9 @@ impl LiveSnapshot {
 
     /// Adds a change to the snapshot. Returns `false` if the memtable is full, so that the caller must reload the snapshot.
     fn apply(&self, snapshot: &Snapshot, library: LibraryId, change: MemtableChange) -> bool {
-        let index = snapshot.rows.iter().position(|row| row.id == library);
         // Ignore changes to a library that is not in the snapshot.
-        index.is_none_or(|index| snapshot.libraries[index].memtable.push(change, &self.mappings).is_ok())
+        let known = snapshot.library(library);
+        known.is_none_or(|(_, view)| view.memtable.push(change, &self.mappings).is_ok())
     }
 
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing.
@@ -496,9 +495,9 @@ impl LiveSnapshot {
         let memories = self.matches(database_number);
         let since = if state.is_from_file { sequence } else { held_since };
         memories.follow(since, sequence, state.changed_matches.as_deref());
-        let load_few = |few: TableMatches| {
-            let table = MatchTable::new(few.table, memories.memory(few.table));
-            table.load_all(few.matches, sequence);
+        let load_few = |(table, matches): TableMatches| {
+            let table = MatchTable::new(table, memories.memory(table));
+            table.load_all(matches, sequence);
             table
         };
         // Memories live while they are in use.
@@ -507,10 +506,8 @@ impl LiveSnapshot {
             .iter()
             .map(|row| {
                 let last_library = last_snapshot
-                    .rows
-                    .iter()
-                    .position(|old| old.id == row.id && last_snapshot.database_number == database_number)
-                    .map(|index| (&last_snapshot.rows[index], &*last_snapshot.libraries[index]));
+                    .library(row.id)
+                    .filter(|_| last_snapshot.database_number == database_number);
                 let table = row.matches.map(|id| MatchTable::new(id, memories.memory(id)));
                 Arc::new(self.load_library(row, last_library, table))
             })
@@ -528,7 +525,7 @@ impl LiveSnapshot {
         let mut full_libraries: Vec<LibraryRow> = Vec::new();
         for change in state.changes {
             if !self.apply(&snapshot, change.library, change.change)
-                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && let Some((row, _)) = snapshot.library(change.library)
                 && full_libraries.iter().all(|full| full.id != row.id)
             {
                 full_libraries.push(row.clone());
@@ -547,7 +544,7 @@ impl LiveSnapshot {
     fn load_library(
         &self,
         row: &LibraryRow,
-        known: Option<(&LibraryRow, &LibrarySnapshot)>,
+        known: Option<(&LibraryRow, &Arc<LibrarySnapshot>)>,
         matches: Option<MatchTable>,
     ) -> LibrarySnapshot {
         let same = known.filter(|(old, _)| old.segment == row.segment);
@@ -718,10 +715,10 @@ impl LiveSnapshot {
 
 /// Returns whether the snapshot has the table of a changed match. If not, it must be loaded again.
 fn has_table(snapshot: &Snapshot, changed: &ChangedRecord) -> bool {
-    let Some(index) = snapshot.rows.iter().position(|row| Some(row.id) == changed.library) else {
+    let Some((_, view)) = changed.library.and_then(|library| snapshot.library(library)) else {
         return true; // a library that is not in the snapshot
     };
-    let matches = snapshot.libraries[index].matches.as_ref();
+    let matches = view.matches.as_ref();
     matches.is_some_and(|matches| matches.table == changed.table)
 }
 

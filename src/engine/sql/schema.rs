@@ -4,8 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
@@ -15,9 +14,7 @@ use crate::engine::common_clock::CommonClock;
 use crate::engine::record_rows::RecordTime;
 use crate::matching::normal::form_tag;
 use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
-use crate::platform::clock::Deadline;
 use crate::platform::files::{self, for_sqlite};
-use crate::platform::fork::{self, lock};
 use crate::platform::sqlite::file_uri;
 
 /// The format of databases created from this `schema.sql`, which begins by setting it.
@@ -158,20 +155,6 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// Maximum time that a write waits for another process to finish a write.
 pub const BUSY: Duration = Duration::from_secs(10);
-
-/// Returns the maximum wait for other processes' locks, in whole ms, so that the deadline has passed after the wait.
-pub fn patience(deadline: Deadline) -> Duration {
-    Duration::from_micros(u64::try_from(deadline.wait(BUSY).as_micros().next_multiple_of(1_000)).unwrap_or(u64::MAX))
-}
-
-/// Locks a mutex. Waits until the deadline, but at most [`BUSY`], and then returns `None`. Without a deadline, waits
-/// indefinitely.
-pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    if deadline == Deadline::NONE {
-        return Some(lock(mutex));
-    }
-    fork::lock_by(mutex, Instant::now() + deadline.wait(BUSY))
-}
 
 /// Methods that run a cached statement in one call.
 pub trait CachedStatements {

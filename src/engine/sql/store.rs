@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 use rusqlite::ffi::{SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_READONLY_DBMOVED};
@@ -18,8 +18,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::connection::{Connections, LazyConnection, OpenConnection};
 use super::schema::{
-    CachedStatements, LastWrite, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, lock_by,
-    patience, sequence_of,
+    BUSY, CachedStatements, LastWrite, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, sequence_of,
 };
 use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
@@ -30,7 +29,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::clock::{Deadline, coarse_ms};
 use crate::platform::files::{self, Inode, write_out};
-use crate::platform::fork::{ShortWait, lock, try_lock};
+use crate::platform::fork::{self, ShortWait, lock, try_lock};
 use crate::platform::map::MapMode;
 
 /// An open store, which any number of threads can use. Calls are short and never wait for the network.
@@ -600,9 +599,14 @@ impl Store {
         result
     }
 
-    /// Returns how long to wait for other processes; only a moment without a deadline.
+    /// Returns how long to wait for other processes; only a moment without a deadline. In whole ms, so that a deadline has
+    /// passed after the wait.
     fn patience(&self, deadline: Option<Deadline>) -> Duration {
-        deadline.map_or_else(|| self.short_wait.current_timeout(), patience)
+        let Some(deadline) = deadline else {
+            return self.short_wait.current_timeout();
+        };
+        let wait_us = deadline.wait(BUSY).as_micros().next_multiple_of(1_000);
+        Duration::from_micros(u64::try_from(wait_us).unwrap_or(u64::MAX))
     }
 
     /// Opens the reader's connection before the first write, so that other threads' lookups can use it during the
@@ -759,7 +763,10 @@ impl Store {
         let Some(deadline) = deadline.into() else {
             return self.short_wait.lock(mutex).ok_or_else(|| self.locked_error());
         };
-        lock_by(deadline, mutex).ok_or_else(|| {
+        if deadline == Deadline::NONE {
+            return Ok(lock(mutex));
+        }
+        fork::lock_by(mutex, Instant::now() + deadline.wait(BUSY)).ok_or_else(|| {
             // The thread that holds the mutex may itself wait for another process.
             let busy = rusqlite::ffi::Error::new(SQLITE_BUSY);
             let error = rusqlite::Error::SqliteFailure(busy, Some("database is locked".to_owned()));

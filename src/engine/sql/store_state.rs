@@ -77,7 +77,7 @@ pub fn state_of(
         let is_held = changed_matches.is_some() && held.contains(&table);
         if !is_held && count_matches_in(connection, table, MAX_LOADED)? <= MAX_LOADED {
             let all = all_matches_in(connection, table)?;
-            matches.push(TableMatches { table, matches: all });
+            matches.push((table, all));
         }
     }
     let mut changes = Vec::new();
@@ -255,7 +255,7 @@ impl StoreStates<'_> {
                 return Ok(None);
             }
             // Without them, the next process asks the database.
-            if state.matches.iter().map(|one| one.matches.len()).sum::<usize>() > MAX_CACHED_CHANGES {
+            if state.matches.iter().map(|(_, matches)| matches.len()).sum::<usize>() > MAX_CACHED_CHANGES {
                 state.matches.clear();
             }
             let state = postcard::to_stdvec(&state).ok();
