@@ -1,6 +1,6 @@
 //! What the resolver reads of a library, and the result of resolving a path. The engine implements the trait
-//! [`LibraryIndex`] with segments and memtables; tests implement it with a linear scan. A result borrows from the
-//! index, so that callers copy only the fields they need.
+//! [`LibraryIndex`] with segments and memtables. A result borrows from the index, so that callers copy only the fields
+//! they need.
 
 use std::ops::Deref;
 

@@ -341,7 +341,8 @@ impl<'v, V: Deref<Target: LibraryIndex + 'v>> PathResolver<'v, '_, V> {
                 match match_kind {
                     MatchKind::Confirmed => self.add_confirmed(*group, candidates),
                     MatchKind::Exact => self.add_listed(*group, (&self.path, true), candidates),
-                    _ => self.add_mapped(*group, candidates),
+                    MatchKind::Mapped => self.add_mapped(*group, candidates),
+                    MatchKind::None | MatchKind::Suffix | MatchKind::FileName => {}
                 }
                 if candidates.total > 0 {
                     let is_other_spelling = match_kind == MatchKind::Confirmed && candidates.rank == 0;

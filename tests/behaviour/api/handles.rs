@@ -98,9 +98,7 @@ fn it_watches_until_the_last_watch_goes() -> Anything {
 
 #[test]
 fn plain_enums_have_names() {
-    assert_eq!(MatchKind::ALL.len(), 5);
     assert!(MatchKind::ALL.iter().all(|kind| kind.name() != "none"));
-    assert_eq!(RequestKind::ALL.len(), 8);
     assert_eq!(format!("{:>9}", MatchStatus::NotYet), "  not_yet");
     assert_eq!(WaitOutcome::Something.name(), "something");
     assert_eq!(Notified::OtherServer.to_string(), "other_server");

@@ -94,7 +94,7 @@ class Match:
 
     @property
     def match_kind(self) -> plexindex.types.MatchKind | None:
-        """``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"`` or ``"file_name"``. None if nothing matches."""
+        """How plexindex found the item, such as ``"exact"``: :data:`plexindex.types.MatchKind`. None without one."""
         return self._read().get("match_kind")
 
     @property
