@@ -13,7 +13,7 @@ use rusqlite::ffi::{SQLITE_FCNTL_DATA_VERSION, SQLITE_FCNTL_PERSIST_WAL};
 use rusqlite::{Connection, ErrorCode};
 
 use super::migrations::{migrate, renew_forms};
-use super::schema::{self, BUSY, Known, LastWrite, connect, connect_immutable, journal, warn_of_network};
+use super::schema::{self, BUSY, LastWrite, WriteState, connect, connect_immutable, journal, warn_of_network};
 use super::store_folder::{LOCK_TIMEOUT, NAME, StoreFolder, explain, is_broken};
 use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
@@ -114,7 +114,7 @@ impl OpenConnection {
     }
 
     /// Stores what a committed write knows, so that the next write need not read it again.
-    pub fn note_write(&self, sequence: Sequence, known: Known) {
+    pub fn note_write(&self, sequence: Sequence, known: WriteState) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
             sequence,

@@ -245,12 +245,12 @@ pub struct LastWrite {
     /// SQLite's data version, which each commit of any connection changes.
     pub data_version: i32,
     pub sequence: Sequence,
-    pub known: Known,
+    pub known: WriteState,
 }
 
 /// What a write knows.
 #[derive(Default)]
-pub struct Known {
+pub struct WriteState {
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Cell<Option<LibraryState>>,
     /// The total sizes of entries and of matches; `None` if they are not known.
@@ -296,7 +296,7 @@ pub struct Tx<'c> {
     /// The library that the previous write knew.
     pub last_library: Option<LibraryState>,
     /// What this write knows, and the previous one knew, but for its library.
-    pub known: Known,
+    pub known: WriteState,
     /// The store's clock, from which the hosts' common time follows.
     pub common_clock: &'c CommonClock,
     /// Whether this transaction has written what other hosts must get.
@@ -320,7 +320,12 @@ impl Deref for Tx<'_> {
 
 impl<'c> Tx<'c> {
     /// Wraps the transaction that is running on this connection, with its change sequence.
-    pub fn new(connection: &'c Connection, common_clock: &'c CommonClock, sequence: Sequence, known: Known) -> Self {
+    pub fn new(
+        connection: &'c Connection,
+        common_clock: &'c CommonClock,
+        sequence: Sequence,
+        known: WriteState,
+    ) -> Self {
         Self {
             connection,
             sequence,
