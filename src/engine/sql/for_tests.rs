@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::confirmed_matches::MatchWrite;
+use super::record_writes::MatchWrite;
 use super::schema::Tx;
 use super::{
     Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,

@@ -9,7 +9,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, params};
 
 use super::record_encoding::{path_of, sum_of};
-use super::schema::{CachedStatements, Tx, last_position_of, sequence_at, sequence_of};
+use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
 use crate::engine::record_rows::{
     ChangedRecord, FormMatches, MAX_INLINE, RecordTime, StoredEntry, StoredMatch, TableChanges, by_form,
@@ -94,6 +94,26 @@ pub fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite
 pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<StoredMatch>> {
     let table = find_match_table(connection, library)?;
     table.map_or(Ok(Vec::new()), |table| all_matches_in(connection, table))
+}
+
+/// What precedes a rating key in place of a path. No path has a zero byte, so earlier builds ignore these rows.
+pub const ITEM: &[u8] = b"\0item\0";
+
+/// Returns what a row has in place of a path if it takes back everything that was recorded before for an item.
+pub fn path_of_item(rating_key: &str) -> Vec<u8> {
+    [ITEM, rating_key.as_bytes()].concat()
+}
+
+/// Returns when a path's match was last taken back, by itself, with its library, or with all libraries.
+pub fn taken_back_at(c: &Connection, library: &LibraryState, path: &[u8]) -> rusqlite::Result<RecordTime> {
+    if !library.has_paths_taken_back {
+        return Ok(library.all_taken_back);
+    }
+    let by_itself: Option<i64> = c.find_value(
+        "SELECT at FROM taken_back WHERE view_id = ?1 AND library = (SELECT uuid FROM libraries WHERE id = ?2) AND path = ?3",
+        params![library.view_id, library.id, path],
+    )?;
+    Ok(by_itself.map_or(library.all_taken_back, |at| library.all_taken_back.max(RecordTime(at))))
 }
 
 /// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.

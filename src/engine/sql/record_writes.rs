@@ -1,16 +1,21 @@
 //! Writes and removes the entries of hosts' tables, and confirmed matches.
 
 use rusqlite::ffi::SQLITE_CORRUPT;
-use rusqlite::params;
 use rusqlite::types::ToSql;
+use rusqlite::{OptionalExtension, params};
 
+use super::doubts::has_doubted_paths;
+use super::library_rows::LibraryRow;
 use super::record_encoding::{RecordKind, encode_match, row_size, spelling_of, stored_total, sum_of, total_in};
-use super::record_rows::{RecordRows, entry_named, matches_of_file, matches_where, to_i64};
+use super::record_rows::{
+    RecordRows, entry_named, matches_of_file, matches_where, path_of_item, taken_back_at, to_i64,
+};
 use super::schema::{CachedStatements, LibraryState, Tx, failure, position_of, sequence_at};
+use super::store::DatabaseNumber;
 use crate::engine::record_rows::{RecordTime, StoredMatch};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::TableId;
+use crate::model::{Sequence, TableId};
 use crate::platform::clock::Deadline;
 
 /// Number of removed names that are kept for those who follow.
@@ -34,6 +39,66 @@ pub enum MatchTime {
     NowAfter(RecordTime),
     /// At this time, on another host or for another token.
     At(RecordTime),
+}
+
+/// Maximum number of older matches that a write evicts, if it does not record more.
+const MAX_EVICTED: usize = 128;
+
+/// A write of confirmed matches.
+pub struct MatchWrite {
+    /// The database and the change sequence of the write.
+    pub at: (DatabaseNumber, Sequence),
+    /// Whether the write removed older matches.
+    pub has_evicted: bool,
+}
+
+impl RecordRows<'_> {
+    /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `unlisted`: those of these keys
+    /// that the library does not list, so that their items are doubted. `limit`: the maximum size of all matches, in
+    /// bytes; older ones go. Returns `None` if the library no longer exists, because another call cleared it.
+    pub fn record_matches(
+        &self,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+        unlisted: &[&str],
+        limit: u64,
+        deadline: Deadline,
+    ) -> Result<Option<MatchWrite>> {
+        // Read the database before the write. If the write creates a new database, callers then ignore this result,
+        // because its database is outdated.
+        let database_number = self.0.database_number();
+        self.0.write(deadline, |tx| {
+            // The library's view or listing may have changed since the caller read `row`, so read the library again,
+            // unless this connection also made the last write and has the current state.
+            let cached = tx.last_library.filter(|library| library.id == row.id);
+            let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
+                return Ok(None);
+            };
+            // The host's word ends its doubt about the path. `cached` is set only for a library without doubts about paths.
+            let has_doubted_paths = cached.is_none() && has_doubted_paths(tx, row.id)?;
+            for (path, _) in pairs.iter().filter(|_| has_doubted_paths) {
+                tx.end_doubts_of_path(row.id, normal_form(path))?;
+            }
+            for key in unlisted {
+                tx.doubt_path_or_item(row.id, b"", key)?;
+            }
+            let table = find_or_create_match_table(tx, &mut library)?;
+            tx.is_shared.set(library.is_shared);
+            // Keep the library's state for the next write, unless doubted paths may remain.
+            tx.known.library.set(Some(library).filter(|_| !has_doubted_paths));
+            for (path, key) in pairs {
+                let after = taken_back_at(tx, &library, path)?;
+                let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);
+                tx.put_match(table, path, key, MatchTime::NowAfter(after))?;
+            }
+            let most = MAX_EVICTED.max(2 * pairs.len());
+            let has_evicted = tx.evict(Limited::All(RecordKind::Matches), limit, most)?;
+            Ok(Some(MatchWrite {
+                at: (database_number, tx.sequence),
+                has_evicted,
+            }))
+        })
+    }
 }
 
 impl RecordRows<'_> {

@@ -6,7 +6,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::record_encoding::RecordKind;
-use super::record_rows::{MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where};
+use super::record_rows::{
+    ITEM, MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where, path_of_item,
+    taken_back_at,
+};
 use super::record_writes::{Limited, MatchTime, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
 use super::store::Store;
@@ -38,14 +41,6 @@ pub struct SharedRow {
     /// The item's rating key; `None`: taken back.
     pub rating_key: Option<String>,
     pub at: RecordTime,
-}
-
-/// What precedes a rating key in place of a path. No path has a zero byte, so earlier builds ignore these rows.
-const ITEM: &[u8] = b"\0item\0";
-
-/// Returns what a row has in place of a path if it takes back everything that was recorded before for an item.
-pub fn path_of_item(rating_key: &str) -> Vec<u8> {
-    [ITEM, rating_key.as_bytes()].concat()
 }
 
 impl SharedRow {
@@ -224,18 +219,6 @@ impl SharedRows<'_> {
         let forget = format!("DELETE FROM taken_back WHERE view_id = ?1 AND (library, path) IN ({old})");
         self.0.write(Deadline::NONE, |tx| tx.run(&forget, values))
     }
-}
-
-/// Returns when a path's match was last taken back, by itself, with its library, or with all libraries.
-pub fn taken_back_at(c: &Connection, library: &LibraryState, path: &[u8]) -> rusqlite::Result<RecordTime> {
-    if !library.has_paths_taken_back {
-        return Ok(library.all_taken_back);
-    }
-    let by_itself: Option<i64> = c.find_value(
-        "SELECT at FROM taken_back WHERE view_id = ?1 AND library = (SELECT uuid FROM libraries WHERE id = ?2) AND path = ?3",
-        params![library.view_id, library.id, path],
-    )?;
-    Ok(by_itself.map_or(library.all_taken_back, |at| library.all_taken_back.max(RecordTime(at))))
 }
 
 impl Tx<'_> {
