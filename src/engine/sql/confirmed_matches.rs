@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use rusqlite::params;
 
 use super::doubts::doubts_of;
-use super::knowledge_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::overlay::overlay_row;
 use super::record_rows::{RecordRows, all_matches_of, drop_matches, find_match_table, path_of_item};
 use super::schema::{CachedStatements, Tx};
 use super::shared_rows::SharedRow;
+use super::stored_items::OpenListing;
 use super::views::libraries_of_others;
 use crate::engine::record_rows::RecordTime;
 use crate::error::Result;

@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::feed_rows::MAX_FEED_ROWS;
-use super::knowledge_rows::{Folding, count_items_with};
+use super::knowledge_rows::Folding;
 use super::library_rows::{LibraryRow, one_library};
 use super::overlay::count_changes;
 use super::record_rows::all_matches_of;
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
 use super::store_folder::{NAME, StoreFolder};
+use super::stored_items::count_items_with;
 use super::sweeper::Sweeper;
 use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};

@@ -26,11 +26,11 @@ mod knowledge_rows;
 mod library_rows;
 mod listings;
 mod overlay;
-mod path_searches;
 mod record_rows;
 mod record_writes;
 mod shared_rows;
 mod store_state;
+mod stored_items;
 mod sweeper;
 mod views;
 
@@ -55,10 +55,12 @@ mod store_tests;
 
 pub use confirmed_matches::{Invalidated, LibraryHint};
 pub use feed_rows::{FeedCursor, FeedPage, FeedRows, ItemChange, ListedItems};
-pub use knowledge_rows::{Folded, ItemReply, ItemRows, KnowledgeRows, MAX_DELTA_ITEMS, Replies, StoredItems};
+pub use knowledge_rows::{
+    Folded, ItemReply, KnowledgeRows, LIBRARY_LIST, LastQuestion, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome,
+    Replies, SearchRows,
+};
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
 pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_name};
-pub use path_searches::{LIBRARY_LIST, LastQuestion, PathRequests, QuestionOutcome, SearchRows};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
 pub use record_writes::Limited;
@@ -67,5 +69,6 @@ pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, Shared
 pub use store::{DatabaseNumber, SharedWriteListener, Store};
 pub use store_folder::is_locked;
 pub use store_state::StoreStates;
+pub use stored_items::{ItemRows, StoredItems};
 pub use sweeper::{StoreInfo, Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

@@ -3,8 +3,8 @@
 
 use rusqlite::{Connection, params};
 
+use super::knowledge_rows::forget_library_questions;
 use super::library_rows::{LibraryRows, detach_libraries};
-use super::path_searches::forget_library_questions;
 use super::schema::{CachedStatements, DAY_MS, Tx};
 use super::sweeper::Sweeper;
 use crate::error::Result;
