@@ -199,6 +199,24 @@ async def test_waits_for_different_files_share_their_checks(plex: FakePlex, own:
         wait.cancel()
 
 
+def test_a_check_that_ends_with_its_loop_lets_others_check(plex: FakePlex, own: aio.AsyncIndex) -> None:
+    def run(timeout: float, end: float) -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(own.wait_for(NEW, timeout=timeout, every=0.1))
+        loop.call_later(end, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.close()
+
+    run(0.5, 60)  # Plex does not list the file
+    plex.pause()
+    run(60, 0.8)
+    plex.resume()
+    plex.requests.clear()
+    run(1.5, 60)
+    assert plex.requests
+
+
 async def test_equal_waits_have_each_their_own_end(
     plex: FakePlex, own: aio.AsyncIndex, open_index: OpenIndex, tmp_path: Path
 ) -> None:

@@ -491,10 +491,8 @@ class AsyncQueries(_Caller):
                     raise
                 return None
 
-        def end_check(began: float, _: object) -> None:
-            threads.checked[library] = began
-
         news = _News(threads.bell)
+        checking: dict[int, float] = {}  # as `threads.checked`: the check of this wait
         own: asyncio.Task[Match | None] | None = None
         asking: asyncio.Task[Match | None] | None = None
         try:
@@ -514,13 +512,14 @@ class AsyncQueries(_Caller):
                         asking = own = threads.asked[name] = asyncio.ensure_future(ask(checks))
                         own.add_done_callback(lambda _: threads.asked.pop(name))
                         if checks:  # before it begins, so that no other wait checks too
-                            threads.checked[library] = inf
-                            own.add_done_callback(partial(end_check, now))
+                            checking[library], threads.checked[library] = now, inf
                 left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN if asking else 0.0
                 waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
                 await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 has_news = has_news or news.has_come
                 if asking is not None and asking.done():
+                    threads.checked.update(checking)
+                    checking.clear()
                     has_failed = asking is not own and (asking.cancelled() or asking.exception() is not None)
                     answer = None if has_failed else asking.result()
                     if answer:
@@ -532,6 +531,7 @@ class AsyncQueries(_Caller):
                 if now >= until:
                     break
         finally:
+            threads.checked.update(checking)  # here, because the event loop can end before the task does
             news.end()
             if own is not None:
                 ends.stop()
