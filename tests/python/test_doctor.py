@@ -184,9 +184,11 @@ def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_
     # Movies and shows swapped.
     crossed = ("--offline", "--mapping", f"{tree}/movies=/data/tv", "--mapping", f"{tree}/tv=/data/movies", tree)
     assert cli.fails(1, none.format(movies, f"{tree}/movies -> /data/tv") + put, "doctor", *crossed).count(put) == 2
-    # A mapping under which some files are listed stays.
-    some = cli.run("doctor", "--offline", "--mapping", f"{tree}=/data", make(tree / "backup" / "x.mkv").parent, tree)
-    assert "applies first" not in some.stdout
+    # A mapping under which some files are listed stays, and one whose files Plex does not list anywhere.
+    backup = make(tree / "backup" / "x.mkv").parent
+    for mapping in (f"{tree}=/data", f"{backup}=/data/backup"):
+        kept = cli.run("doctor", "--offline", "--mapping", mapping, backup, tree)
+        assert "applies first" not in kept.stdout
 
 
 def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path) -> None:

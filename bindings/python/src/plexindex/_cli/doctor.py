@@ -465,7 +465,7 @@ def _propose(
     report: Report, settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]
 ) -> list[Proposal]:
     """Returns the mappings that the files suggest. Reports the user's mappings under which Plex lists none of the
-    files, if one of these covers some. Sends no request.
+    files, if it lists some of these files under a suggested one. Sends no request.
     """
     under: dict[Mapping, list[bytes]] = {}
     for path, applied in zip(paths, first_applying(settings.mappings, paths)):
@@ -482,7 +482,12 @@ def _propose(
     locations = [location for library in index.libraries(offline=True) for location in library.locations]
     proposals = [_narrowed(proposal, paths, locations) for proposal in found]
     for rule, files in useless.items():
-        if better := [arrow(one.mapping) for one in proposals if any(to_server(one.mapping, files))]:
+        better = []
+        for one in proposals:
+            moved = filter(None, to_server(one.mapping, files))
+            if any(map(_is_sure, index.match_paths(moved, size=False, offline=True))):
+                better.append(arrow(one.mapping))
+        if better:
             none = f"Plex lists none of {count(len(files), 'file')} under the mapping {arrow(rule)}"
             report.bad(f"{none}, which applies first: put {' and '.join(better)} before it")
     return proposals
