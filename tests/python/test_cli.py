@@ -412,6 +412,7 @@ def process(command: list[str], cli: Cli) -> tuple[int, str, str]:
         ("/a = /b", ("/a", "/b")),
         ("/mnt/my=media=/data", ("/mnt/my=media", "/data")),
         ("/mnt/my=media -> /data", ("/mnt/my=media", "/data")),
+        ("/mnt/disk:a->/data", ("/mnt/disk:a", "/data")),
         ("/mnt/my=media:/data", ("/mnt/my=media", "/data")),
         ("/mnt/x:D:\\media", ("/mnt/x", "D:\\media")),
         ("/mnt/x=D:\\media", ("/mnt/x", "D:\\media")),

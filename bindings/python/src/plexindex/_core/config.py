@@ -248,9 +248,9 @@ def _parse(parse: Callable[[Any], object], setting: Setting) -> Setting:
 def parse_mapping(text: str) -> tuple[str, str]:
     """Parses the two folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
     text = text.strip()
-    for sign in ("->",) if "->" in text else ("=", ":"):
-        # An absolute folder must follow, and a colon must not belong to a drive letter.
-        separator = re.compile(rf"(?<![=:][A-Za-z]) *{sign} *(?=([A-Za-z]:)?[\\/])")
+    # A colon must not belong to a drive letter, and an absolute folder must follow.
+    for sign in ("->",) if "->" in text else ("=", "(?<![=:][A-Za-z]):"):
+        separator = re.compile(rf" *{sign} *(?=([A-Za-z]:)?[\\/])")
         found = list(separator.finditer(text, 2 if text[1:2] == ":" else 1))
         if len(found) > 1:
             raise ValueError(f"{text!r} can be read in {len(found)} ways: write 'HOST -> SERVER'")
