@@ -178,7 +178,8 @@ docs: build/venv/made ## build the documents with mkdocs, and the Python referen
 	git ls-files --cached --others --exclude-standard | grep -vE '^(src|crates|fuzz/corpus)' | \
 		while read -r file; do [ ! -e "$$file" ] || echo "$$file"; done | xargs tar -cf - | tar -xf - -C build/pages
 	PYTHONPATH=bindings/python/src PYTHONWARNINGS=error::UserWarning \
-		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex plexindex.aio plexindex.testing plexindex.types
+		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex \
+			plexindex.aio plexindex.changes plexindex.library plexindex.media plexindex.testing plexindex.types
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## build wheels in build/wheels for this machine, or for PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or PLATFORMS=all
 	sh scripts/make_wheel.sh

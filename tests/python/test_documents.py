@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import doctest
+import importlib
 import inspect
 import os
 import re
@@ -386,6 +387,15 @@ def test_each_public_method_has_an_example_that_runs(name: str, names: dict[str,
     printed: list[str] = []
     doctest.DocTestRunner(verbose=False).run(example, out=printed.append)
     assert printed == []
+
+
+def test_the_reference_describes_what_a_class_inherits() -> None:
+    (told,) = re.findall(r"bin/pdoc .*? -o build/pages/reference ([^-]*?)\n\tbuild", read("Makefile"), re.DOTALL)
+    pages = [importlib.import_module(name) for name in told.replace("\\", "").split()]
+    described = {getattr(page, name) for page in pages for name in page.__all__ if name[0].isupper()}
+    bases = {base for one in described for base in getattr(one, "__mro__", ())} - described
+    names = [f"{base.__module__}.{base.__name__}" for base in bases]
+    assert [name for name in names if name.startswith("plexindex.") and "._" not in name] == []
 
 
 def test_the_test_in_the_readme(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from .item import Item
 if TYPE_CHECKING:
     from ._core.selection import Limits
 
+__all__ = ["Change", "Changes", "FeedFacts", "Watch"]
+
 # Maximum number of items in a page.
 _PAGE = 1_000
 # Seconds to wait before the next request if the server did not answer.

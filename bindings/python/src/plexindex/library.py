@@ -13,6 +13,8 @@ from ._core.session import Handle
 from .edits import EditReport, edit
 from .queries import Queries
 
+__all__ = ["Facts", "Library"]
+
 
 class Facts:
     """The facts of a :class:`Library`, and of an :class:`plexindex.aio.AsyncLibrary`, from the store."""

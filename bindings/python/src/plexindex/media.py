@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ._core import Any, Record, Sequence, record_of
 
+__all__ = ["MatchedFile", "Media", "MediaPart", "Version"]
+
 
 class MediaPart(Record):
     """A file of an item."""
