@@ -98,6 +98,38 @@ fn check_export(format: i64) {
     assert!(!left.any(|file| file.file_name().to_string_lossy().contains(".new")));
 }
 
+/// The page whose damage makes plexindex set a database aside has no match, and one byte of a row is one row.
+#[test]
+fn damage_outside_the_matches_costs_no_match() {
+    for format in [3, 14] {
+        let table = if format == 3 { "store" } else { "meta" };
+        let (folder, broken) = with_broken_database(format, |content| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            fs::write(file.path(), &*content).expect("written");
+            let database = rusqlite::Connection::open(file.path()).expect("opened");
+            let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+            let page: u16 = database.query_row(root, [table], |row| row.get(0)).expect("a page");
+            content[(usize::from(page) - 1) * 4_096..][..8].fill(0xff);
+        });
+        let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
+        assert_eq!(found.len(), 700, "format {format}");
+    }
+    let (folder, broken) = with_broken_database(14, |content| {
+        let at = content
+            .windows(12)
+            .position(|text| text == b"/mnt/352.mkv")
+            .expect("a match");
+        let key = content[at..]
+            .windows(4)
+            .position(|text| text == b"1003")
+            .expect("its rating key");
+        content[at + key + 1] = 0xff;
+    });
+    let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
+    assert_eq!(found.len(), 699);
+    assert!(found.iter().all(is_right));
+}
+
 #[test]
 fn only_damaged_databases_are_exported_by_name() {
     let folder = store_of(3);

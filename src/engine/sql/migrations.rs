@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::types::Value;
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, ErrorCode, Statement, params, params_from_iter};
 
 use super::record_encoding::{RecordKind, encode_match, path_of, sum_of};
@@ -66,9 +66,7 @@ pub fn migrate(connection: &Connection, patience: Duration) -> rusqlite::Result<
 }
 
 /// The tables that lead to confirmed matches, in any format; the last two have the matches.
-const TABLES_OF_MATCHES: [&str; 9] = [
-    "store",
-    "meta",
+const TABLES_OF_MATCHES: [&str; 7] = [
     "servers",
     "identities",
     "views",
@@ -86,8 +84,14 @@ pub fn salvage(damaged: &Connection) -> rusqlite::Result<Connection> {
     salvaged.execute_batch("PRAGMA foreign_keys = OFF")?;
     for (name, create) in objects(damaged, "table")? {
         salvaged.execute_batch(&create)?;
-        if TABLES_OF_MATCHES.contains(&&*name) {
-            copy_readable(damaged, &salvaged, &name)?;
+        match &*name {
+            // Its row may be damaged, and an export needs none of its values.
+            "store" | "meta" => {
+                let row = format!("INSERT INTO {name} (one, store_id, secret, sequence) VALUES (1, 0, x'', 0)");
+                salvaged.execute(&row, [])?;
+            }
+            _ if TABLES_OF_MATCHES.contains(&&*name) => copy_readable(damaged, &salvaged, &name)?,
+            _ => {}
         }
     }
     if is_older {
@@ -107,8 +111,9 @@ fn copy_readable(damaged: &Connection, salvaged: &Connection, table: &str) -> ru
         loop {
             match rows.next() {
                 Ok(Some(row)) => {
-                    let values = (0..columns).map(|column| row.get::<_, Value>(column));
-                    let values = values.collect::<rusqlite::Result<Vec<Value>>>()?;
+                    // As they are: a text may be damaged, too.
+                    let values = (0..columns).map(|column| Ok(ToSqlOutput::Borrowed(row.get_ref(column)?)));
+                    let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
                     match insert.execute(params_from_iter(values)) {
                         // A cell of another type is damage, too.
                         Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
@@ -118,7 +123,7 @@ fn copy_readable(damaged: &Connection, salvaged: &Connection, table: &str) -> ru
                     }
                 }
                 Ok(None) => return Ok(()),
-                Err(error) if is_broken(&error) && TABLES_OF_MATCHES[7..].contains(&table) => {
+                Err(error) if is_broken(&error) && TABLES_OF_MATCHES[5..].contains(&table) => {
                     log::warn!("some confirmed matches cannot be read: {error}");
                     break;
                 }
