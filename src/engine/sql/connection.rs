@@ -276,6 +276,9 @@ impl LazyConnection {
                 self.folder.expect_no_log()?;
             }
             self.file = self.folder.database_file();
+            if self.file.is_none() {
+                continue; // it has gone, or its log has content now
+            }
             // A second copy of SQLite in this process would release this copy's POSIX locks.
             let Some(exclusive) = ExclusiveOpen::register(self.folder.database(), file) else {
                 return Err(Error::new(

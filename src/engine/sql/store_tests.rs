@@ -1,7 +1,10 @@
 //! Regression tests of the store: each reproduces a former defect.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use super::connection::LazyConnection;
 use super::for_tests::{
     DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
 };
@@ -226,6 +229,34 @@ fn a_folder_is_read_only_if_its_database_is_complete() {
     );
     drop(store);
     assert!(for_reading().expect("complete"));
+}
+
+/// A program writes while a handle that can only read opens the database: the handle never takes what is in the file for
+/// what the log completes.
+#[test]
+fn a_reader_opens_no_database_whose_log_has_content() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Store::open(folder.path(), true).expect("opens"));
+    let error = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+    let opened = StoreFolder::open(folder.path()).and_then(|folder| folder.for_reading(&error));
+    let read_only = opened.expect("complete");
+    let log = folder.path().join("plexindex-1.db-wal");
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                std::fs::write(&log, b"a frame").expect("written");
+                std::thread::sleep(Duration::from_micros(300));
+                std::fs::write(&log, b"").expect("written");
+            }
+        });
+        let opens_behind = (0..3_000).any(|_| {
+            let mut slot = LazyConnection::new(&read_only, false);
+            slot.open_within(Duration::ZERO).is_ok() && slot.file().is_none()
+        });
+        is_done.store(true, Ordering::Relaxed);
+        assert!(!opens_behind, "a database that its log completes");
+    });
 }
 
 #[test]
