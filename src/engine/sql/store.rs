@@ -566,7 +566,8 @@ const MAX_SHORT_ATTEMPTS: u32 = 2;
 impl Store {
     /// Runs `work` in a short read transaction. Runs `work` again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        self.read_by(Some(Deadline::NONE), work)
+        // Not on the writer's connection, since a write with a deadline may come.
+        self.with(Some(Deadline::NONE), &[&self.connections.reader], in_transaction(work))
     }
 
     /// Returns the change sequence of the last commit.
@@ -738,7 +739,7 @@ impl Store {
             // same inode later.
             let may_close = deadline.is_none() && !is_open(&slot) && slot.broken_file().is_none();
             if deadline.is_some() || is_open(&slot) || self.opened.newest().has_database() {
-                match self.run(&mut slot, self.patience(deadline), &mut work) {
+                match self.run(&mut slot, deadline, &mut work) {
                     Some(result) => return result.map_err(|error| at_deadline(deadline, error)),
                     None if may_close => slot.close(),
                     None => {}
@@ -790,19 +791,19 @@ impl Store {
         locked.is_err_and(|error| is_locked(&error))
     }
 
-    /// Runs `work` on a connection. If the connection is closed, opens it first. Waits at most `patience` for other processes.
-    /// Returns `None` if the connection's database is not the database at the store's path.
+    /// Runs `work` on a connection. If the connection is closed, opens it first. Waits for other processes as
+    /// [`Self::patience`] says. Returns `None` if the connection's database is not the database at the store's path.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
-        patience: Duration,
+        deadline: Option<Deadline>,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Option<Result<T>> {
         // A write to a replaced database would append to the log of the new one.
         if slot.is_stale() {
             return None;
         }
-        match slot.open_within(patience) {
+        match slot.open_within(self.patience(deadline)) {
             Ok(()) => {}
             Err(_) if slot.broken_file().is_some() => return None,
             Err(error) => return Some(Err(error)),
@@ -815,7 +816,7 @@ impl Store {
             Ok((connection, _)) => connection,
             Err(error) => return Some(Err(error)),
         };
-        let result = WaitGuard::new(connection, patience).and_then(|_wait| work(connection));
+        let result = WaitGuard::new(connection, self.patience(deadline)).and_then(|_wait| work(connection));
         let is_other_version =
             matches!(&result, Err(error) if error.sqlite_error_code() == Some(ErrorCode::SchemaChanged));
         let result = result.map_err(|error| self.explain_error(&error, slot));
