@@ -52,6 +52,12 @@ impl Snapshot {
         self.rows.iter().zip(&self.libraries).find(|(row, _)| row.id == id)
     }
 
+    /// Returns the segment and the memtable of a library that has a listing.
+    fn fetched_library(&self, id: LibraryId) -> Option<&Arc<LibrarySnapshot>> {
+        let (row, view) = self.library(id)?;
+        row.generation.is_fetched().then_some(view)
+    }
+
     /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[library_indexes(scope, self.rows.len())]
@@ -344,8 +350,7 @@ impl LiveSnapshot {
     /// Returns the rating keys among `matches` that a listed library lacks, so that the server must be asked about them.
     pub fn unlisted<'m>(&self, row: &LibraryRow, matches: &[(&[u8], &'m str)]) -> Vec<&'m str> {
         let snapshot = self.snapshot.read();
-        let known = snapshot.library(row.id).filter(|(row, _)| row.generation.is_fetched());
-        let Some((_, view)) = known else {
+        let Some(view) = snapshot.fetched_library(row.id) else {
             return Vec::new();
         };
         let keys = matches.iter().map(|(_, key)| *key);
@@ -355,8 +360,7 @@ impl LiveSnapshot {
     /// Returns whether a library lists a path, but not for the item `rating_key`.
     pub fn lists_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> bool {
         let snapshot = self.snapshot.read();
-        let known = snapshot.library(row.id).filter(|(row, _)| row.generation.is_fetched());
-        known.is_some_and(|(_, view)| {
+        snapshot.fetched_library(row.id).is_some_and(|view| {
             Resolver::new(std::slice::from_ref(view), Scope::One(0), &self.mappings).lists_for_others(path, rating_key)
         })
     }

@@ -272,12 +272,13 @@ impl LazyConnection {
                 self.folder.make_database()?;
                 continue;
             };
+            self.file = Some(file);
             if self.folder.is_read_only {
                 self.folder.expect_no_log()?;
-            }
-            self.file = self.folder.database_file();
-            if self.file.is_none() {
-                continue; // it has gone, or its log has content now
+                self.file = self.folder.database_file();
+                if self.file.is_none() {
+                    continue; // it has gone, or its log has content now
+                }
             }
             // A second copy of SQLite in this process would release this copy's POSIX locks.
             let Some(exclusive) = ExclusiveOpen::register(self.folder.database(), file) else {
