@@ -125,14 +125,7 @@ impl Original {
         for (at, key) in in_range(&self.keys, which) {
             let number = segment.find(key);
             let whole = number.and_then(|at| segment.whole_item(at));
-            let item = number.map(|at| {
-                (
-                    segment.item(at),
-                    segment.key_and_path(at),
-                    segment.added_sequence(at),
-                    &whole,
-                )
-            });
+            let item = number.map(|at| (segment.item(at), segment.key_and_path(at), segment.shown(at), &whole));
             answers.push((3 * at + 2, format!("{key}: {item:?}")));
         }
         (!segment.is_broken()).then_some(answers)

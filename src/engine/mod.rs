@@ -40,4 +40,5 @@ pub mod testing {
     pub use super::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use super::version_page::VersionPage;
     pub use super::view::{LibraryProperties, LibrarySnapshot, MatchTable};
+    pub use crate::knowledge::FileTickets;
 }

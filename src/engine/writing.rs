@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    FeedRows, ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoredItems,
-    Sweeper, Totals, new_listing_name,
+    FeedRows, ItemRows, ItemVisitor, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store,
+    StoredItems, Sweeper, Totals, new_listing_name,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -210,20 +210,19 @@ impl ListingSegments {
         LibraryRows(&self.store).set_segment((view_id, row.id), [old, &name], (upto, needs_listing), deadline)
     }
 
-    /// Writes a segment with the items that `read` passes to its argument, each with the ticket of the request that first
-    /// showed it with its paths, or with 0 if that is not later than `assigned`.
+    /// Writes a segment with the items that `read` passes to its argument.
     fn write_items(
         &self,
         name: &str,
         row: &LibraryRow,
         assigned: Sequence,
-        read: impl FnOnce(&mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()>,
+        read: impl FnOnce(ItemVisitor<'_>) -> Result<()>,
     ) -> Result<()> {
         let start = Instant::now();
         ListingBuilder::check_memory(row.items)?;
         let mut builder = self.builder(name, row, assigned);
-        read(&mut |item, added_at| {
-            builder.push_with_sequence(&item, added_at.0);
+        read(&mut |item, last, shown| {
+            builder.push_item(&item, last, shown);
             Ok(())
         })?;
         self.counters.add_time(Activity::ListingSegment, start.elapsed());
@@ -419,9 +418,7 @@ impl ListingSegments {
         }
         let segment = self.store.listing_segment(name)?;
         let assigned = Sequence(segment.assigned_or(row.listed_sequence().0));
-        self.write_items(name, row, assigned, |each| {
-            segment.for_each_item(|item, added_sequence| each(item, Sequence(added_sequence)))
-        })?;
+        self.write_items(name, row, assigned, |each| segment.for_each_item(each))?;
         self.open_file(name).map(|_| false)
     }
 
@@ -451,7 +448,7 @@ impl ListingSegments {
     /// because a later attempt may succeed.
     fn is_missing_or_damaged(&self, name: &str) -> bool {
         match self.store.listing_segment(name) {
-            Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
+            Ok(segment) => segment.for_each_item(|_, _, _| Ok(())).is_err(),
             // A missing or damaged file causes an error without a source. A source is an error of the operating system.
             Err(error) => error.source().is_none(),
         }
@@ -478,9 +475,12 @@ impl ListingDraft {
     /// Appends a page. `requested_at`: the change sequence at which the page was requested.
     pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
         for item in items {
-            let shown = self.before.as_ref().map(|before| before.shown_since(item));
-            let shown = shown.map_or(Sequence::default(), |since| since.unwrap_or(requested_at));
-            self.builder.push_with_sequence(item, shown.0);
+            let shown = self
+                .before
+                .as_ref()
+                .map(|before| before.shown_since(item, requested_at));
+            let shown = shown.unwrap_or_default();
+            self.builder.push_item(item, shown.latest(), &shown);
         }
         self.pages.push((self.builder.key_hashes.len(), requested_at));
     }

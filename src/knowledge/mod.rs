@@ -36,9 +36,9 @@ pub use decisions::{
     fold, is_stale, may_search_again, need, path_question, was_found_recently, was_missed_recently,
 };
 pub use model::{
-    CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, Interval, ItemStore, Knowledge, ListingState, Need,
-    Observation, PROVISIONAL_MS, Policy, StandardRules, StoredItem, SyncRequest, Ticket, age_ms, is_older_content,
-    is_pause_over, may_resume, shrank_too_much, tells_content,
+    CLOCK_TOLERANCE_MS, Cause, Doubt, DoubtScope, Effects, FileTickets, Interval, ItemStore, Knowledge, ListingState,
+    Need, Observation, PROVISIONAL_MS, Policy, StandardRules, StoredItem, SyncRequest, Ticket, age_ms,
+    is_older_content, is_pause_over, may_resume, shrank_too_much, tells_content,
 };
 #[cfg(test)]
 pub use model::{FreshnessRules, Order, ProbedState};

@@ -19,6 +19,52 @@ pub struct Interval {
     pub came: Ticket,
 }
 
+/// The tickets of the requests that first showed the files of an item: one for each file, or one for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileTickets(Vec<Ticket>);
+
+impl From<Ticket> for FileTickets {
+    /// Creates the tickets of files that the same request first showed.
+    fn from(ticket: Ticket) -> Self {
+        Self(vec![ticket])
+    }
+}
+
+impl FileTickets {
+    /// Creates the tickets of an item's files. `each`: one for each file.
+    #[must_use]
+    pub fn new(mut each: Vec<Ticket>) -> Self {
+        if each.windows(2).all(|pair| pair[0] == pair[1]) {
+            each.truncate(1);
+        }
+        Self(each)
+    }
+
+    /// Returns the ticket of the file with this index.
+    #[must_use]
+    pub fn of(&self, file: usize) -> Ticket {
+        self.0.get(file).or(self.0.last()).copied().unwrap_or_default()
+    }
+
+    /// Returns the latest of the tickets.
+    #[must_use]
+    pub fn latest(&self) -> Ticket {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
+    /// Returns whether all files have this ticket.
+    #[must_use]
+    pub fn are_all(&self, ticket: Ticket) -> bool {
+        self.0.iter().all(|one| *one == ticket)
+    }
+
+    /// Returns these tickets, but none that is later than `last`.
+    #[must_use]
+    pub fn until(self, last: Ticket) -> Self {
+        Self(self.0.into_iter().map(|ticket| ticket.min(last)).collect())
+    }
+}
+
 /// A kind of request, in the order of urgency: a probe comes before a delta, because a delta does not show the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {

@@ -1,7 +1,7 @@
 //! Building a segment takes bounded memory.
 
 use plexindex::model::{Item, ItemType};
-use plexindex::testing::engine::{ListingBuilder, ListingMeta};
+use plexindex::testing::engine::{FileTickets, ListingBuilder, ListingMeta, Sequence};
 
 use crate::peak;
 
@@ -30,7 +30,7 @@ fn building_stays_within_bounds() {
         let peak = peak(|| {
             let mut builder = ListingBuilder::new(ListingMeta::default(), &path);
             for number in 0..items {
-                builder.push_with_sequence(&movie(number), 0);
+                builder.push_item(&movie(number), Sequence::default(), &FileTickets::default());
             }
             builder.finish(&path, 0).expect("is written");
         });

@@ -7,7 +7,7 @@ use crate::support::index::{Ask as _, Index};
 use crate::support::{Scene, add, path_of, remove, store_of};
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
-use plexindex_standin::{LibrarySpec, Standin};
+use plexindex_standin::{LibrarySpec, MediaSpec, Standin};
 
 fn open(folder: &Path) -> Index {
     Index::open(Options::new(folder)).expect("the index opens")
@@ -181,6 +181,24 @@ fn a_record_for_a_listed_path_stays_until_another_item_gets_the_path() {
         .alter(|state| state.change_item(key, |item| item.title = "Again".to_owned()));
     library.invalidate_item(&listed).expect("invalidated");
     check("another title than in the listing", &right);
+    let version = "/data/movies/New (2020)/New (2020) 4K.mkv";
+    library.record(version, &right);
+    for files in [vec![path, version], vec![version, path], vec![path]] {
+        at.server.alter(|state| {
+            state.set_files(
+                key,
+                files.iter().map(|file| MediaSpec::File((*file).to_owned())).collect(),
+                true,
+                true,
+            )
+        });
+        library.invalidate_item(&listed).expect("invalidated");
+        check("another version came or went", &right);
+        at.list(&index);
+        check("a listing after it", &right);
+        let of_version = if files.contains(&version) { &listed } else { &right };
+        assert_eq!(library.fast(version).as_ref(), Some(of_version), "{files:?}");
+    }
     remove(&at.server, &[key]);
     add(&at.server, &[path]);
     library.query().checked().expect("checked");

@@ -23,6 +23,7 @@ use once_cell::race::OnceBox;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::knowledge::FileTickets;
 use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, NormalPath, name_hash};
 use crate::model::{ByteString, Item, LibraryId, Sequence};
@@ -56,8 +57,8 @@ pub enum MemtableChange {
         item: Arc<Item>,
         /// The ticket of the request for the item.
         asked: u64,
-        /// The ticket of the request that first showed its files.
-        shown: u64,
+        /// The tickets of the requests that first showed its files.
+        shown: FileTickets,
     },
     /// The server returned the item as the segment has it.
     AsListed {
@@ -408,7 +409,7 @@ mod tests {
                     MemtableChange::Added {
                         item,
                         asked: n,
-                        shown: n,
+                        shown: Sequence(n).into(),
                     },
                     &none,
                 )

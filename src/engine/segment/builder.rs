@@ -23,6 +23,7 @@ use super::layout::{
 use super::read::{folder_hash, show_hash, size_hash};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use crate::error::Result;
+use crate::knowledge::FileTickets;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
 use crate::model::{ByteString, Item, ItemFacts, Sequence};
 use crate::platform::bytes::str_eq;
@@ -121,10 +122,10 @@ impl ListingBuilder {
             .map_err(|_| write_error("", &no_memory(items)))
     }
 
-    /// Adds an item with all its files. No two items may have the same rating key. `added_sequence` is the ticket of the
-    /// request that first showed the item with these paths; 0 if that was the request in [`ListingMeta::assigned`] or an
-    /// earlier one.
-    pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
+    /// Adds an item with all its files. No two items may have the same rating key. `last`: the ticket of the last request
+    /// for the item; `shown`: those of the requests that first showed its files. 0 stands for the request in
+    /// [`ListingMeta::assigned`] and for earlier ones.
+    pub fn push_item(&mut self, item: &Item, last: Sequence, shown: &FileTickets) {
         let string_bytes = item
             .string_fields()
             .into_iter()
@@ -134,7 +135,7 @@ impl ListingBuilder {
             .chain(item.facts.0.as_deref().map(ItemFacts::text_bytes))
             .sum();
         if self.failed.is_none() {
-            self.failed = self.put_item(item, added_sequence, string_bytes).err();
+            self.failed = self.put_item(item, (last, shown), string_bytes).err();
         }
     }
 
@@ -152,7 +153,7 @@ impl ListingBuilder {
 
     /// Appends an item with its entries, and adds it to the tables. `string_bytes` is the total size of its strings in
     /// bytes.
-    fn put_item(&mut self, item: &Item, added_sequence: u64, string_bytes: usize) -> io::Result<()> {
+    fn put_item(&mut self, item: &Item, tickets: (Sequence, &FileTickets), string_bytes: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), string_bytes)?;
         let (parent, is_new) = self.write_parents(item)?;
         let first_entry = self.align()?;
@@ -166,7 +167,7 @@ impl ListingBuilder {
             title,
             parent,
             item.parts.len().saturating_sub(1),
-            added_sequence,
+            tickets,
         );
         self.put_further_entries(item, first_entry)?;
         let key_hash = xxh3_64(item.rating_key.as_bytes());

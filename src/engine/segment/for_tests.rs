@@ -5,14 +5,15 @@ use std::path::Path;
 use super::builder::ListingBuilder;
 use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
+use crate::knowledge::FileTickets;
 use crate::matching::ItemRef;
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 use crate::platform::map::FileBytes;
 
 impl ListingBuilder {
     /// Adds an item of the listing.
     pub fn push(&mut self, item: &Item) {
-        self.push_with_sequence(item, 0);
+        self.push_item(item, Sequence::default(), &FileTickets::default());
     }
 }
 

@@ -31,6 +31,7 @@ use super::layout::{
 use super::record::{self, CheckedBytes, EntryRef, ItemTail, ReadResult};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FolderFile, Form, FoundItem, ItemRef, NormalPath, OnlyEntry, Season};
+use crate::model::Sequence;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -299,14 +300,28 @@ impl ListingSegment {
         Ok((size.unwrap_or(0), index, tail))
     }
 
-    /// Returns the ticket of the request that first showed the item of this entry with its paths, if it is later than
-    /// [`Self::assigned_or`]; otherwise 0.
+    /// Returns the ticket of the last request for the item of this entry, if it is later than [`Self::assigned_or`];
+    /// otherwise 0.
     #[must_use]
-    pub fn added_sequence(&self, number: u32) -> u64 {
+    pub fn last_ticket(&self, number: u32) -> Sequence {
         self.entry(number)
             .and_then(|entry| self.item_offset(&entry))
-            .and_then(|at| record::added_sequence(&self.file, at))
-            .unwrap_or(0)
+            .and_then(|at| record::last_ticket(&self.file, at))
+            .unwrap_or_default()
+    }
+
+    /// Returns the ticket of the request that first showed the item of this entry with the entry's path, if it is later than
+    /// [`Self::assigned_or`]; otherwise 0.
+    #[must_use]
+    pub fn shown_at(&self, number: u32) -> Sequence {
+        let last = self.last_ticket(number);
+        if last.0 == 0 {
+            return last;
+        }
+        let listed = self.entry(number).and_then(|entry| self.entry(entry.listed_number()));
+        let file = listed.and_then(|listed| self.file_of(&listed));
+        file.map(|(_, index, tail)| tail.shown(last).of(index))
+            .unwrap_or_default()
     }
 }
 

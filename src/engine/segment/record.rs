@@ -16,8 +16,9 @@
 //! announce: year, season and episode, GUID, show, number of further entries, change sequence, and external ids.
 //! Numbers are varints. If the path contains the title, the item stores the title's length and the distance from the
 //! title to the item. A GUID in Plex's own format (`plex://movie/<24 digits>`) takes 12 bytes. External ids follow
-//! their total length in bytes ([`put_id`]), and last come the facts, encoded with `postcard`, after theirs. Shows and
-//! seasons are separate records, to which items refer by number. A season refers to its show. An episode refers to its
+//! their total length in bytes ([`put_id`]), and last come the facts, encoded with `postcard`, after theirs. If other
+//! requests than that of the change sequence first showed the files, their tickets follow the facts. Shows and seasons
+//! are separate records, to which items refer by number. A season refers to its show. An episode refers to its
 //! season or, if it has none, to its show.
 //!
 //! For an external id of a known kind, a record contains only the kind and the number. The first byte of a packed id
@@ -31,8 +32,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::layout::{
     BLOCK, LONGEST_VARINT, SegmentHeader, offset_of, put_varint, read_varint, u32_at, u64_at, unzigzag, zigzag,
 };
+use crate::knowledge::FileTickets;
 use crate::matching::{FoldRule, Form, GuidRef, ItemRef, Season};
-use crate::model::{Item, ItemType, KnownFacts};
+use crate::model::{Item, ItemFacts, ItemType, KnownFacts, Sequence};
 use crate::platform::bytes::{self, from_hex};
 use crate::platform::map::FileBytes;
 
@@ -176,7 +178,7 @@ const WITH_NUMBERS: u8 = 16; // a season or episode number other than -1
 const WITH_YEAR: u8 = 32;
 /// The item has further listed entries.
 const WITH_MORE: u8 = 64;
-/// Flag in the type's byte: the item was added after the listing, and its change sequence is stored.
+/// Flag in the type's byte: the item came after the listing, and the ticket of the last request for it is stored.
 const ADDED_LATER: u8 = 64;
 /// Flag in the type's byte: the path contains the title.
 const TITLE_ABOVE: u8 = 32;
@@ -278,16 +280,16 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
 
 /// Appends an item after its first entry. `title_distance` is the distance from the title to the item if the path
 /// contains the title. `parent_record` is the record number of the item's season or, if there is none, of its show.
-/// `more` is the number of further listed entries. `added_sequence` is 0, or the change sequence at which the item was
-/// added after the listing.
+/// `more` is the number of further listed entries. `last` and `shown`: see `ListingBuilder::push_item`.
 pub fn put_item(
     out: &mut Vec<u8>,
     item: &Item,
     title_distance: Option<usize>,
     parent_record: Option<u32>,
     more: usize,
-    added_sequence: u64,
+    (last, shown): (Sequence, &FileTickets),
 ) {
+    let last = last.max(shown.latest());
     let guid = PackedGuid::of_item(&item.guid);
     let flag_if = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
@@ -295,7 +297,7 @@ pub fn put_item(
         | flag_if((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag_if(item.year != 0, WITH_YEAR)
         | flag_if(more > 0, WITH_MORE);
-    let type_flags = flag_if(added_sequence > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
+    let type_flags = flag_if(last.0 > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
     let facts = item.facts.0.as_ref();
     let type_flags = type_flags | flag_if(facts.is_some(), WITH_FACTS);
     out.push(item.kind.number() | type_flags | flag_if(!item.guids.is_empty(), WITH_IDS));
@@ -321,8 +323,8 @@ pub fn put_item(
     if more > 0 {
         put_varint(out, more as u64);
     }
-    if added_sequence > 0 {
-        put_varint(out, added_sequence);
+    if last.0 > 0 {
+        put_varint(out, last.0);
     }
     if !item.guids.is_empty() {
         put_with_length(out, |out| item.guids.iter().for_each(|id| put_id(out, id)));
@@ -331,6 +333,9 @@ pub fn put_item(
         // A `Vec` takes all that a type of ours encodes.
         put_with_length(out, |out| {
             *out = postcard::to_extend(facts, std::mem::take(out)).unwrap_or_default();
+            if !shown.are_all(last) {
+                *out = postcard::to_extend(shown, std::mem::take(out)).unwrap_or_default();
+            }
         });
     }
 }
@@ -379,8 +384,8 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
 pub struct ItemExtras {
     /// Number of the item's further listed entries.
     pub more: u64,
-    /// The change sequence at which the item was added after the listing; 0 if the item came with the listing.
-    pub added_sequence: u64,
+    /// The ticket of the last request for the item; 0 if it came with the listing.
+    pub last: Sequence,
     /// The number of the season's record or, if there is no season, of the show's record; 0 for neither.
     pub parent_record: u32,
     with_ids: bool,
@@ -405,6 +410,14 @@ impl ItemTail<'_> {
     pub fn known_facts(&self, file: &CheckedBytes) -> ReadResult<KnownFacts> {
         let decode = |facts| postcard::from_bytes(facts).map_err(|_| file.mark_damaged());
         Ok(KnownFacts(self.facts.map(decode).transpose()?))
+    }
+
+    /// Returns the tickets of the requests that first showed the files. `last`: that of the last request for the item.
+    pub fn shown(&self, last: Sequence) -> FileTickets {
+        let facts = self.facts.filter(|_| last.0 > 0).unwrap_or_default();
+        let decoded = postcard::take_from_bytes::<ItemFacts>(facts);
+        let shown = decoded.and_then(|(_, shown)| postcard::from_bytes(shown));
+        shown.unwrap_or_else(|_| last.into())
     }
 }
 
@@ -433,13 +446,12 @@ pub fn item(file: &CheckedBytes, at: usize) -> ReadResult<(ItemRef<'_>, ItemExtr
     Ok((item, extras))
 }
 
-/// Returns the change sequence at which the item at the file offset `at` was added after the listing; 0 if it came with
-/// the listing.
-pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
+/// Returns the ticket of the last request for the item at the file offset `at`; 0 if it came with the listing.
+pub fn last_ticket(file: &CheckedBytes, at: usize) -> ReadResult<Sequence> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
-        return Ok(0);
+        return Ok(Sequence::default());
     }
-    fill_item(file, at, &mut ItemRef::key_only("")).map(|extras| extras.added_sequence)
+    fill_item(file, at, &mut ItemRef::key_only("")).map(|extras| extras.last)
 }
 
 /// Reads the item at the offset `at` into `item`, and its show from the show's record. Returns the other fields.
@@ -486,10 +498,10 @@ pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) 
         }
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
-    let added_sequence = if first & ADDED_LATER != 0 { cursor.varint()? } else { 0 };
+    let last = if first & ADDED_LATER != 0 { cursor.varint()? } else { 0 };
     Ok(ItemExtras {
         more,
-        added_sequence,
+        last: Sequence(last),
         parent_record,
         with_ids: first & WITH_IDS != 0,
         with_facts: first & WITH_FACTS != 0,

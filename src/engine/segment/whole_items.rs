@@ -11,8 +11,9 @@ use super::layout::{PairSorter, cannot_write, offset_of};
 use super::read::{INDEX_SUFFIX, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
 use super::record::{self, BARE, EntryRef, ReadResult, RecordReader, SHOW, read_id};
 use crate::error::{Error, Result};
+use crate::knowledge::FileTickets;
 use crate::matching::{RequestedGuid, Season, fold_title};
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 
@@ -152,22 +153,37 @@ impl ListingSegment {
         Ok(None)
     }
 
-    /// Passes all items to `each` in listing order, each with the change sequence at which it was added after the
-    /// listing (0 if it came with the listing).
-    pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
+    /// Passes all items to `each` in listing order, each with its tickets, as [`super::ListingBuilder::push_item`] gets them.
+    pub fn for_each_item(&self, mut each: impl FnMut(Item, Sequence, &FileTickets) -> Result<()>) -> Result<()> {
         let mut offset = self.first_record();
-        let mut next = || -> ReadResult<Option<(Item, u64)>> {
+        let mut next = || -> ReadResult<Option<(Item, Sequence, FileTickets)>> {
             let Some((entry, end)) = self.next_first(offset)? else {
                 return Ok(None);
             };
             offset = end;
-            let added_sequence = record::added_sequence(&self.file, entry.end)?;
-            Ok(Some((self.read_whole_item(&entry)?, added_sequence)))
+            let (last, shown) = self.tickets(&entry)?;
+            Ok(Some((self.read_whole_item(&entry)?, last, shown)))
         };
-        while let Some((item, added_sequence)) = next().map_err(|_| self.damaged())? {
-            each(item, added_sequence)?;
+        while let Some((item, last, shown)) = next().map_err(|_| self.damaged())? {
+            each(item, last, &shown)?;
         }
         Ok(())
+    }
+
+    /// Returns the ticket of the last request for the item of a first entry, and those of the requests that first showed its
+    /// files.
+    fn tickets(&self, entry: &EntryRef<'_>) -> ReadResult<(Sequence, FileTickets)> {
+        let extras = record::item(&self.file, self.item_offset(entry)?)?.1;
+        let shown = extras.tail(&self.file)?.shown(extras.last);
+        Ok((extras.last, shown))
+    }
+
+    /// Returns the tickets of the requests that first showed the files of the item whose first entry has the number `first`,
+    /// as far as they are later than [`Self::assigned_or`]; otherwise 0.
+    #[must_use]
+    pub fn shown(&self, first: u32) -> FileTickets {
+        let tickets = self.entry(first).and_then(|entry| self.tickets(&entry));
+        tickets.map(|(_, shown)| shown).unwrap_or_default()
     }
 
     /// Calls `each` with the rating keys of all items, in listing order.

@@ -232,7 +232,7 @@ impl Films {
     pub fn paths(&self) -> Vec<ByteString> {
         let mut found = Vec::new();
         let items = ItemRows(&self.store).of(self.id).expect("read");
-        let read = items.for_each(Sequence(u64::MAX), &mut |item, _| {
+        let read = items.for_each(Sequence(u64::MAX), &mut |item, _, _| {
             found.extend(item.parts);
             Ok(())
         });
@@ -307,7 +307,7 @@ pub fn listed(store: &Arc<Store>, row: &LibraryRow, items: &[Item]) -> LibraryRo
 impl ListedItems for Store {
     fn items_after(&self, library: LibraryId, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         let mut found = Vec::new();
-        listed_items(self, library)?.for_each(Sequence(u64::MAX), &mut |item, _| {
+        listed_items(self, library)?.for_each(Sequence(u64::MAX), &mut |item, _, _| {
             found.push((listing_cursor(&item.rating_key), item));
             Ok(())
         })?;

@@ -166,7 +166,7 @@ impl<'t, 'c> Folding<'t, 'c> {
             None => SingleItem::Removed,
             Some(item) => SingleItem::Item {
                 item: Arc::new(item.clone()),
-                shown: self.base().shown_since(single, item).unwrap_or(interval.asked),
+                shown: self.base().shown_since(single, item, interval.asked),
             },
         };
         if publishes {

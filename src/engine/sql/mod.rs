@@ -69,6 +69,6 @@ pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, Shared
 pub use store::{DatabaseNumber, SharedWriteListener, Store};
 pub use store_folder::is_locked;
 pub use store_state::StoreStates;
-pub use stored_items::{ItemRows, StoredItems};
+pub use stored_items::{ItemRows, ItemVisitor, StoredItems};
 pub use sweeper::{StoreInfo, Sweeper, Totals};
 pub use views::{ClaimedUserHash, Endpoint};

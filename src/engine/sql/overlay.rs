@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::doubts::OF_A_PATH;
 use super::schema::{CachedStatements, Tx};
 use crate::engine::memtable::{LibraryChange, MemtableChange};
-use crate::knowledge::Interval;
+use crate::knowledge::{FileTickets, Interval};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// What a reply said about a single item.
@@ -20,8 +20,8 @@ pub enum SingleItem {
     Removed,
     /// It is as the listing has it.
     AsListed,
-    /// It is new, or different from the listing. `shown`: the ticket of the request that first showed its files.
-    Item { item: Arc<Item>, shown: Sequence },
+    /// It is new, or different from the listing. `shown`: the tickets of the requests that first showed its files.
+    Item { item: Arc<Item>, shown: FileTickets },
 }
 
 impl SingleItem {
@@ -37,7 +37,15 @@ impl ToSql for SingleItem {
         Ok(match self {
             Self::Removed => ToSqlOutput::Borrowed(ValueRef::Null),
             Self::AsListed => ToSqlOutput::Borrowed(ValueRef::Blob(b"")),
-            Self::Item { item, shown } => ToSqlOutput::from([pack(item)?, pack(shown)?].concat()),
+            Self::Item { item, shown } => {
+                let latest = shown.latest();
+                let each = if shown.are_all(latest) {
+                    Vec::new()
+                } else {
+                    pack(shown)?
+                };
+                ToSqlOutput::from([pack(item)?, pack(&latest)?, each].concat())
+            }
         })
     }
 }
@@ -52,8 +60,9 @@ impl FromSql for SingleItem {
                     Ok(decoded) => decoded,
                     Err(_) => (PackedItem::column_result(value)?.0, &[][..]),
                 };
-                // An earlier version did not write it: `OverlayRow::read` then takes the last request.
-                let shown = postcard::from_bytes(rest).unwrap_or(Sequence(u64::MAX));
+                // Earlier versions wrote only the latest ticket, or none: `OverlayRow::read` then takes the last request.
+                let (latest, each) = postcard::take_from_bytes(rest).unwrap_or((Sequence(u64::MAX), b""));
+                let shown = postcard::from_bytes(each).unwrap_or(FileTickets::from(latest));
                 Ok(Self::Item {
                     item: Arc::new(item),
                     shown,
@@ -96,7 +105,7 @@ impl OverlayRow {
     fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {
         let (asked, mut single): (Sequence, SingleItem) = (row.get(column)?, row.get(column + 2)?);
         if let SingleItem::Item { shown, .. } = &mut single {
-            *shown = asked.min(*shown);
+            *shown = std::mem::take(shown).until(asked);
         }
         Ok(Self {
             interval: Interval {
@@ -118,11 +127,7 @@ impl OverlayRow {
         match self.item {
             SingleItem::Removed => MemtableChange::Removed { rating_key, asked },
             SingleItem::AsListed => MemtableChange::AsListed { rating_key, asked },
-            SingleItem::Item { item, shown } => MemtableChange::Added {
-                item,
-                asked,
-                shown: shown.0,
-            },
+            SingleItem::Item { item, shown } => MemtableChange::Added { item, asked, shown },
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::platform::clock::coarse_ms;
 use crate::platform::files::{self, FileStamp, StampContent, boot_id};
 
 /// Magic number of the state file, which contains the number of its format.
-const MAGIC: &[u8; 8] = b"PLXSTAT9";
+const MAGIC: &[u8; 8] = b"PLXSTA10";
 /// Maximum length of a state file in bytes.
 const MAX_LENGTH: u64 = 1 << 22;
 /// Initial size of the read buffer in bytes. Most state files are shorter.

@@ -1,5 +1,6 @@
 //! A library's items: the segment of its listing, and the single items that win over it.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::schema::CachedStatements;
 use super::store::Store;
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
-use crate::knowledge::{Interval, Knowledge, StoredItem};
+use crate::knowledge::{FileTickets, Interval, Knowledge, StoredItem};
 use crate::model::{Item, LibraryId, Sequence};
 
 /// Returns how many items a library has: a segment's items, and single items, which the segment has otherwise. Without a
@@ -67,29 +68,38 @@ impl OpenListing {
         }
     }
 
-    /// Returns when the server sent an item of the segment: not before the request that first showed its paths.
+    /// Returns when the server sent an item of the segment: not before the last request for it.
     fn interval(&self, rating_key: &str, base: Interval) -> Interval {
         let segment = self.segment.as_ref();
-        let first = segment.and_then(|segment| Some(segment.added_sequence(segment.find(rating_key)?)));
+        let last = segment.and_then(|segment| Some(segment.last_ticket(segment.find(rating_key)?)));
         Interval {
-            asked: base.asked.max(Sequence(first.unwrap_or_default())),
+            asked: base.asked.max(last.unwrap_or_default()),
             came: base.came,
         }
     }
 
-    /// Returns the ticket of the request that first showed an item with these files; 0 if that was the segment's listing, or
-    /// earlier. `None` if the library has no such item. `single`: its row in the overlay.
-    pub fn shown_since(&self, single: Option<&OverlayRow>, item: &Item) -> Option<Sequence> {
-        match single.map(|single| &single.item) {
-            Some(SingleItem::Item { item: stored, shown }) => (stored.parts == item.parts).then_some(*shown),
+    /// Returns the tickets of the requests that first showed the item with each of its files; 0 if that was the segment's
+    /// listing, or earlier. `single`: the item's row in the overlay. `asked`: the ticket for what the library did not have.
+    pub fn shown_since(&self, single: Option<&OverlayRow>, item: &Item, asked: Sequence) -> FileTickets {
+        let listed = || {
+            let segment = self.segment.as_ref()?;
+            let first = segment.find(&item.rating_key)?;
+            Some((
+                Cow::Owned(segment.whole_item(first)?.parts),
+                Cow::Owned(segment.shown(first)),
+            ))
+        };
+        let stored = match single.map(|single| &single.item) {
+            Some(SingleItem::Item { item, shown }) => Some((Cow::Borrowed(&item.parts), Cow::Borrowed(shown))),
             Some(SingleItem::Removed) => None,
-            Some(SingleItem::AsListed) | None => {
-                let segment = self.segment.as_ref()?;
-                let first = segment.find(&item.rating_key)?;
-                let stored = segment.whole_item(first)?;
-                (stored.parts == item.parts).then(|| Sequence(segment.added_sequence(first)))
-            }
-        }
+            Some(SingleItem::AsListed) | None => listed(),
+        };
+        let Some((parts, shown)) = stored.filter(|_| !item.parts.is_empty()) else {
+            return asked.into();
+        };
+        let stored_at = |part| parts.iter().position(|stored| stored == part);
+        let shown_at = |part| stored_at(part).map_or(asked, |at| shown.of(at));
+        FileTickets::new(item.parts.iter().map(shown_at).collect())
     }
 
     /// Returns an item as the segment has it.
@@ -117,6 +127,9 @@ impl Store {
     }
 }
 
+/// What [`StoredItems::for_each`] calls.
+pub type ItemVisitor<'v> = &'v mut dyn FnMut(Item, Sequence, &FileTickets) -> Result<()>;
+
 /// The items in a library's current listing, as they were when it was opened.
 pub struct StoredItems {
     /// The name of the segment; `None` without a listing.
@@ -126,8 +139,6 @@ pub struct StoredItems {
     overlay: Overlay,
     /// The ticket of the unfinished listing.
     begun: Option<Sequence>,
-    /// Whether a path is doubted, which leads only to items that a request has shown since.
-    has_doubted_paths: bool,
     /// See [`Self::assigned`].
     assigned: Sequence,
 }
@@ -151,10 +162,10 @@ impl StoredItems {
         Sequence(segment.map_or(listed_at, |segment| segment.assigned_or(listed_at)))
     }
 
-    /// Returns the ticket of the request that first showed an item with these paths, as far as it is later than
-    /// [`Self::assigned`], otherwise 0; `None` if the library has no such item.
-    pub fn shown_since(&self, item: &Item) -> Option<Sequence> {
-        self.base.shown_since(self.overlay.get(&item.rating_key), item)
+    /// Returns the tickets of the requests that first showed the item with each of its files, as far as they are later than
+    /// [`Self::assigned`], otherwise 0. `asked`: the ticket for what the library does not have.
+    pub fn shown_since(&self, item: &Item, asked: Sequence) -> FileTickets {
+        self.base.shown_since(self.overlay.get(&item.rating_key), item, asked)
     }
 
     /// Returns whether the item with this rating key is listed.
@@ -162,33 +173,27 @@ impl StoredItems {
         self.item(rating_key).is_some()
     }
 
-    /// Passes each item to `each`, in any order, with the ticket of the request for a single item; 0 if the item is from
-    /// the listing. Ignores replies after `upto`. Fails if the segment is damaged, or if `each` fails.
-    pub fn for_each(&self, upto: Sequence, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
+    /// Passes each item to `each`, in any order, with the ticket of the last request for it, 0 if that is the listing's, and
+    /// those of the requests that first showed its files. Ignores replies after `upto`. Fails if the segment is damaged, or
+    /// if `each` fails.
+    pub fn for_each(&self, upto: Sequence, each: ItemVisitor<'_>) -> Result<()> {
         let is_in_time = |single: &&OverlayRow| single.interval.came <= upto;
         // First the unchanged items in the segment, then the single items.
         if let Some(segment) = &self.base.segment {
-            segment.for_each_item(|item, added_sequence| {
-                match self.overlay.get(&item.rating_key).filter(is_in_time) {
+            segment.for_each_item(
+                |item, last, shown| match self.overlay.get(&item.rating_key).filter(is_in_time) {
                     Some(single) if single.item.is_change() => Ok(()),
-                    // For doubted paths, a request that brought the item as listed tells the same as one that brought
-                    // another. Otherwise, only the request that first showed its paths counts.
-                    single => {
-                        let asked = single.filter(|_| self.has_doubted_paths);
-                        let asked = asked.map_or(Sequence::default(), |single| single.interval.asked);
-                        each(item, asked.max(Sequence(added_sequence)))
-                    }
-                }
-            })?;
+                    single => each(
+                        item,
+                        single.map_or(last, |single| last.max(single.interval.asked)),
+                        shown,
+                    ),
+                },
+            )?;
         }
         for single in self.overlay.values().filter(is_in_time) {
             if let SingleItem::Item { item, shown } = &single.item {
-                let asked = if self.has_doubted_paths {
-                    single.interval.asked
-                } else {
-                    *shown
-                };
-                each((**item).clone(), asked)?;
+                each((**item).clone(), single.interval.asked, shown)?;
             }
         }
         Ok(())
@@ -259,14 +264,12 @@ impl ItemRows<'_> {
             self.0.read(|c| {
                 let row = one_library(c, library)?;
                 let begun = c.find_value("SELECT asked FROM listings WHERE library = ?1", [library])?;
-                let doubted = "SELECT 1 FROM doubts WHERE library = ?1 AND path <> x'' LIMIT 1";
-                let has_doubted_paths = c.find_value::<i64>(doubted, [library])?.is_some();
-                Ok((row, overlay(c, library)?, begun, has_doubted_paths))
+                Ok((row, overlay(c, library)?, begun))
             })
         };
         let mut read_now = read()?;
         loop {
-            let (row, overlay, begun, has_doubted_paths) = read_now;
+            let (row, overlay, begun) = read_now;
             let segment = row
                 .segment
                 .as_ref()
@@ -281,7 +284,6 @@ impl ItemRows<'_> {
             }
             return Ok(StoredItems {
                 assigned: row.listed_sequence(),
-                has_doubted_paths,
                 name: row.segment,
                 base: OpenListing {
                     segment: segment?,

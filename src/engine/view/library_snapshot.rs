@@ -91,7 +91,7 @@ impl LibrarySnapshot {
     /// Returns the ticket of the request that brought an item, as [`LibraryIndex::find_item`] finds it.
     fn asked(&self, hit: Hit<'_>) -> u64 {
         match (hit, &self.segment) {
-            (Hit::Listed(number), Some(segment)) => segment.added_sequence(number).max(self.properties.listing_asked),
+            (Hit::Listed(number), Some(segment)) => segment.last_ticket(number).0.max(self.properties.listing_asked),
             (Hit::Added(record, _), _) => match record.change {
                 MemtableChange::Added { asked, .. } => asked,
                 _ => 0,
@@ -464,10 +464,10 @@ impl LibraryIndex for LibrarySnapshot {
             first_shown.max(segment.map_or(listed_at, |segment| segment.assigned_or(listed_at)))
         };
         let (sequence, order) = match (hit, &self.segment) {
-            (Hit::Listed(number), Some(segment)) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
+            (Hit::Listed(number), Some(segment)) => (listed(segment.shown_at(number).0), 0), // 0: in a segment
             (Hit::Matched(recorded), _) => (recorded.sequence, 0),
-            (Hit::Added(record, _), _) => match &record.change {
-                MemtableChange::Added { shown, .. } => (listed(*shown), record.order),
+            (Hit::Added(record, part), _) => match &record.change {
+                MemtableChange::Added { shown, .. } => (listed(shown.of(part as usize).0), record.order),
                 _ => (0, 0),
             },
             (Hit::Listed(_), None) => (0, 0),

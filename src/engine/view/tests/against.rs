@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, MatchTable,
+    FileTickets, LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, MatchTable,
     MemtableChange, RecordTime, StoreMemories, StoredMatch,
 };
 
@@ -96,7 +96,7 @@ pub fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
     };
     let mut builder = ListingBuilder::new(meta, path);
     for item in items {
-        builder.push_with_sequence(item, 0);
+        builder.push_item(item, Sequence::default(), &FileTickets::default());
     }
     builder.finish(path, 0).expect("a segment is made");
 }
@@ -179,7 +179,11 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
     let mut naive = Naive {
         locations: setup.locations.clone(),
         fetched: setup.fetched,
-        items: setup.items.iter().map(|item| (item.clone(), (1, 0))).collect(),
+        items: setup
+            .items
+            .iter()
+            .map(|item| (item.clone(), (Sequence(1).into(), 0)))
+            .collect(),
         matches: setup
             .recorded
             .iter()

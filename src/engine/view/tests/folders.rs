@@ -11,7 +11,7 @@ use super::random::{cases, key, path, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, NormalPath, Scope};
-use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
+use crate::model::{Confidence, Item, ItemType, MatchKind, Reason, Sequence};
 
 fn asked<'v>(views: &'v [&'v LibrarySnapshot], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
     NormalPath::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
@@ -486,7 +486,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         0..2,
     );
     let change = prop_oneof![
-        3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1, shown: 1 }),
+        3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1, shown: Sequence(1).into() }),
         2 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key, asked: 1 }),
     ];
     let items = proptest::collection::vec(item(), 0..24);

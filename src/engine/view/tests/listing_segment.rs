@@ -3,12 +3,13 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::against::{host_rule, matches};
-use super::{listing, movie};
+use super::{listing, movie, sizes};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::library_snapshot::SingleMatch;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::knowledge::FileTickets;
 use crate::matching::{ExactBytes, GuidRef, Mappings, NormalPath, Resolver, Scope};
-use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, MatchKind};
+use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, MatchKind, Sequence};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
@@ -84,6 +85,58 @@ fn each_file_has_the_duration_of_its_version() {
         [(12, 2_000), (11, 1_000), (13, 1_500)],
         "in the order of the paths"
     );
+}
+
+/// Also a mapped path, which stands for the listed one.
+#[test]
+fn each_path_has_the_ticket_of_the_request_that_first_showed_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("segment");
+    let meta = ListingMeta {
+        mappings: host_rule(),
+        ..ListingMeta::default()
+    };
+    let mut builder = ListingBuilder::new(meta, &path);
+    let with_sizes = |key: &str, names: [&str; 3], known: &[u64]| Item {
+        facts: sizes(known),
+        ..movie(
+            key,
+            &names
+                .map(|name| format!("/mnt/{name}.mkv"))
+                .each_ref()
+                .map(|name| &**name),
+        )
+    };
+    let each = |tickets: [u64; 3]| FileTickets::new(tickets.map(Sequence).to_vec());
+    let listed = [
+        (with_sizes("1", ["a", "b", "c"], &[5, 6, 7]), 9, each([0, 9, 4])),
+        (with_sizes("2", ["d", "e", "f"], &[5]), 9, each([3, 3, 3])),
+        (with_sizes("3", ["g", "h", "i"], &[5]), 0, each([0, 0, 0])),
+        (movie("4", &["/mnt/j.mkv"]), 8, Sequence(8).into()),
+    ];
+    for (item, last, shown) in &listed {
+        builder.push_item(item, Sequence(*last), shown);
+    }
+    builder.finish(&path, 0).expect("a segment is made");
+    let segment = ListingSegment::open(&path, MapMode::Read, 0).expect("a segment opens");
+    let shown_at = |path: &str| {
+        let mut found = Vec::new();
+        NormalPath::with(path.as_bytes(), |path| {
+            segment.for_each_with_form(path, |entry, _| found.push(segment.shown_at(entry.number).0));
+        });
+        found
+    };
+    for (name, ticket) in "abcdefghij".chars().zip([0, 9, 4, 3, 3, 3, 0, 0, 0, 8]) {
+        assert_eq!(shown_at(&format!("/mnt/{name}.mkv")), [ticket], "{name}");
+        assert_eq!(shown_at(&format!("/host/{name}.mkv")), [ticket], "{name}, mapped");
+    }
+    let mut read = Vec::new();
+    let all = segment.for_each_item(|item, last, shown| {
+        read.push((item, last.0, shown.clone()));
+        Ok(())
+    });
+    all.expect("read");
+    assert_eq!(read, listed);
 }
 
 #[test]

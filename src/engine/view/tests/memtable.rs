@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{library, movie};
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableFull};
 use crate::matching::{Mappings, Resolver, Scope};
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 
 fn doubted(n: usize) -> MemtableChange {
     MemtableChange::DoubtedPath {
@@ -41,7 +41,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     let added = MemtableChange::Added {
         item: Arc::new(item),
         asked: 1,
-        shown: 1,
+        shown: Sequence(1).into(),
     };
     assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
     // An item that did not fit completely hides nothing.
@@ -60,7 +60,7 @@ fn a_reply_that_was_asked_for_before_a_doubt_does_not_end_it() {
     let added = |asked| MemtableChange::Added {
         item: Arc::new(movie("1", &["/mnt/b.mkv"])),
         asked,
-        shown: asked,
+        shown: Sequence(asked).into(),
     };
     push(MemtableChange::DoubtedItem {
         rating_key: "1".to_owned(),
@@ -112,7 +112,7 @@ fn readers_see_whole_changes_while_a_writer_appends() {
                     MemtableChange::Added {
                         item,
                         asked: 1,
-                        shown: 1,
+                        shown: Sequence(1).into(),
                     },
                     &none,
                 )

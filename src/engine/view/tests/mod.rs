@@ -28,6 +28,7 @@ mod parts {
     pub use crate::engine::record_rows::{RecordTime, StoredMatch};
     pub use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
     pub use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable};
+    pub use crate::knowledge::FileTickets;
     pub use crate::platform::map::MapMode;
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::parts::MemtableChange;
+use super::parts::{FileTickets, MemtableChange};
 use crate::matching::HitDoubt;
 use crate::model::{Confidence, Item, MatchKind, Reason};
 
@@ -15,7 +15,7 @@ pub struct Naive {
     pub locations: Vec<String>,
     pub fetched: bool,
     /// Items, and the time at which each became known.
-    pub items: Vec<(Item, (u64, u64))>,
+    pub items: Vec<(Item, (FileTickets, u64))>,
     /// Recorded matches: path, rating key, moment.
     pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
     /// Doubted paths, and since when.
@@ -208,11 +208,10 @@ impl Naive {
             }
             MemtableChange::AsListed { rating_key, asked } => raise(&mut self.replied_items, rating_key, *asked),
             MemtableChange::Added { item, asked, shown } => {
-                let moment = ((*shown).max(1), self.changes);
                 raise(&mut self.replied_items, &item.rating_key, *asked);
                 self.asked.insert(item.rating_key.clone(), *asked);
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
-                self.items.push(((**item).clone(), moment));
+                self.items.push(((**item).clone(), (shown.clone(), self.changes)));
             }
             MemtableChange::Removed { rating_key, asked } => {
                 raise(&mut self.replied_items, rating_key, *asked);
@@ -268,9 +267,11 @@ impl Naive {
     }
 
     pub fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
-        self.items
-            .iter()
-            .flat_map(|(item, moment)| item.parts.iter().map(move |path| (item, path.as_bytes(), *moment)))
+        let all = self.items.iter();
+        all.flat_map(|(item, (shown, order))| {
+            let paths = item.parts.iter().enumerate();
+            paths.map(move |(file, path)| (item, path.as_bytes(), (shown.of(file).0.max(1), *order)))
+        })
     }
 
     /// The confirmed matches for this form that are not dormant.

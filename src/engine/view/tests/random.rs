@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
@@ -12,8 +13,9 @@ use super::movie;
 use super::naive::Rule;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
+use crate::knowledge::FileTickets;
 use crate::matching::{FoldBuffers, MAX_BATCH, Resolver, Scope};
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 
 pub(super) fn path() -> impl Strategy<Value = String> {
     let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
@@ -55,7 +57,9 @@ fn change() -> impl Strategy<Value = MemtableChange> {
         2 => (path(), 0..3u64).prop_map(|(path, raised)| MemtableChange::DoubtedPath { path, raised }),
         1 => (key(), 1..4u64).prop_map(|(rating_key, raised)| MemtableChange::DoubtedItem { rating_key, raised }),
         1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::AsListed { rating_key, asked }),
-        2 => (item(), 0..3u64, 0..3u64).prop_map(|(item, asked, shown)| MemtableChange::Added { item: Arc::new(item), asked, shown: shown.min(asked) }),
+        2 => (item(), 0..3u64, vec((0..3u64).prop_map(Sequence), 1..4)).prop_map(|(item, asked, shown)| {
+            MemtableChange::Added { item: Arc::new(item), asked, shown: FileTickets::new(shown).until(Sequence(asked)) }
+        }),
         1 => (key(), 0..4u64).prop_map(|(rating_key, asked)| MemtableChange::Removed { rating_key, asked }),
     ]
 }
@@ -175,7 +179,7 @@ fn an_item_of_a_request_contradicts_a_confirmed_match() {
         changes: vec![MemtableChange::Added {
             item: Arc::new(movie("1", &["/mnt/media/DC.mkv"])),
             asked: 0,
-            shown: 0,
+            shown: FileTickets::default(),
         }],
     };
     let rules = [Rule {

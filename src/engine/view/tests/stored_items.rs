@@ -10,7 +10,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{LibraryIndex, Mappings, RequestedGuid, fold_title, has_all_words};
-use crate::model::{Item, ItemType};
+use crate::model::{Item, ItemType, Sequence};
 use crate::platform::clock::Deadline;
 use crate::platform::map::MapMode;
 
@@ -57,7 +57,7 @@ fn add(view: &LibrarySnapshot, item: Item) {
         MemtableChange::Added {
             item,
             asked: 9,
-            shown: 9,
+            shown: Sequence(9).into(),
         },
     );
 }
