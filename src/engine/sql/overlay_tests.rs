@@ -8,8 +8,8 @@ use super::schema::CachedStatements;
 use super::{FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRows, ListingRows, Store};
 use crate::engine::snapshot::LiveSnapshot;
 use crate::knowledge::SyncRequest;
-use crate::matching::{HitDoubt, LibraryIndex, NormalPath};
-use crate::model::{Item, Sequence, SourceState, TokenReliability};
+use crate::matching::{HitDoubt, LibraryIndex, Mappings, NormalPath, Resolver, Scope};
+use crate::model::{Item, KnownFacts, MatchKind, Sequence, SourceState, TokenReliability};
 use crate::platform::clock::Deadline;
 
 /// A reader in another process.
@@ -73,6 +73,32 @@ fn a_compaction_does_not_withhold_a_verified_item_again() {
         .expect("compacted");
     assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
     assert_eq!(doubt(&live, "/data/1.mkv", "1"), HitDoubt::None);
+}
+
+/// The server sends the item as it is listed again while another path is doubted: nothing new about its own path.
+#[test]
+fn a_compaction_does_not_end_a_record() {
+    let with_facts = |key: u32| Item {
+        facts: KnownFacts(Some(Box::default())),
+        ..film(key)
+    };
+    let films = Films::with(&[1, 2, 3].map(with_facts));
+    let path = b"/data/1.mkv";
+    films.record(&[(path, "2")]);
+    films.invalidate(b"/data/3.mkv", "");
+    films.merge(&[with_facts(1)]);
+    delta(&films, "1", &[with_facts(4)], true);
+    segments(&films.store)
+        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
+        .expect("compacted");
+    assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
+    let live = reader(&films);
+    live.catch_up(Deadline::NONE).expect("read");
+    let (snapshot, scope) = (live.snapshot(), Scope::One(0));
+    let is_known = live.ask_matches(&snapshot, scope, path, Some(Deadline::NONE));
+    assert!(is_known.expect("read"));
+    let found = Resolver::new(&snapshot.libraries, scope, &Mappings::default()).fast_lookup(path);
+    assert_eq!(found, Some(("2", MatchKind::Confirmed)));
 }
 
 /// An item keeps the tickets of its request when it moves into a segment.
