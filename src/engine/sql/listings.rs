@@ -3,12 +3,8 @@
 //!
 //! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
 //! the process is killed between the two steps, the next page overwrites the bytes after the stored end.
-//!
-//! Names the files of segments and of listings' pages, and removes those that the database does not reference.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
-use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -21,10 +17,10 @@ use super::overlay::count_changes;
 use super::record_rows::all_matches_of;
 use super::schema::{CachedStatements, Tx};
 use super::store::Store;
-use super::store_folder::{NAME, StoreFolder};
+use super::store_folder::{ITEMS_SUFFIX, NAME, random_number};
 use super::stored_items::count_items_with;
 use super::sweeper::Sweeper;
-use crate::engine::segment::{Difference, FileEnd, INDEX_SUFFIX, ListingSegment, append_page, read_pages};
+use crate::engine::segment::{Difference, FileEnd, ListingSegment, append_page, read_pages};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
 use crate::model::{Generation, Item, LibraryId, Sequence, SourceState};
@@ -538,130 +534,5 @@ impl Publication {
             was != now
         });
         Some(listed.chain(singles.map(|key| &**key)).collect())
-    }
-}
-
-/// Suffix of segment files.
-const SUFFIX: &str = ".segment";
-/// Suffix of the files with the stored pages of unfinished listings.
-const ITEMS_SUFFIX: &str = ".items";
-
-/// Age, in seconds, at which plexindex removes an unreferenced segment. Until then, a process may publish the segment.
-const UNNAMED_KEPT_S: u64 = 60;
-/// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
-const TEMPORARY_KEPT_S: u64 = 600;
-
-impl StoreFolder {
-    /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
-    /// segment from the same items. `mappings`: the digest of the mappings.
-    pub fn listing_segment(&self, name: &str, mappings: u64) -> PathBuf {
-        self.path().join(format!("{name}-{mappings:x}{SUFFIX}"))
-    }
-
-    /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
-    pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
-        let is_of_segment = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
-        let files = self.files().map_err(|error| self.cannot("read", &error))?;
-        let of_segment = files.into_iter().filter(|(name, _)| is_of_segment(name));
-        Ok(of_segment.map(|(_, file)| file.path()).collect())
-    }
-}
-
-/// Returns a new name for a library's segment. `sequence`: the change sequence up to which the segment is complete. A random
-/// number makes it unique, since generation and sequence may repeat after a power cut.
-pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> String {
-    let generation = generation.0.max(0); // a negative number stands for an evicted listing
-    format!("{NAME}-l{library}-{generation}-{sequence}-{:x}", random_number())
-}
-
-/// Returns a number that makes a name unique; 0 if the system has no random numbers.
-fn random_number() -> u32 {
-    u32::from_le_bytes(files::random_bytes().unwrap_or_default())
-}
-
-/// Returns the name by which the database references a file: the segment name for a segment or an index of it, and the file
-/// name for a listing's pages. `None` for other files.
-fn referenced_name(file: &str) -> Option<&str> {
-    if !file.starts_with(NAME) {
-        return None;
-    }
-    if file.ends_with(ITEMS_SUFFIX) {
-        return Some(file);
-    }
-    // An earlier build had sizes beside the segment, too.
-    let segment = [INDEX_SUFFIX, ".sizes"]
-        .iter()
-        .find_map(|suffix| file.strip_suffix(suffix));
-    let name = segment.unwrap_or(file).strip_suffix(SUFFIX)?;
-    Some(name.rsplit_once('-')?.0) // without the digest of the mappings
-}
-
-/// Returns whether no process can still be writing, publishing or opening an unreferenced file. True if the time of its
-/// last modification is unknown or in the future.
-fn is_abandoned(name: &str, file: &fs::DirEntry) -> bool {
-    let kept_s = if is_temporary(name) {
-        TEMPORARY_KEPT_S
-    } else {
-        UNNAMED_KEPT_S
-    };
-    let changed = file.metadata().and_then(|metadata| metadata.modified());
-    let age = changed.ok().and_then(|changed| changed.elapsed().ok());
-    age.is_none_or(|age| age.as_secs() >= kept_s)
-}
-
-fn is_temporary(name: &str) -> bool {
-    name.starts_with(NAME) && name.contains(".new")
-}
-
-impl Sweeper<'_> {
-    /// Removes old segments that the database does not reference, and temporary files that a killed process left. A
-    /// process that has a removed segment mapped can still read the segment.
-    pub fn sweep_segments(&self) {
-        // List the folder before reading the database, so that a segment that is published in between is not removed.
-        let files = self.0.folder.files().unwrap_or_default();
-        let is_unreferenced = match self.unreferenced() {
-            Ok(is_unreferenced) => is_unreferenced,
-            Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
-        };
-        for (name, file) in files {
-            // No process can still need it.
-            if (is_temporary(&name) || is_unreferenced(&name)) && is_abandoned(&name, &file) {
-                let _ = files::remove(&file.path());
-            }
-        }
-    }
-
-    /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to
-    /// free their space at once.
-    pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
-        let prefixes: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
-        self.remove_files(|file| prefixes.iter().any(|prefix| file.starts_with(prefix)));
-    }
-
-    /// Removes the files of a listing's segment that the database no longer references. A process that has read this
-    /// name, but not opened the file yet, reads the library's row again.
-    pub(super) fn remove_replaced(&self, name: &str) {
-        self.remove_files(|file| referenced_name(file) == Some(name));
-    }
-
-    /// Removes the segments, indexes and page files whose names satisfy `is_removed`. On Windows, a file that a process
-    /// has mapped stays until a sweep.
-    fn remove_files(&self, is_removed: impl Fn(&str) -> bool) {
-        for (name, file) in self.0.folder.files().unwrap_or_default() {
-            if referenced_name(&name).is_some() && is_removed(&name) {
-                let _ = files::remove(&file.path());
-            }
-        }
-    }
-
-    /// Reads which segments, indexes and page files the database references. Returns a function that tells of a file's
-    /// name whether it is one that the database does not reference.
-    pub fn unreferenced(&self) -> Result<impl Fn(&str) -> bool + use<>> {
-        // A cleared library has a negative `view_id`.
-        let referenced = "SELECT segment FROM libraries WHERE view_id > 0 UNION ALL \
-                          SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
-        let names: Vec<String> = self.0.read(|c| c.values(referenced, []))?;
-        let names: HashSet<String> = names.into_iter().collect();
-        Ok(move |file: &str| referenced_name(file).is_some_and(|name| !names.contains(name)))
     }
 }

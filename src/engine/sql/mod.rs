@@ -60,14 +60,14 @@ pub use knowledge_rows::{
     Replies, SearchRows,
 };
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
-pub use listings::{Listing, ListingResult, ListingRows, NewListing, new_listing_name};
+pub use listings::{Listing, ListingResult, ListingRows, NewListing};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
 pub use record_writes::Limited;
 pub use schema::{SEQUENCE_BITS, Tx};
 pub use shared_rows::{SharedPosition, SharedRow, SharedRows, SharedState, SharedStep};
 pub use store::{DatabaseNumber, SharedWriteListener, Store};
-pub use store_folder::is_locked;
+pub use store_folder::{is_locked, new_listing_name};
 pub use store_state::StoreStates;
 pub use stored_items::{ItemRows, ItemVisitor, StoredItems};
 pub use sweeper::{StoreInfo, Sweeper, Totals};

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
+use crate::engine::segment::INDEX_SUFFIX;
 use crate::error::{Error, Result, Status};
-use crate::model::OWN_IDENTIFIER;
+use crate::model::{Generation, LibraryId, OWN_IDENTIFIER, Sequence};
 use crate::platform::MAX_DATABASE_PATH;
 use crate::platform::clock::Deadline;
 use crate::platform::files::{self, Inode, canonical};
@@ -401,6 +402,78 @@ fn is_identifier(text: &str) -> bool {
 /// Returns the name of a listing's segment as a database has it; `None` if the text is empty, or no file can have the name.
 pub fn listing_name(text: &str) -> Option<String> {
     (text.starts_with(NAME) && !text.contains(['/', '\\'])).then(|| text.to_owned())
+}
+
+/// Suffix of segment files.
+const SUFFIX: &str = ".segment";
+/// Suffix of the files with the stored pages of unfinished listings.
+pub const ITEMS_SUFFIX: &str = ".items";
+
+/// Age, in seconds, at which plexindex removes an unreferenced segment. Until then, a process may publish the segment.
+const UNNAMED_KEPT_S: u64 = 60;
+/// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
+const TEMPORARY_KEPT_S: u64 = 600;
+
+impl StoreFolder {
+    /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
+    /// segment from the same items. `mappings`: the digest of the mappings.
+    pub fn listing_segment(&self, name: &str, mappings: u64) -> PathBuf {
+        self.path().join(format!("{name}-{mappings:x}{SUFFIX}"))
+    }
+
+    /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
+    pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let is_of_segment = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
+        let files = self.files().map_err(|error| self.cannot("read", &error))?;
+        let of_segment = files.into_iter().filter(|(name, _)| is_of_segment(name));
+        Ok(of_segment.map(|(_, file)| file.path()).collect())
+    }
+}
+
+/// Returns a new name for a library's segment. `sequence`: the change sequence up to which the segment is complete. A random
+/// number makes it unique, since generation and sequence may repeat after a power cut.
+pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> String {
+    let generation = generation.0.max(0); // a negative number stands for an evicted listing
+    format!("{NAME}-l{library}-{generation}-{sequence}-{:x}", random_number())
+}
+
+/// Returns a number that makes a name unique; 0 if the system has no random numbers.
+pub fn random_number() -> u32 {
+    u32::from_le_bytes(files::random_bytes().unwrap_or_default())
+}
+
+/// Returns the name by which the database references a file: the segment name for a segment or an index of it, and the file
+/// name for a listing's pages. `None` for other files.
+pub fn referenced_name(file: &str) -> Option<&str> {
+    if !file.starts_with(NAME) {
+        return None;
+    }
+    if file.ends_with(ITEMS_SUFFIX) {
+        return Some(file);
+    }
+    // An earlier build had sizes beside the segment, too.
+    let segment = [INDEX_SUFFIX, ".sizes"]
+        .iter()
+        .find_map(|suffix| file.strip_suffix(suffix));
+    let name = segment.unwrap_or(file).strip_suffix(SUFFIX)?;
+    Some(name.rsplit_once('-')?.0) // without the digest of the mappings
+}
+
+/// Returns whether no process can still be writing, publishing or opening an unreferenced file. True if the time of its
+/// last modification is unknown or in the future.
+pub fn is_abandoned(name: &str, file: &fs::DirEntry) -> bool {
+    let kept_s = if is_temporary(name) {
+        TEMPORARY_KEPT_S
+    } else {
+        UNNAMED_KEPT_S
+    };
+    let changed = file.metadata().and_then(|metadata| metadata.modified());
+    let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+    age.is_none_or(|age| age.as_secs() >= kept_s)
+}
+
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(NAME) && name.contains(".new")
 }
 
 /// The key for a store's keyed hashes.

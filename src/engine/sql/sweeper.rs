@@ -1,15 +1,17 @@
-//! Sweeps of rows that no reader can see, the counters of the store, and the properties of its folder.
+//! Sweeps of rows that no reader can see and of files that the database does not reference, the counters of the store, and the properties of its folder.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::schema::CachedStatements;
 use super::store::Store;
-use super::store_folder::is_locked;
+use super::store_folder::{NAME, is_abandoned, is_locked, is_temporary, referenced_name};
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
 use crate::matching::byte_string;
+use crate::model::LibraryId;
 use crate::platform::clock::Deadline;
 use crate::platform::{files, lock};
 
@@ -40,6 +42,59 @@ impl Sweeper<'_> {
             let left = free_pages()?;
             Ok(0 < left && left < before)
         })
+    }
+}
+
+impl Sweeper<'_> {
+    /// Removes old segments that the database does not reference, and temporary files that a killed process left. A
+    /// process that has a removed segment mapped can still read the segment.
+    pub fn sweep_segments(&self) {
+        // List the folder before reading the database, so that a segment that is published in between is not removed.
+        let files = self.0.folder.files().unwrap_or_default();
+        let is_unreferenced = match self.unreferenced() {
+            Ok(is_unreferenced) => is_unreferenced,
+            Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
+        };
+        for (name, file) in files {
+            // No process can still need it.
+            if (is_temporary(&name) || is_unreferenced(&name)) && is_abandoned(&name, &file) {
+                let _ = files::remove(&file.path());
+            }
+        }
+    }
+
+    /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to
+    /// free their space at once.
+    pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
+        let prefixes: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
+        self.remove_files(|file| prefixes.iter().any(|prefix| file.starts_with(prefix)));
+    }
+
+    /// Removes the files of a listing's segment that the database no longer references. A process that has read this
+    /// name, but not opened the file yet, reads the library's row again.
+    pub(super) fn remove_replaced(&self, name: &str) {
+        self.remove_files(|file| referenced_name(file) == Some(name));
+    }
+
+    /// Removes the segments, indexes and page files whose names satisfy `is_removed`. On Windows, a file that a process
+    /// has mapped stays until a sweep.
+    fn remove_files(&self, is_removed: impl Fn(&str) -> bool) {
+        for (name, file) in self.0.folder.files().unwrap_or_default() {
+            if referenced_name(&name).is_some() && is_removed(&name) {
+                let _ = files::remove(&file.path());
+            }
+        }
+    }
+
+    /// Reads which segments, indexes and page files the database references. Returns a function that tells of a file's
+    /// name whether it is one that the database does not reference.
+    pub fn unreferenced(&self) -> Result<impl Fn(&str) -> bool + use<>> {
+        // A cleared library has a negative `view_id`.
+        let referenced = "SELECT segment FROM libraries WHERE view_id > 0 UNION ALL \
+                          SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
+        let names: Vec<String> = self.0.read(|c| c.values(referenced, []))?;
+        let names: HashSet<String> = names.into_iter().collect();
+        Ok(move |file: &str| referenced_name(file).is_some_and(|name| !names.contains(name)))
     }
 }
 
