@@ -31,7 +31,8 @@ mod read;
 mod record;
 mod whole_items;
 
-pub use builder::{FileEnd, ListingBuilder, ListingMeta, append_page, read_pages};
+pub use builder::{ListingBuilder, ListingMeta};
+pub use layout::{reserve, u32_at, u64_at, write_error};
 pub use read::{INDEX_SUFFIX, ListingSegment, extension_of, folder_hash};
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 

@@ -1,15 +1,20 @@
-//! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
+//! Regression tests of listings and of items merged meanwhile, each of which reproduces a former defect; and the file
+//! with a listing's pages.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io, slice};
 
 use super::for_tests::{FINISHED, Films, NOW_MS, endpoint, film, merge, movie, segments};
+use super::listings::{FileEnd, append_page, read_pages};
 use super::state_file::StoreFiles;
 use super::{LibraryRows, ListingRows, RecordRows, SharedRow, SharedRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::record_rows::RecordTime;
 use crate::error::{Result, Status};
-use crate::model::Item;
+use crate::model::{Item, Sequence};
 use crate::platform::clock::Deadline;
 use crate::platform::fork::lock;
 
@@ -380,4 +385,51 @@ fn an_older_list_of_libraries_does_not_undo_an_empty_one() {
         0,
         "the later request counts"
     );
+}
+
+fn page_of(keys: Range<usize>) -> Vec<Item> {
+    keys.map(|key| Item {
+        rating_key: key.to_string(),
+        parts: vec![format!("/data/{key}.mkv").into()],
+        ..Item::default()
+    })
+    .collect()
+}
+
+fn read(path: &Path, end: FileEnd) -> io::Result<Vec<(Sequence, Vec<Item>)>> {
+    let mut pages = Vec::new();
+    read_pages(path, end, |requested_at, items| pages.push((requested_at, items)))?;
+    Ok(pages)
+}
+
+#[test]
+fn pages_are_read_as_they_were_appended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("items");
+    assert_eq!(read(&path, FileEnd::default()).expect("no page"), []);
+    let (first, second) = ((Sequence(3), page_of(0..5)), (Sequence(9), page_of(5..7)));
+    let one = append_page(&path, FileEnd::default(), first.0, &first.1).expect("appended");
+    let lost = append_page(&path, one, Sequence(4), &page_of(90..99)).expect("appended");
+    // A kill before the database named the page: the next process overwrites it.
+    let both = append_page(&path, one, second.0, &second.1).expect("appended");
+    assert_eq!(read(&path, one).expect("a page"), slice::from_ref(&first));
+    assert_eq!(read(&path, both).expect("two pages"), [first, second]);
+    assert!(read(&path, lost).is_err());
+}
+
+#[test]
+fn a_damaged_page_is_not_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("items");
+    let one = append_page(&path, FileEnd::default(), Sequence(1), &page_of(0..3)).expect("appended");
+    let end = append_page(&path, one, Sequence(2), &page_of(3..6)).expect("appended");
+    let good = fs::read(&path).expect("read");
+    for offset in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[offset] ^= 1;
+        fs::write(&path, bytes).expect("written");
+        assert!(read(&path, end).is_err(), "{offset}");
+    }
+    fs::write(&path, &good[..good.len() - 1]).expect("written");
+    assert!(read(&path, end).is_err());
 }

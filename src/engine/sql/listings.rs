@@ -3,12 +3,20 @@
 //!
 //! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
 //! the process is killed between the two steps, the next page overwrites the bytes after the stored end.
+//!
+//! The items file contains the pages of an unfinished listing, one after another, until the segment is complete. Each
+//! page is a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change sequence of the page's
+//! request and the page's items, encoded with `postcard`. A checksum covers its own frame and all earlier frames. The
+//! database stores the offset at which the last page ends. Any bytes after this offset belong to a page whose write was
+//! interrupted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::path::Path;
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::feed_rows::MAX_FEED_ROWS;
 use super::knowledge_rows::Folding;
@@ -20,7 +28,7 @@ use super::store::Store;
 use super::store_folder::{ITEMS_SUFFIX, NAME, random_number};
 use super::stored_items::count_items_with;
 use super::sweeper::Sweeper;
-use crate::engine::segment::{Difference, FileEnd, ListingSegment, append_page, read_pages};
+use crate::engine::segment::{Difference, ListingSegment, reserve, u32_at, u64_at, write_error};
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Effects, Interval, ItemStore, Observation, SyncRequest, Ticket, is_older_content};
 use crate::model::{Generation, Item, LibraryId, Sequence, SourceState};
@@ -173,6 +181,78 @@ impl ListingRows<'_> {
     /// Removes the file with a finished listing's pages.
     fn remove_pages(&self, listing: &Listing) {
         let _ = files::remove(&self.0.folder.path().join(&listing.file));
+    }
+}
+
+/// Size of a frame's length and checksum, in bytes.
+const FRAME_HEAD: usize = 12;
+
+/// The end of the last page in an items file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
+    /// Offset of the first byte after the last page.
+    pub offset: u64,
+    /// Checksum of the last page, which the checksum of the next page includes.
+    checksum: u64,
+}
+
+/// Appends a page after `end`, the end of the previous page, and returns the new end. `requested_at` is the change
+/// sequence at which this process requested the page.
+///
+/// # Errors
+/// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full.
+pub(super) fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[Item]) -> Result<FileEnd> {
+    let append = || {
+        let cannot_encode = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let mut frame = postcard::to_extend(&(requested_at, items), vec![0; FRAME_HEAD]).map_err(cannot_encode)?;
+        let length = u32::try_from(frame.len() - FRAME_HEAD).map_err(|_| io::ErrorKind::StorageFull)?;
+        let checksum = xxh3_64_with_seed(&frame[FRAME_HEAD..], end.checksum);
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        frame[4..FRAME_HEAD].copy_from_slice(&checksum.to_le_bytes());
+        files::write_at(&files::open_or_create(path)?, &frame, end.offset)?;
+        Ok(FileEnd {
+            offset: end.offset + frame.len() as u64,
+            checksum,
+        })
+    };
+    append().map_err(|error| write_error(&format!("cannot write a page to {}: ", path.display()), &error))
+}
+
+/// Passes the pages before `end` to `each` in order, each with the change sequence of its request. A fetch that resumes
+/// needs these pages again.
+///
+/// # Errors
+/// Fails if the operating system cannot read the file, or with [`io::ErrorKind::InvalidData`] if a page is damaged.
+pub(super) fn read_pages(path: &Path, end: FileEnd, mut each: impl FnMut(Sequence, Vec<Item>)) -> io::Result<()> {
+    let mut reached = FileEnd::default();
+    if reached == end {
+        return Ok(());
+    }
+    let file = files::open_for_reading(path)?;
+    let (mut frame_head, mut page) = ([0; FRAME_HEAD], Vec::new());
+    while reached.offset < end.offset {
+        files::read_at(&file, &mut frame_head, reached.offset)?;
+        let length = u64::from(u32_at(&frame_head, 0));
+        reached.offset += FRAME_HEAD as u64 + length;
+        if reached.offset > end.offset {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        page.clear();
+        reserve(&mut page, length)?;
+        page.resize(length, 0);
+        files::read_at(&file, &mut page, reached.offset - length as u64)?;
+        reached.checksum = xxh3_64_with_seed(&page, reached.checksum);
+        if reached.checksum != u64_at(&frame_head, 4) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let (requested_at, items) = postcard::from_bytes(&page).map_err(|_| io::ErrorKind::InvalidData)?;
+        each(requested_at, items);
+    }
+    if reached == end {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::InvalidData.into())
     }
 }
 
