@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
@@ -127,6 +128,55 @@ pub fn write_whole(path: &Path, temporary: &Path, bytes: &[u8], syncs: bool) -> 
 pub fn create_temporary(path: &Path) -> io::Result<File> {
     let file = create_new(path)?;
     system::remove_when_closed(file, || remove(path))
+}
+
+/// Returns a unique path for a temporary file beside `path`. If the process is killed, plexindex later removes the
+/// file, which it recognizes by the suffix.
+pub fn temporary_beside(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}-{number}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// A file under a temporary name. Dropping this value removes the file, unless [`TemporaryFile::persist`] has renamed
+/// it.
+pub struct TemporaryFile {
+    pub file: File,
+    name: Option<PathBuf>,
+}
+
+impl TemporaryFile {
+    /// Creates the file under a unique name in the same folder as `path`.
+    pub fn create_beside(path: &Path) -> io::Result<Self> {
+        let name = temporary_beside(path);
+        Ok(Self {
+            file: create_new(&name)?,
+            name: Some(name),
+        })
+    }
+
+    /// Renames the file to `path`. If there is a file at `path` already, keeps that file instead, because processes may
+    /// have mapped it, and removes the temporary file.
+    pub fn persist(mut self, path: &Path) -> io::Result<()> {
+        if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            return Ok(());
+        }
+        let renamed = self.name.as_ref().map_or(Ok(()), |name| rename(name, path));
+        if renamed.is_ok() {
+            self.name = None;
+        }
+        renamed
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = remove(name);
+        }
+    }
 }
 
 /// Syncs a file to disk. `path`: the file's path, for a failpoint that a test has installed.

@@ -1,17 +1,9 @@
-//! The file of a segment: its header, the encodings that several parts share, and the writer with its sorters.
-//!
-//! The writer writes the parts in order, their checksums, and finally the header. A sorter writes sorted runs to a
-//! temporary file, and merges the runs at the end.
+//! The file of a segment: its header, and the encodings and hashes that those who write and who read a segment share.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::path::Path;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
@@ -274,173 +266,11 @@ pub fn unzigzag(value: u64) -> i32 {
     i32::try_from(value).unwrap_or(0)
 }
 
-/// Returns a unique path for a temporary file beside `path`. If the process is killed, plexindex later removes the
-/// file, which it recognizes by the suffix.
-pub fn temporary(path: &Path) -> PathBuf {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}-{number}.new", std::process::id()));
-    path.with_file_name(name)
-}
-
 /// Reserves memory for this number of further elements. Fails if there is too little memory, whereas a plain allocation
 /// would abort the host.
 pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> {
     list.try_reserve(further_elements)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
-}
-
-/// Size and alignment of writes. File systems with large folios then cache the file in pieces of this size, each with
-/// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.
-const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
-
-/// A file under a temporary name. Dropping this value removes the file, unless [`TemporaryFile::persist`] has renamed
-/// it.
-pub struct TemporaryFile {
-    file: File,
-    name: Option<PathBuf>,
-}
-
-impl TemporaryFile {
-    /// Creates the file under a unique name in the same folder as `path`.
-    fn create_beside(path: &Path) -> io::Result<Self> {
-        let name = temporary(path);
-        Ok(Self {
-            file: files::create_new(&name)?,
-            name: Some(name),
-        })
-    }
-
-    /// Returns another handle to the file. The handle stays usable even if another process removes the renamed file.
-    pub fn handle(&self) -> io::Result<File> {
-        self.file.try_clone()
-    }
-
-    /// Renames the file to `path`. If there is a file at `path` already, keeps that file instead, because processes may
-    /// have mapped it, and removes the temporary file.
-    pub fn persist(mut self, path: &Path) -> io::Result<()> {
-        if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
-            return Ok(());
-        }
-        let renamed = self.name.as_ref().map_or(Ok(()), |name| files::rename(name, path));
-        if renamed.is_ok() {
-            self.name = None;
-        }
-        renamed
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        if let Some(name) = &self.name {
-            let _ = files::remove(name);
-        }
-    }
-}
-
-/// Writes a segment: collects the bytes between the header and the checksums, and computes the checksums.
-pub struct SegmentWriter {
-    /// A path beside which the segment's temporary file is created, on the first write.
-    place: PathBuf,
-    out: Option<TemporaryFile>,
-    /// Number of bytes written to the file, in whole pieces.
-    written: usize,
-    /// The write buffer. The first piece begins with space for the header.
-    buffer: Vec<u8>,
-    /// The checksums of the blocks in the file.
-    sums: Vec<u8>,
-}
-
-impl SegmentWriter {
-    /// Creates a writer for a segment in the same folder as `place`.
-    pub fn new(place: &Path) -> Self {
-        Self {
-            place: place.to_path_buf(),
-            out: None,
-            written: 0,
-            buffer: vec![0; BLOCK],
-            sums: Vec::new(),
-        }
-    }
-
-    /// Takes the file for writing, and creates it on the first call.
-    fn take_file(&mut self) -> io::Result<TemporaryFile> {
-        let out = self.out.take();
-        out.map_or_else(|| TemporaryFile::create_beside(&self.place), Ok)
-    }
-
-    /// Returns the file offset of the next byte.
-    pub fn position(&self) -> usize {
-        self.written + self.buffer.len()
-    }
-
-    /// Reserves memory for `room` more bytes, and returns the buffer for these bytes. Call
-    /// [`SegmentWriter::flush_pieces`] afterwards.
-    pub fn buffer_for(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
-        reserve(&mut self.buffer, room)?;
-        Ok(&mut self.buffer)
-    }
-
-    /// Writes the whole pieces in the buffer to the file.
-    pub fn flush_pieces(&mut self) -> io::Result<()> {
-        if self.buffer.len() < PIECE {
-            return Ok(());
-        }
-        let whole = self.buffer.len() - self.buffer.len() % PIECE;
-        let mut out = self.take_file()?;
-        out.file.write_all(&self.buffer[..whole])?;
-        self.out = Some(out);
-        self.add_checksums(whole)?;
-        self.buffer.drain(..whole);
-        self.written += whole;
-        Ok(())
-    }
-
-    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.buffer_for(bytes.len())?.extend_from_slice(bytes);
-        self.flush_pieces()
-    }
-
-    /// Adds the checksums of the blocks in the buffer's first `until` bytes, except the header, which contains its own
-    /// checksum.
-    fn add_checksums(&mut self, until: usize) -> io::Result<()> {
-        let from = if self.written == 0 { BLOCK } else { 0 };
-        reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
-        for block in self.buffer[from..until].chunks(BLOCK) {
-            self.sums.extend_from_slice(&xxh3_64(block).to_le_bytes());
-        }
-        Ok(())
-    }
-
-    /// Ends the part that began at the offset `from`, and returns its position and length for the header. Pads the part
-    /// to a multiple of eight bytes, so that no hash table slot spans two blocks. An element has `size` bytes.
-    pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
-        let length = self.position() - from;
-        self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
-        Ok(SegmentPart {
-            at: from as u64,
-            count: (length / size) as u64,
-        })
-    }
-
-    /// Writes the checksums, and then the header at the beginning of the file. Completes `head` with the checksums'
-    /// position and the file's length.
-    pub fn finish(mut self, head: &mut SegmentHeader) -> io::Result<TemporaryFile> {
-        self.add_checksums(self.buffer.len())?;
-        head.checksums = SegmentPart {
-            at: self.position() as u64,
-            count: self.sums.len() as u64 / 8,
-        };
-        head.checksum_table_hash = xxh3_64(&self.sums);
-        head.length = (self.position() + self.sums.len()) as u64;
-        let mut out = self.take_file()?;
-        out.file.write_all(&self.buffer)?;
-        out.file.write_all(&self.sums)?;
-        out.file.seek(SeekFrom::Start(0))?;
-        out.file.write_all(&head.encode())?;
-        Ok(out)
-    }
 }
 
 /// Creates an error whose message is `what`, then the error's text and, if the disk is full, a remedy.
@@ -460,224 +290,8 @@ pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
     done.map_err(|error| write_error(&format!("cannot write segment {}: ", path.display()), &error))
 }
 
-/// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.
-pub fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "a segment can have at most 16 GiB")
-}
-
-/// Memory limit for a run, in bytes; lower in tests, so that they write several runs.
-const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 4 << 20 };
-/// Size of a key's length and number in a run, in bytes: two `u32` values.
-const KEY_HEAD_BYTES: usize = 8;
-/// Size of a write buffer, and maximum size of a read buffer, in bytes.
-const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
-/// Maximum total size of the read buffers of a sorter's runs, in bytes.
-const MAX_READ_BUFFERS: usize = 4 << 20;
-
-/// Reads a run.
-struct RunReader<'f> {
-    file: &'f File,
-    offset: u64,
-    end: u64,
-}
-
-impl Read for RunReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
-        let length = left.min(buffer.len());
-        files::read_at(self.file, &mut buffer[..length], self.offset)?;
-        self.offset += length as u64;
-        Ok(length)
-    }
-}
-
-/// Reads the next key and its number. Returns `false` at the end of the run.
-fn read_key(run: &mut BufReader<RunReader<'_>>, (key, number): &mut (Vec<u8>, u32)) -> io::Result<bool> {
-    if run.fill_buf()?.is_empty() {
-        return Ok(false);
-    }
-    let mut head = [0; KEY_HEAD_BYTES];
-    run.read_exact(&mut head)?;
-    let length = u32_at(&head, 0) as usize;
-    *number = u32_at(&head, 4);
-    key.clear();
-    reserve(key, length)?;
-    key.resize(length, 0);
-    run.read_exact(key)?;
-    Ok(true)
-}
-
-/// Sorts byte keys, each with a number. Equal keys are sorted by their numbers.
-pub struct KeySorter {
-    /// The bytes of the keys that are not yet in a run.
-    keys: Vec<u8>,
-    slots: Vec<KeySlot>,
-    /// The path beside which the sorter creates its file.
-    place: PathBuf,
-    /// The sorted runs, one after another.
-    file: Option<File>,
-    /// The offset at which each run ends in the file.
-    ends: Vec<u64>,
-    count: usize,
-}
-
-/// The position of a key in [`KeySorter::keys`], and the key's number.
-#[derive(Clone, Copy)]
-struct KeySlot {
-    /// The key's first bytes, which mostly decide: see [`first_bytes`].
-    first: u64,
-    offset: usize,
-    length: u32,
-    number: u32,
-}
-
-impl KeySlot {
-    /// Returns the bytes of the key. `keys` is the sorter's [`KeySorter::keys`].
-    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
-        &keys[self.offset..self.offset + self.length as usize]
-    }
-}
-
-/// Returns the first eight bytes of a key, with zeros behind a shorter one, as a number in the order of the keys.
-fn first_bytes(key: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    let length = key.len().min(first.len());
-    first[..length].copy_from_slice(&key[..length]);
-    u64::from_be_bytes(first)
-}
-
-impl KeySorter {
-    /// Creates a sorter with temporary files beside `place`.
-    pub fn new(place: &Path) -> Self {
-        Self {
-            keys: Vec::new(),
-            slots: Vec::new(),
-            place: place.to_path_buf(),
-            file: None,
-            ends: Vec::new(),
-            count: 0,
-        }
-    }
-
-    /// Adds a key with its number. If the memory is full, first writes the keys in memory as a run.
-    pub fn push(&mut self, key: &[u8], number: u32) -> io::Result<()> {
-        if self.keys.len() + self.slots.len() * size_of::<KeySlot>() > RUN_BYTES {
-            self.end_run()?;
-        }
-        let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        reserve(&mut self.keys, key.len())?;
-        reserve(&mut self.slots, 1)?;
-        self.slots.push(KeySlot {
-            first: first_bytes(key),
-            offset: self.keys.len(),
-            length,
-            number,
-        });
-        self.keys.extend_from_slice(key);
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Sorts the keys in memory.
-    fn sort(&mut self) {
-        let keys = &self.keys;
-        let whole = |a: &KeySlot, b: &KeySlot| (a.key(keys), a.number).cmp(&(b.key(keys), b.number));
-        self.slots
-            .sort_unstable_by(|a, b| a.first.cmp(&b.first).then_with(|| whole(a, b)));
-    }
-
-    /// Writes the keys in memory as a sorted run.
-    fn end_run(&mut self) -> io::Result<()> {
-        self.sort();
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(files::create_temporary(&temporary(&self.place))?),
-        };
-        let mut out = BufWriter::with_capacity(BUFFER_SIZE, file);
-        let mut end = self.ends.last().copied().unwrap_or(0);
-        for slot in self.slots.drain(..) {
-            out.write_all(&slot.length.to_le_bytes())?;
-            out.write_all(&slot.number.to_le_bytes())?;
-            out.write_all(slot.key(&self.keys))?;
-            end += KEY_HEAD_BYTES as u64 + u64::from(slot.length);
-        }
-        out.flush()?;
-        self.ends.push(end);
-        self.keys.clear();
-        Ok(())
-    }
-
-    /// Passes the keys to `each` in ascending order, each with its number.
-    pub fn for_each_sorted(mut self, mut each: impl FnMut(&[u8], u32) -> io::Result<()>) -> io::Result<()> {
-        if self.ends.is_empty() {
-            self.sort();
-            let mut slots = self.slots.iter();
-            return slots.try_for_each(|slot| each(slot.key(&self.keys), slot.number));
-        }
-        self.end_run()?;
-        (self.keys, self.slots) = (Vec::new(), Vec::new());
-        let Some(file) = &self.file else { return Ok(()) };
-        // The heap contains the next key of each run.
-        let (mut heap, mut runs) = (BinaryHeap::new(), Vec::new());
-        let (mut offset, read_size) = (0, (MAX_READ_BUFFERS / self.ends.len()).clamp(4 << 10, BUFFER_SIZE));
-        for end in &self.ends {
-            let reader = RunReader {
-                file,
-                offset,
-                end: *end,
-            };
-            offset = *end;
-            let (mut run, mut first) = (BufReader::with_capacity(read_size, reader), <(Vec<u8>, u32)>::default());
-            if read_key(&mut run, &mut first)? {
-                heap.push(Reverse((first, runs.len())));
-            }
-            runs.push(run);
-        }
-        while let Some(mut smallest) = heap.peek_mut() {
-            let Reverse((key, run)) = &mut *smallest;
-            each(&key.0, key.1)?;
-            if !read_key(&mut runs[*run], key)? {
-                PeekMut::pop(smallest);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Sorts pairs of a hash and an entry.
-pub struct PairSorter(KeySorter);
-
-impl PairSorter {
-    /// Creates a sorter with temporary files beside `place`.
-    pub fn new(place: &Path) -> Self {
-        Self(KeySorter::new(place))
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.count
-    }
-
-    /// Adds a pair.
-    pub fn push(&mut self, hash: u64, entry: u32) -> io::Result<()> {
-        self.0.push(&hash.to_be_bytes(), entry)
-    }
-
-    /// Passes the pairs to `each` in ascending order of the hash, then of the entry.
-    pub fn for_each_sorted(self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
-        self.0.for_each_sorted(|key, entry| {
-            let hash = key.iter().fold(0, |hash, byte| hash << 8 | u64::from(*byte));
-            each(hash, entry)
-        })
-    }
-}
-
-/// Percentage of home slots in use. A higher load saves memory but makes searches longer.
-const LOAD_PERCENT: usize = 85;
 /// Size of a slot in bytes.
 pub const SLOT: usize = 8;
-/// A free slot.
-const FREE: [u8; SLOT] = [0; SLOT];
-
 /// Returns the upper half of a hash. Slots store only this half.
 pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
@@ -689,58 +303,22 @@ pub fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
-/// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
-/// slots.
-pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
-    let homes = (pairs.len() * 100).div_ceil(LOAD_PERCENT).max(1);
-    let (begin, mut written) = (body.position(), 0);
-    pairs.for_each_sorted(|hash, entry| {
-        let slot = home_slot(hash, homes as u64).max(written);
-        (written..slot).try_for_each(|_| body.put(&FREE))?;
-        written = slot + 1;
-        body.put(&(u64::from(entry) << 32 | u64::from(upper(hash))).to_le_bytes())
-    })?;
-    // The table has all its home slots.
-    (written..homes).try_for_each(|_| body.put(&FREE))?;
-    Ok((body.end_part(begin, 8)?, homes as u64))
+/// Seeds of the hashes by which the table of names finds the first path in a folder, by the folder's name, and the items
+/// of a show, by the show's rating key. Hashes of file names have no seed.
+const FOLDER: u64 = 1;
+const SHOW: u64 = 2;
+
+/// Returns the hash of a folder's name, which is in normal form.
+pub fn folder_hash(name: &[u8]) -> u64 {
+    xxh3_64_with_seed(name, FOLDER)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{KeySorter, RUN_BYTES};
+/// Returns the hash of the rating key of a show or artist.
+pub fn show_hash(rating_key: &str) -> u64 {
+    xxh3_64_with_seed(rating_key.as_bytes(), SHOW)
+}
 
-    fn random(seed: &mut u64) -> u64 {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        *seed >> 33
-    }
-
-    #[test]
-    fn keys_are_sorted_on_disk() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let place = folder.path().join("segment");
-        let mut seed = 9;
-        let mut sorter = KeySorter::new(&place);
-        let mut expected: Vec<(Vec<u8>, u32)> = Vec::new();
-        let mut bytes = 0;
-        while bytes < RUN_BYTES * 2 {
-            let length = usize::try_from(random(&mut seed) % 60).expect("few");
-            let mut key = b"the same beginning/".repeat(usize::from(random(&mut seed).is_multiple_of(2)));
-            key.extend((0..length).map(|_| u8::try_from(random(&mut seed) % 3).expect("few")));
-            let number = u32::try_from(expected.len()).expect("few");
-            bytes += key.len() + 16;
-            sorter.push(&key, number).expect("room");
-            expected.push((key, number));
-        }
-        assert!(!sorter.ends.is_empty());
-        expected.sort_unstable();
-        let mut found = Vec::new();
-        sorter
-            .for_each_sorted(|key, number| {
-                found.push((key.to_vec(), number));
-                Ok(())
-            })
-            .expect("sorted");
-        assert!(found == expected);
-        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
-    }
+/// Returns the hash of a file's size.
+pub fn size_hash(size: u64) -> u64 {
+    xxh3_64(&size.to_le_bytes())
 }

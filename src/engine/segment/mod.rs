@@ -32,8 +32,8 @@ mod record;
 mod whole_items;
 
 pub use builder::{ListingBuilder, ListingMeta};
-pub use layout::{reserve, u32_at, u64_at, write_error};
-pub use read::{INDEX_SUFFIX, ListingSegment, extension_of, folder_hash};
+pub use layout::{folder_hash, reserve, u32_at, u64_at, write_error};
+pub use read::{INDEX_SUFFIX, ListingSegment, extension_of};
 pub use whole_items::{Difference, folded_titles_of, listing_cursor};
 
 use std::path::Path;

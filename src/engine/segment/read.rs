@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use once_cell::race::OnceBox;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::builder::{PairSorter, SegmentWriter, put_table};
 use super::layout::{
-    BLOCK, FileKind, PairSorter, SLOT, SegmentHeader, SegmentPart, SegmentWriter, home_slot, offset_of, put_table,
-    u32_at, upper,
+    BLOCK, FileKind, SLOT, SegmentHeader, SegmentPart, home_slot, offset_of, show_hash, size_hash, u32_at, upper,
 };
 use super::record::{self, CheckedBytes, EntryRef, ItemTail, ReadResult};
 use crate::error::{Error, Result, Status};
@@ -547,26 +547,6 @@ impl HashTable {
     }
 }
 
-/// Seeds of the hashes by which the table of names finds the first path in a folder, by the folder's name, and the items
-/// of a show, by the show's rating key. Hashes of file names have no seed.
-const FOLDER: u64 = 1;
-const SHOW: u64 = 2;
-
-/// Returns the hash of a folder's name, which is in normal form.
-pub fn folder_hash(name: &[u8]) -> u64 {
-    xxh3_64_with_seed(name, FOLDER)
-}
-
-/// Returns the hash of the rating key of a show or artist.
-pub fn show_hash(rating_key: &str) -> u64 {
-    xxh3_64_with_seed(rating_key.as_bytes(), SHOW)
-}
-
-/// Returns the hash of a file's size.
-pub fn size_hash(size: u64) -> u64 {
-    xxh3_64(&size.to_le_bytes())
-}
-
 /// What the name of the index file has after that of the segment.
 pub const INDEX_SUFFIX: &str = ".index";
 
@@ -624,7 +604,7 @@ impl ItemIndex {
         };
         (head.keys, head.key_homes) = put_table(hashes, &mut body)?;
         let written = body.finish(&mut head)?;
-        let file = written.handle()?;
+        let file = written.file.try_clone()?;
         let _ = files::remove(path); // the old file is damaged, or belongs to an earlier segment
         written.persist(path)?;
         Self::of(FileBytes::from_file(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())

@@ -1,5 +1,5 @@
 //! Verified reads of a segment's bytes, and its entries and items in packed form. An entry is a path of an item. The first
-//! read of a block verifies the block's checksum.
+//! read of a block verifies the block's checksum. `put_entry` and `encode_item` in `builder.rs` write what this file reads.
 //!
 //! An entry begins at a multiple of four bytes:
 //!
@@ -30,11 +30,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{
-    BLOCK, LONGEST_VARINT, SegmentHeader, offset_of, put_varint, read_varint, u32_at, u64_at, unzigzag, zigzag,
+    BLOCK, LONGEST_VARINT, SegmentHeader, offset_of, put_varint, read_varint, u32_at, u64_at, unzigzag,
 };
 use crate::knowledge::FileTickets;
 use crate::matching::{FoldRule, Form, GuidRef, ItemRef, Season};
-use crate::model::{Item, ItemFacts, ItemType, KnownFacts, Sequence};
+use crate::model::{ItemFacts, ItemType, KnownFacts, Sequence};
 use crate::platform::bytes::{self, from_hex};
 use crate::platform::map::FileBytes;
 
@@ -157,7 +157,7 @@ impl CheckedBytes {
 }
 
 /// Mask for the flag bits that say how an entry stores its normal form.
-const FORM: u8 = 3;
+pub const FORM: u8 = 3;
 /// The normal form is the path in ASCII lower case.
 pub const FORM_ASCII: u8 = 0;
 /// The normal form is the path in ASCII lower case, with `/` for each `\`.
@@ -173,19 +173,19 @@ pub const MAPPED: u8 = 16;
 /// The item has no files. The entry's path is empty and in no table.
 pub const BARE: u8 = 32;
 
-const WITH_SHOW: u8 = 8;
-const WITH_NUMBERS: u8 = 16; // a season or episode number other than -1
-const WITH_YEAR: u8 = 32;
+pub const WITH_SHOW: u8 = 8;
+pub const WITH_NUMBERS: u8 = 16; // a season or episode number other than -1
+pub const WITH_YEAR: u8 = 32;
 /// The item has further listed entries.
-const WITH_MORE: u8 = 64;
+pub const WITH_MORE: u8 = 64;
 /// Flag in the type's byte: the item came after the listing, and the ticket of the last request for it is stored.
-const ADDED_LATER: u8 = 64;
+pub const ADDED_LATER: u8 = 64;
 /// Flag in the type's byte: the path contains the title.
-const TITLE_ABOVE: u8 = 32;
+pub const TITLE_ABOVE: u8 = 32;
 /// Flag in the type's byte: the item has external ids.
-const WITH_IDS: u8 = 128;
+pub const WITH_IDS: u8 = 128;
 /// Flag in the type's byte: the item's facts are known. A segment of an earlier version has none.
-const WITH_FACTS: u8 = 16;
+pub const WITH_FACTS: u8 = 16;
 
 /// An entry without its item, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
@@ -259,94 +259,6 @@ impl<'i> EntryRef<'i> {
     pub fn is_mapped(&self) -> bool {
         self.flags & MAPPED != 0
     }
-}
-
-/// Appends an entry to `out`, which the caller has aligned. `target` is the entry to which this entry refers; a first
-/// entry does not store it. `form` is the normal form, which only an entry with [`FORM_STORED`] stores. Returns the
-/// offset of the path in `out`.
-pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
-    out.push(flags);
-    put_varint(out, path.len() as u64);
-    if flags & FIRST == 0 {
-        out.extend_from_slice(&target.to_le_bytes());
-    }
-    let path_offset = out.len();
-    out.extend_from_slice(path);
-    if flags & FORM == FORM_STORED {
-        put_bytes(out, form);
-    }
-    path_offset
-}
-
-/// Appends an item after its first entry. `title_distance` is the distance from the title to the item if the path
-/// contains the title. `parent_record` is the record number of the item's season or, if there is none, of its show.
-/// `more` is the number of further listed entries. `last` and `shown`: see `ListingBuilder::push_item`.
-pub fn put_item(
-    out: &mut Vec<u8>,
-    item: &Item,
-    title_distance: Option<usize>,
-    parent_record: Option<u32>,
-    more: usize,
-    (last, shown): (Sequence, &FileTickets),
-) {
-    let last = last.max(shown.latest());
-    let guid = PackedGuid::of_item(&item.guid);
-    let flag_if = |set: bool, flag: u8| if set { flag } else { 0 };
-    let flags = guid.tag()
-        | flag_if(parent_record.is_some(), WITH_SHOW)
-        | flag_if((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
-        | flag_if(item.year != 0, WITH_YEAR)
-        | flag_if(more > 0, WITH_MORE);
-    let type_flags = flag_if(last.0 > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
-    let facts = item.facts.0.as_ref();
-    let type_flags = type_flags | flag_if(facts.is_some(), WITH_FACTS);
-    out.push(item.kind.number() | type_flags | flag_if(!item.guids.is_empty(), WITH_IDS));
-    out.push(flags);
-    put_bytes(out, item.rating_key.as_bytes());
-    if let Some(distance) = title_distance {
-        put_varint(out, item.title.len() as u64);
-        put_varint(out, distance as u64);
-    } else {
-        put_bytes(out, item.title.as_bytes());
-    }
-    if flags & WITH_YEAR != 0 {
-        put_varint(out, zigzag(item.year));
-    }
-    if flags & WITH_NUMBERS != 0 {
-        put_varint(out, zigzag(item.season));
-        put_varint(out, zigzag(item.episode));
-    }
-    guid.put(out);
-    if let Some(parent_record) = parent_record {
-        out.extend_from_slice(&parent_record.to_le_bytes());
-    }
-    if more > 0 {
-        put_varint(out, more as u64);
-    }
-    if last.0 > 0 {
-        put_varint(out, last.0);
-    }
-    if !item.guids.is_empty() {
-        put_with_length(out, |out| item.guids.iter().for_each(|id| put_id(out, id)));
-    }
-    if let Some(facts) = facts {
-        // A `Vec` takes all that a type of ours encodes.
-        put_with_length(out, |out| {
-            *out = postcard::to_extend(facts, std::mem::take(out)).unwrap_or_default();
-            if !shown.are_all(last) {
-                *out = postcard::to_extend(shown, std::mem::take(out)).unwrap_or_default();
-            }
-        });
-    }
-}
-
-/// Appends what `put` appends to `out`, after its length.
-fn put_with_length(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
-    let begin = out.len();
-    put(out);
-    let end = out.len();
-    put_varint(out, (end - begin) as u64);
-    out[begin..].rotate_left(end - begin);
 }
 
 /// Returns the rating key of the item at the file offset `item`. The key follows the type and the flags, one byte each.
@@ -523,41 +435,10 @@ pub fn size_in_facts(mut facts: &[u8], index: u64) -> Option<u64> {
     (0..=index).map(|_| next()).last()?
 }
 
-/// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of up to three
-/// bytes, because a reference to it would not be shorter.
-pub fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
-    if title.len() <= 3 {
-        return None;
-    }
-    let separators = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let mut begins = std::iter::once(0).chain(separators.map(|(at, _)| at + 1));
-    begins.find(|at| path[*at..].starts_with(title))
-}
-
 /// The record is a show, season or album, not an entry.
 pub const SHOW: u8 = 128;
 /// With [`SHOW`]: the record is a season or album. The number of the show's record precedes the strings.
 pub const SEASON: u8 = 64;
-
-/// Appends the record of an item's show to `out`, which the caller has aligned.
-pub fn put_show(out: &mut Vec<u8>, item: &Item) {
-    let guid = PackedGuid::of(&item.show_guid);
-    out.extend_from_slice(&[SHOW, guid.tag()]);
-    put_bytes(out, item.show_rating_key.as_bytes());
-    put_bytes(out, item.show_title.as_bytes());
-    guid.put(out);
-}
-
-/// Appends the record of an item's season or album to `out`, which the caller has aligned. `show` is the number of the
-/// show's record, or 0.
-pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
-    let guid = PackedGuid::of(&item.season_guid);
-    out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
-    out.extend_from_slice(&show.to_le_bytes());
-    put_bytes(out, item.season_rating_key.as_bytes());
-    put_bytes(out, item.season_title.as_bytes());
-    guid.put(out);
-}
 
 /// Returns the flags and the GUID tag in the record of a season or show, and a reader for its other fields.
 fn open_parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<'_>)> {
@@ -617,7 +498,7 @@ const GUID_PREFIXES: [&str; 8] = [
 pub const GUID: u8 = 7;
 
 /// Appends the length of `bytes` as a varint, and then `bytes`.
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
@@ -815,7 +696,7 @@ const DIGITS: usize = 19;
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// Appends an id in the shortest encoding that decodes to the same string.
-fn put_id(out: &mut Vec<u8>, id: &str) {
+pub fn put_id(out: &mut Vec<u8>, id: &str) {
     let mut known = PREFIXES.iter().enumerate().skip(1);
     let known = known.find_map(|(index, prefix)| Some((index, id.strip_prefix(prefix)?)));
     let (prefix, rest) = known.unwrap_or((0, id));

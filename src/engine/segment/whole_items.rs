@@ -7,7 +7,8 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{PairSorter, cannot_write, offset_of};
+use super::builder::PairSorter;
+use super::layout::{cannot_write, offset_of};
 use super::read::{INDEX_SUFFIX, ItemIndex, ListingSegment, PartialIndex, unusable_segment};
 use super::record::{self, BARE, EntryRef, ReadResult, RecordReader, SHOW, read_id};
 use crate::error::{Error, Result};
