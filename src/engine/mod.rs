@@ -4,7 +4,7 @@
 //! mapped files, built from listings. Memory ([`memtable`]) contains the changes since the segments were built, and the
 //! records that a process knows. [`view`] combines the segment and memtable of one library. [`snapshot`] contains the
 //! state of all libraries. The version page ([`version_page`]) shows whether a snapshot is current. [`records`] are
-//! hosts' tables. [`writing`] writes, replaces and removes listing segments, and limits the folder's
+//! hosts' tables. [`writing`] rebuilds and repairs listing segments, removes what is dead, and limits the folder's
 //! size. The rest of the crate uses only the items that this module exports.
 
 mod common_clock;
@@ -25,12 +25,12 @@ pub use snapshot::{LiveSnapshot, MAX_QUESTIONS, Selection, Selector, Snapshot, l
 pub use sql::{
     ClaimedUserHash, Endpoint, FeedCursor, FeedPage, FeedRows, Folded, Invalidated, ItemChange, ItemReply, ItemRows,
     KnowledgeRows, LIBRARY_LIST, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome, RecordRows, Replies, SearchRows,
-    SharedPosition, SharedRow, SharedRows, SharedState, SharedStep, SharedWriteListener, ShowRows, Store, StoreInfo,
-    StoreStates, StoredItems, Sweeper, Totals, is_locked,
+    ListingDraft, ListingResult, ListingRows, ListingSegments, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome,
+    RecordRows, Replies, SearchRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep,
+    SharedWriteListener, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, is_locked,
 };
 pub use view::LibrarySnapshot;
-pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
+pub use writing::{FolderLimit, StoreWriter};
 
 /// Additional exports for tests, fuzz targets and benchmarks.
 #[cfg(feature = "testing")]

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, RecordRows, Store, StoreStates};
+use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, ListingSegments, RecordRows, Store, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
-use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::normal::normal_form;
 use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Resolver, Scope, owns};

@@ -1,26 +1,20 @@
-//! Maintains a store: builds, opens and compacts segments, removes dead rows and unused files, and limits the folder's
+//! Maintains a store: opens, compacts and repairs segments, removes dead rows and unused files, and limits the folder's
 //! size.
 //! To limit the size, evicts one listing at a time, starting with the least recently refreshed library.
 
-use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
+use crate::engine::segment::{ListingBuilder, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    FeedRows, ItemRows, ItemVisitor, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store,
-    StoredItems, Sweeper, Totals, new_listing_name,
+    FeedRows, ItemRows, ItemVisitor, LibraryRow, LibraryRows, ListingSegments, Store, StoredItems, Sweeper, Totals,
+    new_listing_name,
 };
-use crate::error::{Error, Result, Status};
-use crate::matching::Mappings;
-use crate::model::{Item, LibraryId, Sequence, ViewId};
+use crate::error::Result;
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::{Clock, Deadline};
-use crate::platform::files;
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::stats::{Activity, Counters};
 
@@ -139,23 +133,7 @@ const ITEMS_PER_CHANGE: u64 = 256;
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
-/// A handle's access to the store's listing segments.
-pub struct ListingSegments {
-    store: Arc<Store>,
-    mappings: Mappings,
-    counters: Arc<Counters>,
-}
-
 impl ListingSegments {
-    /// Creates access to the store's listing segments for a handle with the given mappings.
-    pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>) -> Self {
-        Self {
-            store,
-            mappings,
-            counters,
-        }
-    }
-
     /// Rebuilds the segment of a library whose memtable is full, so that the new segment's memtable starts empty.
     pub fn compact_full_memtable(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
@@ -226,156 +204,7 @@ impl ListingSegments {
             Ok(())
         })?;
         self.counters.add_time(Activity::ListingSegment, start.elapsed());
-        self.write(builder, name, row)
-    }
-
-    /// Creates a running listing's draft, with all pages stored so far; `None` if the stored pages are damaged.
-    pub fn draft(&self, row: &LibraryRow, listing: &Listing) -> Option<ListingDraft> {
-        let mut draft = self.empty_draft(row, listing);
-        let is_whole =
-            ListingRows(&self.store).pages(listing, |requested_at, items| draft.push_page(requested_at, &items));
-        is_whole.then_some(draft)
-    }
-
-    /// Creates a listing's draft, without pages.
-    pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
-        // Without the items of before, all count as shown by this listing.
-        let before = ItemRows(&self.store)
-            .of(row.id)
-            .ok()
-            .filter(|items| items.name.is_some());
-        let assigned = before.as_ref().map_or(listing.asked, StoredItems::assigned);
-        ListingDraft {
-            builder: self.builder(&Self::name_of(listing), row, assigned),
-            pages: Vec::new(),
-            before,
-        }
-    }
-
-    /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
-    /// segment contains all changes to single items up to the start of the listing.
-    fn name_of(listing: &Listing) -> String {
-        new_listing_name(listing.library, listing.generation, listing.asked)
-    }
-
-    /// If several items in the draft have the same rating key, returns a draft with only the last of them. Such
-    /// duplicates occur when rows move on the server between two page requests. Reads the stored pages again only if
-    /// there are duplicates.
-    pub fn without_duplicates(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
-        let duplicate_hashes = draft.duplicate_key_hashes();
-        if duplicate_hashes.is_empty() {
-            return Ok(draft);
-        }
-        let rows = ListingRows(&self.store);
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        // First read the pages to count the items with each duplicate key.
-        let mut is_whole = rows.pages(listing, |_, items| {
-            let is_duplicate = |item: &Item| duplicate_hashes.contains(&xxh3_64(item.rating_key.as_bytes()));
-            for item in items.into_iter().filter(is_duplicate) {
-                *counts.entry(item.rating_key).or_default() += 1;
-            }
-        });
-        // Then read the pages again, and keep only the last item with each key.
-        let mut deduplicated = self.empty_draft(row, listing);
-        is_whole &= rows.pages(listing, |requested_at, mut items| {
-            items.retain(|item| {
-                let remaining = counts.get_mut(&item.rating_key).map(|count| {
-                    *count -= 1;
-                    *count
-                });
-                remaining.is_none_or(|remaining| remaining == 0)
-            });
-            deduplicated.push_page(requested_at, &items);
-        });
-        if is_whole {
-            return Ok(deduplicated);
-        }
-        let why = format!(
-            "cannot list library '{}': its stored pages are damaged; retry",
-            row.library.title
-        );
-        Err(Error::new(Status::Store, why))
-    }
-
-    /// Returns whether `draft`, built from all pages of a listing, has the same content as the current segment, and
-    /// therefore needs no new segment. Returns `false` if the current segment is missing or damaged.
-    pub fn has_same_content(&self, row: &LibraryRow, draft: &ListingDraft) -> bool {
-        if !row.generation.is_fetched() {
-            return false;
-        }
-        let builder = &draft.builder;
-        let items = ItemRows(&self.store).of(row.id);
-        items.is_ok_and(|items| items.has_same_content(builder.items, builder.content))
-    }
-
-    /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with
-    /// the draft's key hashes and pages, which tell [`Self::publish`] when plexindex requested each item.
-    pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
-        let name = Self::name_of(listing);
-        let ListingDraft { mut builder, pages, .. } = draft;
-        let key_hashes = std::mem::take(&mut builder.key_hashes);
-        self.write(builder, &name, row)?;
-        let segment = self.open_file(&name)?;
-        Ok(NewListing {
-            name,
-            segment,
-            key_hashes,
-            pages,
-        })
-    }
-
-    /// Publishes a complete listing, and returns the library's new row; `None` if a second listing must confirm it. `new`:
-    /// the new segment; `None` keeps the current segment, which has the same content. If the database does not accept the
-    /// new segment, removes its file.
-    pub fn publish(
-        &self,
-        listing: &Listing,
-        finished: &ListingResult,
-        new: Option<NewListing>,
-        deadline: Deadline,
-    ) -> Result<Option<LibraryRow>> {
-        let published = ListingRows(&self.store).finish_listing(listing, finished, new.as_ref(), deadline);
-        if let Some(NewListing { name, segment, .. }) = new
-            && matches!(&published, Ok(row) if row.as_ref().and_then(|row| row.segment.as_ref()) != Some(&name))
-        {
-            drop(segment); // Windows cannot remove a mapped file
-            let _ = files::remove(&self.path(&name));
-        }
-        published
-    }
-
-    /// Creates an empty builder for the segment with this name.
-    fn builder(&self, name: &str, row: &LibraryRow, assigned: Sequence) -> ListingBuilder {
-        let meta = ListingMeta {
-            library: row.library.uuid.clone(),
-            mappings: self.mappings.clone(),
-            assigned: assigned.0,
-        };
-        ListingBuilder::new(meta, &self.path(name))
-    }
-
-    /// Finishes a segment and writes it to the file with this name.
-    fn write(&self, builder: ListingBuilder, name: &str, row: &LibraryRow) -> Result<()> {
-        let start = Instant::now();
-        let items = builder.items;
-        let bytes = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
-        self.counters.add_time(Activity::ListingSegment, start.elapsed());
-        log::debug!(
-            "wrote the segment of '{}': {items} items, {bytes} bytes",
-            row.library.title
-        );
-        Ok(())
-    }
-
-    /// Returns the path of the segment that has this name and this handle's mappings. Each set of mappings has its own
-    /// file, because a segment contains mapped paths.
-    fn path(&self, name: &str) -> PathBuf {
-        self.store.folder.listing_segment(name, self.mappings.digest())
-    }
-
-    /// Opens the segment that has this name and was built with this handle's mappings.
-    fn open_file(&self, name: &str) -> Result<ListingSegment> {
-        ListingSegment::open(&self.path(name), self.store.map_mode(), self.store.key().name_mac(name))
+        self.write_segment(builder, name, row)
     }
 
     /// Opens a library's segment; `None` if it is missing or damaged, or was built with different mappings.
@@ -458,46 +287,6 @@ impl ListingSegments {
     fn is_row_current(&self, row: &LibraryRow) -> bool {
         let stored_row = LibraryRows(&self.store).library_row(row.id);
         stored_row.is_ok_and(|stored_row| stored_row.generation == row.generation && stored_row.segment == row.segment)
-    }
-}
-
-/// The segment of a listing that is being fetched, filled page by page.
-pub struct ListingDraft {
-    builder: ListingBuilder,
-    /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
-    /// was requested.
-    pages: Vec<(usize, Sequence)>,
-    /// The items before the listing; `None` if the library was never fetched, or they cannot be read.
-    before: Option<StoredItems>,
-}
-
-impl ListingDraft {
-    /// Appends a page. `requested_at`: the change sequence at which the page was requested.
-    pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
-        for item in items {
-            let shown = self
-                .before
-                .as_ref()
-                .map(|before| before.shown_since(item, requested_at));
-            let shown = shown.unwrap_or_default();
-            self.builder.push_item(item, shown.latest(), &shown);
-        }
-        self.pages.push((self.builder.key_hashes.len(), requested_at));
-    }
-
-    /// Returns the number of items in all pages so far.
-    #[must_use]
-    pub fn items(&self) -> u64 {
-        self.builder.items
-    }
-
-    /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
-    /// the server between two page requests.
-    fn duplicate_key_hashes(&self) -> HashSet<u64> {
-        let mut hashes = self.builder.key_hashes.clone();
-        hashes.sort_unstable();
-        let equal_pairs = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
-        equal_pairs.map(|pair| pair[0]).collect()
     }
 }
 

@@ -11,12 +11,11 @@ use super::record_writes::MatchWrite;
 use super::schema::Tx;
 use super::{
     Endpoint, FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRow, LibraryRows, ListedItems, Listing,
-    ListingResult, ListingRows, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
+    ListingResult, ListingRows, ListingSegments, RecordRows, Replies, Store, StoreStates, StoredItems, Sweeper,
 };
 use crate::engine::memtable::LibraryChange;
 use crate::engine::segment::listing_cursor;
 use crate::engine::snapshot::LiveSnapshot;
-use crate::engine::writing::ListingSegments;
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, ViewId};

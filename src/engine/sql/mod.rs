@@ -60,7 +60,7 @@ pub use knowledge_rows::{
     Replies, SearchRows,
 };
 pub use library_rows::{LibraryRow, LibraryRows, ShowRows};
-pub use listings::{Listing, ListingResult, ListingRows, NewListing};
+pub use listings::{Listing, ListingDraft, ListingResult, ListingRows, ListingSegments};
 pub use record_encoding::RecordKind;
 pub use record_rows::RecordRows;
 pub use record_writes::Limited;
