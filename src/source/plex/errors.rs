@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use ureq::Timeout;
 
 use super::base_url::BaseUrl;
-use super::transport::{NameNotFound, RequestPurpose, ServerRequest};
+use super::transport::NameNotFound;
 use crate::error::{Error, Status};
 use crate::platform::files;
 
@@ -43,7 +43,13 @@ pub(super) enum BodyError {
 
 /// The facts about a failed request that its error message contains.
 pub(super) struct ErrorContext<'a> {
-    pub request: &'a ServerRequest<'a>,
+    /// The words that follow 'cannot'.
+    pub purpose: &'a dyn Display,
+    /// The request's path below the base URL, without the query.
+    pub path: &'a str,
+    /// Whether the path leads to one item.
+    pub names_item: bool,
+    pub with_token: bool,
     pub base_url: &'a BaseUrl,
     /// Whether the index has a token.
     pub has_token: bool,
@@ -85,10 +91,7 @@ fn is_disconnect(kind: ErrorKind) -> bool {
 impl ErrorContext<'_> {
     /// Creates an error whose message contains the request's purpose and URL.
     pub fn error<E: From<Error>>(&self, status: Status, problem: impl Display) -> E {
-        let (purpose, url) = (
-            &self.request.purpose,
-            self.base_url.url(self.request.path_without_query()),
-        );
+        let (purpose, url) = (self.purpose, self.base_url.url(self.path));
         Error::new(status, format!("cannot {purpose} ({url}): {problem}")).into()
     }
 
@@ -194,7 +197,7 @@ impl ErrorContext<'_> {
         };
         let problem = match code {
             _ if is_starting => "the server is starting, or is busy with its database: try again in a minute",
-            401 if self.request.with_token && self.has_token => {
+            401 if self.with_token && self.has_token => {
                 "the server rejected the token (401): it may have expired or belong to another server; a shared server \
                  needs its own access token"
             }
@@ -206,9 +209,7 @@ impl ErrorContext<'_> {
                  no token in its own network, use its IP address instead of its host name"
             }
             403 => "the token's user has no access ({}): use the server owner's token, or share the library with them",
-            404 if is_from_plex && matches!(self.request.purpose, RequestPurpose::RefreshItem(_)) => {
-                "not found ({}): the server has no such item"
-            }
+            404 if is_from_plex && self.names_item => "not found ({}): the server has no such item",
             404 if is_from_plex => "not found ({}): the library was removed, or the path in server_url is wrong",
             404 => {
                 "not found ({}), but the reply is not from Plex: check server_url and the proxy in front of the server"
@@ -238,7 +239,7 @@ impl ErrorContext<'_> {
             Some(target) => {
                 let server_url = target
                     .trim_end_matches('…')
-                    .strip_suffix(self.request.path_without_query())
+                    .strip_suffix(self.path)
                     .unwrap_or("the server's own URL");
                 format!(
                     "redirected to {target}, which plexindex does not follow: if you own that server, set server_url to {server_url}"
@@ -256,7 +257,7 @@ impl ErrorContext<'_> {
             String::new()
         };
         let problem = match failure {
-            BodyError::Aborted => return aborted_error(&self.request.purpose).into(),
+            BodyError::Aborted => return aborted_error(self.purpose).into(),
             BodyError::Timeout => return self.deadline_error().into(),
             BodyError::Connection(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
             BodyError::NotJsonObject(body_start) => {
