@@ -12,8 +12,7 @@ use serde_json::{Map, Value};
 use super::super::contract::{Bounds, Event, Notification};
 use super::errors::{AttemptError, BodyError, NOT_EVENT_STREAM};
 use super::plex_http::PlexHttp;
-use super::send::SuccessReply;
-use super::transport::{Omitted, ServerRequest};
+use super::send::{Omitted, ServerRequest, SuccessReply};
 use crate::error::{Error, Result, Status};
 
 /// Maximum length of an event in bytes. Real events are at most a few kilobytes long.

@@ -26,7 +26,7 @@ use super::super::contract::{
 use super::KIND;
 use super::plex_http::PlexHttp;
 use super::replies::{Reply, ReplyKind, make_uuids_unique};
-use super::transport::{OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
+use super::send::{OVERSIZE_FACTOR, Rows, RowsRequest, ServerRequest, item_types_with_files};
 use crate::error::{Error, Result, Status};
 use crate::matching::path_search::file_name;
 use crate::model::{Item, ItemType, Library, Server};

@@ -1,27 +1,26 @@
-//! Parses Plex's replies. A reply is one `MediaContainer` with a few numbers and a list of rows.
+//! Reads the body of a reply: counts its bytes, decompresses it, limits its size, and parses it. The limit is necessary,
+//! because a small compressed body may be huge when decompressed.
 //!
-//! The fields of the container can be in any order. The parser passes on each row as soon as it is complete.
-//! The parser is lenient, so that one odd field does not make a whole row unusable.
-//!
-//! The types of Plex's fields differ between versions and endpoints: keys are strings or numbers, flags are `1`, `"1"`
-//! or `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent,
-//! and skips a list or object where a scalar is expected. The parser skips unknown fields without building values.
-//!
-//! Titles and file names come from disks and web sites, and may contain what JSON forbids: bytes that are not UTF-8,
-//! raw control characters, or half a surrogate pair. Tools truncate titles, and Python writes a byte that is not UTF-8
-//! as such a half. So strings are bytes here, and the parser restores the bytes that Python wrote.
+//! A reply of Plex is one `MediaContainer` with a few numbers and a list of rows. The fields of the container can be in any
+//! order. The parser passes on each row as soon as it is complete. The parser is lenient (`json`), so that one odd field
+//! does not make a whole row unusable.
 
-use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
-use memchr::memchr2;
+use flate2::read::GzDecoder;
+use ureq::{Body, Timeout};
 
-use super::super::contract::LocatedItem;
+use super::super::contract::{Bounds, Counters, LocatedItem, RequestKind};
+use super::errors::BodyError;
+use super::json::{Fields, Stop, parse};
 use crate::model::{
     ByteString, FileFacts, Item, ItemFacts, ItemType, KnownFacts, LONGEST_KEY, Library, LibraryKind, TokenReliability,
     uuid_of_section,
 };
+use crate::stats::Activity;
 
 /// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
 pub(super) fn is_rating_key(key: &str) -> bool {
@@ -106,6 +105,296 @@ impl UpdateOrder {
             self.times = Some((first, time));
         }
     }
+}
+
+/// Maximum number of bytes to examine in an unexpected reply.
+const MAX_EXAMINED: usize = 8 << 10;
+
+/// Measures one request, and counts it when dropped.
+pub(super) struct RequestMeter<'m> {
+    counters: &'m Counters,
+    kind: RequestKind,
+    pub started: Instant,
+    /// Time spent waiting for the server; the remaining time is parsing.
+    pub waited: Cell<Duration>,
+    /// Number of received bytes of the body, before decompression.
+    bytes: Cell<u64>,
+    /// Whether to report the request. `true` from the start; `false` once the caller reports that nothing was sent.
+    pub was_sent: Cell<bool>,
+}
+
+impl<'m> RequestMeter<'m> {
+    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller resets
+    /// `was_sent`.
+    pub fn new(counters: &'m Counters, kind: RequestKind) -> Self {
+        Self {
+            counters,
+            kind,
+            started: Instant::now(),
+            waited: Cell::new(Duration::ZERO),
+            bytes: Cell::new(0),
+            was_sent: Cell::new(true),
+        }
+    }
+}
+
+impl Drop for RequestMeter<'_> {
+    /// Counts the request, unless nothing was sent.
+    fn drop(&mut self) {
+        if self.was_sent.get() {
+            let waited = self.waited.get();
+            self.counters.record_request(self.kind, self.bytes.get(), waited);
+            let parsing = self.started.elapsed().saturating_sub(waited);
+            self.counters.add_time(Activity::Parse, parsing);
+        }
+    }
+}
+
+/// State that one body's readers and parser share.
+pub(super) struct BodyProgress<'a> {
+    request_meter: &'a RequestMeter<'a>,
+    bounds: &'a Bounds<'a>,
+    /// The first failure, stored here because an error that passes through other crates loses everything but its text.
+    failure: RefCell<Option<BodyError>>,
+    /// Number of bytes after decompression.
+    decompressed: Cell<u64>,
+    rows: Cell<u64>,
+    /// Maximum time for [`TRICKLE`] bytes.
+    pub max_silence: Duration,
+}
+
+impl<'a> BodyProgress<'a> {
+    /// Creates the state for a body that has not been read yet.
+    pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
+        Self {
+            request_meter,
+            bounds,
+            failure: RefCell::default(),
+            decompressed: Cell::new(0),
+            rows: Cell::new(0),
+            max_silence: Duration::MAX,
+        }
+    }
+
+    /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
+    fn count_row(&self) -> bool {
+        self.rows.set(self.rows.get() + 1);
+        if (self.bounds.aborted)() {
+            self.record_failure(BodyError::Aborted);
+            return false;
+        }
+        // Checks the deadline only once per 64 rows, because reading the clock is slow.
+        if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
+            self.record_failure(BodyError::Timeout);
+            return false;
+        }
+        true
+    }
+
+    /// Records a failure, unless an earlier failure is recorded. Returns an error that stops the reader.
+    fn record_failure(&self, failure: BodyError) -> io::Error {
+        self.failure.borrow_mut().get_or_insert(failure);
+        // The error is not `Interrupted`, because readers would retry.
+        io::Error::other("see BodyProgress::failure")
+    }
+
+    /// Removes and returns the recorded failure; `None` if there is none.
+    fn take_failure(&self) -> Option<BodyError> {
+        self.failure.borrow_mut().take()
+    }
+}
+
+/// Fewer bytes, within the time that a server may be silent, are silence, too.
+const TRICKLE: u64 = 1 << 10;
+
+/// The body as transferred. This reader counts the bytes and measures the waiting time.
+struct CountedBody<'a> {
+    body: ureq::BodyReader<'static>,
+    progress: &'a BodyProgress<'a>,
+    /// When [`TRICKLE`] bytes had last arrived, and how many bytes it were in total.
+    last_progress: (Instant, u64),
+}
+
+impl Read for CountedBody<'_> {
+    /// Reads from the connection, unless the host has aborted the call.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if (self.progress.bounds.aborted)() {
+            return Err(self.progress.record_failure(BodyError::Aborted));
+        }
+        let read_start = Instant::now();
+        let result = self.body.read(buf);
+        let request_meter = self.progress.request_meter;
+        request_meter
+            .waited
+            .set(request_meter.waited.get() + read_start.elapsed());
+        let amount = result.map_err(|error| self.progress.record_failure(BodyError::Connection(error.into())))?;
+        let total = request_meter.bytes.get() + amount as u64;
+        request_meter.bytes.set(total);
+        let (since, bytes) = self.last_progress;
+        if total - bytes >= TRICKLE {
+            self.last_progress = (Instant::now(), total);
+        } else if amount > 0 && since.elapsed() > self.progress.max_silence {
+            let silence = BodyError::Connection(ureq::Error::Timeout(Timeout::PerRead));
+            return Err(self.progress.record_failure(silence));
+        }
+        Ok(amount)
+    }
+}
+
+/// The body as transferred, with its first bytes, which show the compression.
+type PeekedBody<'a> = io::Chain<io::Cursor<Vec<u8>>, CountedBody<'a>>;
+
+/// A reader for a decompressed body. Reading fails beyond a size limit.
+struct LimitedBody<'a> {
+    inner: Box<dyn Read + 'a>,
+    /// Maximum number of bytes after decompression.
+    limit: u64,
+    progress: &'a BodyProgress<'a>,
+}
+
+impl Read for LimitedBody<'_> {
+    /// Reads decompressed bytes. Fails beyond the limit, after the deadline, or if the host has aborted the call.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let progress = self.progress;
+        let decompressed = progress.decompressed.get();
+        if decompressed > self.limit {
+            return Err(progress.record_failure(BodyError::TooLarge(self.limit)));
+        }
+        let amount = self.inner.read(buf).map_err(|error| {
+            // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
+            progress.record_failure(BodyError::Compression(error.to_string()))
+        })?;
+        progress.decompressed.set(decompressed + amount as u64);
+        // Decompression may take long without reading from the connection.
+        if (progress.bounds.aborted)() {
+            return Err(progress.record_failure(BodyError::Aborted));
+        }
+        if progress.bounds.deadline.has_passed() {
+            return Err(progress.record_failure(BodyError::Timeout));
+        }
+        Ok(amount)
+    }
+}
+
+/// UTF-8's byte order mark, which some proxies add.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads and parses a body. `limit` is the maximum size after decompression, and `encoding` the reply's
+/// `Content-Encoding`. Adds complete rows to `reply`, even if the body fails midway.
+///
+/// # Errors
+/// The reason why the body is unusable.
+pub(super) fn read_reply(
+    body: Body,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &BodyProgress<'_>,
+    reply: &mut Reply,
+) -> Result<(), BodyError> {
+    let mut body = peek(body, progress)?;
+    let mut reader = decode_body(&mut body, encoding, limit, progress)?;
+    let mut buffer = Vec::new();
+    let read_result = reader.read_to_end(&mut buffer).map(drop);
+    drop(reader);
+    // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
+    // Usually nothing follows. If much follows, stops early, and `ureq` closes the connection.
+    if read_result.is_ok() {
+        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
+    }
+    if buffer.starts_with(BYTE_ORDER_MARK) {
+        buffer.drain(..BYTE_ORDER_MARK.len());
+    }
+    if let Err(error) = read_result {
+        let failure = progress
+            .take_failure()
+            .unwrap_or_else(|| BodyError::Compression(error.to_string()));
+        // The complete rows before the failure are valid, unless the body does not match its checksum.
+        if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
+            let _ = parse_reply(&buffer, reply, &|| true);
+        }
+        return Err(failure);
+    }
+    // Every reply from Plex is a JSON object. Other bodies, such as web pages, need their own error.
+    match buffer.trim_ascii_start().first() {
+        Some(b'{') => {}
+        Some(_) => {
+            buffer.truncate(MAX_EXAMINED);
+            return Err(BodyError::NotJsonObject(buffer));
+        }
+        None => return Err(BodyError::Empty),
+    }
+    parse_reply(&buffer, reply, &|| progress.count_row()).map_err(|error| {
+        progress
+            .take_failure()
+            .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
+    })
+}
+
+/// Returns the first [`MAX_EXAMINED`] bytes of an unexpected body, for the error message. Never fails; omits the part
+/// that cannot be read.
+pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
+    let mut beginning = Vec::new();
+    if let Ok(mut body) = peek(body, progress)
+        && let Ok(reader) = decode_body(&mut body, encoding, MAX_EXAMINED as u64, progress)
+    {
+        let _ = reader.take(MAX_EXAMINED as u64).read_to_end(&mut beginning);
+    }
+    beginning
+}
+
+/// Returns a reader for the body as transferred. Fails if the body's first bytes cannot be read.
+fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>, BodyError> {
+    let mut counted = CountedBody {
+        // Disables `ureq`'s limit, because `LimitedBody` has its own.
+        body: body.into_with_config().limit(u64::MAX).reader(),
+        progress,
+        last_progress: (Instant::now(), progress.request_meter.bytes.get()),
+    };
+    let mut start = Vec::new();
+    if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
+        let failure = progress.take_failure();
+        return Err(failure.unwrap_or_else(|| BodyError::Compression(error.to_string())));
+    }
+    Ok(io::Cursor::new(start).chain(counted))
+}
+
+/// Returns a reader for the decompressed body. Fails if the compression is unknown.
+///
+/// The body's first bytes identify gzip, because some proxies compress a reply without saying so.
+fn decode_body<'a>(
+    body: &'a mut PeekedBody<'_>,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &'a BodyProgress<'a>,
+) -> Result<LimitedBody<'a>, BodyError> {
+    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
+    let is_gzip = body.get_ref().0.get_ref()[..] == [0x1f, 0x8b];
+    let inner: Box<dyn Read + 'a> = match encoding.as_str() {
+        "gzip" | "x-gzip" => Box::new(GzDecoder::new(body)),
+        "" | "identity" if is_gzip => Box::new(GzDecoder::new(body)),
+        "" | "identity" => Box::new(body),
+        unknown => {
+            let shown: String = unknown.chars().take(40).collect();
+            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
+        }
+    };
+    Ok(LimitedBody { inner, limit, progress })
+}
+
+/// Parses a reply from memory as if a server had sent it, for the fuzz targets: a reply with the expected content `kind`.
+/// `encoding` is the reply's `Content-Encoding`, and `limit` the maximum size in bytes after decompression. Returns the
+/// reply, and whether it could be parsed.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn reply_from_memory(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> (Reply, bool) {
+    let mut reply = Reply::new(kind);
+    let counters = Counters::default();
+    let request_meter = RequestMeter::new(&counters, RequestKind::Page);
+    let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
+    let body = Body::builder().data(bytes.to_vec());
+    let read = read_reply(body, encoding, limit, &progress, &mut reply);
+    make_uuids_unique(&mut reply.libraries);
+    (reply, read.is_ok())
 }
 
 /// Approximate memory limit for the items in a reply, in bytes: twenty times a page of 1,000 movies.
@@ -391,155 +680,7 @@ pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     }
 }
 
-/// A scalar in JSON from a server, or what stands in its place.
-pub(super) enum Scalar<'de> {
-    /// A string, borrowed from the text if it contains no escapes.
-    Text(Cow<'de, [u8]>),
-    Integer(i128),
-    Bool(bool),
-    /// `null`, a fraction, a list or an object.
-    Absent,
-}
-
-impl<'de> Scalar<'de> {
-    /// Converts a string or an integer to a string, with U+FFFD for bytes that are not UTF-8. Returns `None` for other
-    /// types, and for a string with a NUL: Plex never sends a NUL, and C code would read a shorter string, such as the
-    /// key of a different item.
-    pub fn text(self) -> Option<String> {
-        let text = String::from_utf8(self.raw_text()?.into_owned());
-        Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-    }
-
-    /// Converts like [`Scalar::text`], and keeps bytes that are not UTF-8, as in names of files.
-    pub fn bytes(self) -> Option<ByteString> {
-        self.raw_text().map(|text| ByteString(text.into_owned()))
-    }
-
-    fn raw_text(self) -> Option<Cow<'de, [u8]>> {
-        match self {
-            Self::Text(text) => (!text.contains(&0)).then_some(text),
-            Self::Integer(number) => Some(number.to_string().into_bytes().into()),
-            Self::Bool(_) | Self::Absent => None,
-        }
-    }
-
-    /// Converts to an integer, also from a string; `None` for other values, or if the integer is out of range.
-    pub fn number<T: TryFrom<i128>>(self) -> Option<T> {
-        let number = match self {
-            Self::Text(text) => str::from_utf8(&text).ok()?.trim().parse().ok()?,
-            Self::Integer(number) => number,
-            Self::Bool(_) | Self::Absent => return None,
-        };
-        number.try_into().ok()
-    }
-
-    /// Returns whether the value is a set flag or a time, such as that in `deletedAt`: `false` for 0, `"0"`, `"false"`
-    /// and an empty string.
-    pub fn is_set(&self) -> bool {
-        match self {
-            Self::Text(text) => !matches!(text.trim_ascii(), b"" | b"0" | b"false"),
-            Self::Integer(number) => *number != 0,
-            Self::Bool(flag) => *flag,
-            Self::Absent => false,
-        }
-    }
-
-    /// Converts the name or number of an item type; `None` for other values.
-    pub fn item_type(self) -> Option<ItemType> {
-        match self {
-            Self::Text(name) => Some(ItemType::from_name(str::from_utf8(&name).unwrap_or_default())),
-            other => other.number().map(ItemType::from_number),
-        }
-    }
-}
-
-/// Why the parser stopped.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// The function that reads the objects wants no more.
-    Told,
-    /// The text is not JSON at this offset.
-    Malformed { at: usize, length: usize },
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Told => f.write_str("stopped"),
-            Self::Malformed { at, length } => write!(f, "at byte {at} of {length}"),
-        }
-    }
-}
-
-/// Parses a JSON text, and passes it to `read` if it is an object. `read` must read all fields, or stop.
-pub(super) fn parse<'de>(
-    text: &'de [u8],
-    read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut json = Json { text, position: 0 };
-    json.object(read)?;
-    json.peek().map_or(Ok(()), |_| json.malformed())
-}
-
-/// The fields of a JSON object that are left. The same field may come twice. After each name, the caller must read or
-/// skip the value.
-pub(super) struct Fields<'p, 'de> {
-    json: &'p mut Json<'de>,
-    has_begun: bool,
-    has_ended: bool,
-}
-
-impl<'de> Fields<'_, 'de> {
-    /// Reads the next field's name.
-    pub fn next(&mut self) -> Result<Option<Cow<'de, [u8]>>, Stop> {
-        self.has_ended = self.has_ended || !self.json.has_next(b'}', &mut self.has_begun)?;
-        if self.has_ended {
-            return Ok(None);
-        }
-        let name = self.json.string()?;
-        self.json.expect(b':')?;
-        Ok(Some(name))
-    }
-
-    /// Skips the field's value.
-    pub fn skip(&mut self) -> Result<(), Stop> {
-        self.json.skip()
-    }
-
-    /// Reads the field's value, of whatever type, as a scalar.
-    pub fn scalar(&mut self) -> Result<Scalar<'de>, Stop> {
-        self.json.scalar()
-    }
-
-    /// Passes the object in the field's value to `read`. Skips other values.
-    pub fn object(&mut self, read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<(), Stop> {
-        self.json.object(read).map(drop)
-    }
-
-    /// Passes the object in the field's value to `read`, or each element of the list there, one by one. An element that
-    /// is no object counts as one without fields. Skips other values.
-    pub fn objects(&mut self, mut read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<(), Stop> {
-        if !self.json.eat(b'[') {
-            return self.object(read);
-        }
-        let mut has_begun = false;
-        while self.json.has_next(b']', &mut has_begun)? {
-            if !self.json.object(&mut read)? {
-                read(&mut Fields {
-                    json: &mut *self.json,
-                    has_begun: false,
-                    has_ended: true,
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the field's value as a string, which may be a number. Returns an empty string for other types.
-    pub fn text(&mut self) -> Result<String, Stop> {
-        Ok(self.scalar()?.text().unwrap_or_default())
-    }
-
+impl Fields<'_, '_> {
     /// Adds the strings in the field `wanted` of each object in the field's value to `list`.
     pub fn texts(&mut self, wanted: &[u8], list: &mut Vec<String>) -> Result<(), Stop> {
         self.objects(|object| {
@@ -552,202 +693,6 @@ impl<'de> Fields<'_, 'de> {
             }
             Ok(())
         })
-    }
-}
-
-/// Length of an escape such as `\ud83d`.
-const ESCAPE_LENGTH: usize = 6;
-
-/// A JSON text, of which the bytes before `position` are parsed.
-struct Json<'de> {
-    text: &'de [u8],
-    position: usize,
-}
-
-impl<'de> Json<'de> {
-    fn malformed<T>(&self) -> Result<T, Stop> {
-        let (at, length) = (self.position, self.text.len());
-        Err(Stop::Malformed { at, length })
-    }
-
-    /// Returns the bytes that are not parsed yet.
-    fn rest(&self) -> &'de [u8] {
-        self.text.get(self.position..).unwrap_or_default()
-    }
-
-    /// Returns the next byte that is neither white space nor a control character; `None` at the end of the text.
-    fn peek(&mut self) -> Option<u8> {
-        while let Some(..=b' ') = self.text.get(self.position) {
-            self.position += 1;
-        }
-        self.text.get(self.position).copied()
-    }
-
-    /// Parses this byte, if it is the next one.
-    fn eat(&mut self, byte: u8) -> bool {
-        let is_next = self.peek() == Some(byte);
-        self.position += usize::from(is_next);
-        is_next
-    }
-
-    /// Parses this byte. Fails if another one is next.
-    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
-        if self.eat(byte) { Ok(()) } else { self.malformed() }
-    }
-
-    /// Parses the comma before the next element, if there is one; otherwise the list's or object's end `close`. Returns
-    /// whether there is one. `has_begun`: whether it had elements so far.
-    fn has_next(&mut self, close: u8, has_begun: &mut bool) -> Result<bool, Stop> {
-        if self.eat(close) {
-            return Ok(false);
-        }
-        if std::mem::replace(has_begun, true) {
-            self.expect(b',')?;
-        }
-        Ok(true)
-    }
-
-    /// Passes an object to `read`. Skips another value, and returns `false`.
-    fn object(&mut self, mut read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<bool, Stop> {
-        let is_object = self.eat(b'{');
-        if is_object {
-            read(&mut Fields {
-                json: self,
-                has_begun: false,
-                has_ended: false,
-            })?;
-        } else {
-            self.skip()?;
-        }
-        Ok(is_object)
-    }
-
-    /// Skips a value. Checks only its strings and brackets.
-    fn skip(&mut self) -> Result<(), Stop> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek() {
-                Some(b'"') => drop(self.string()?),
-                Some(b'{' | b'[') => {
-                    depth += 1;
-                    self.position += 1;
-                }
-                Some(b'}' | b']') if depth > 0 => {
-                    depth -= 1;
-                    self.position += 1;
-                }
-                Some(b',' | b':') if depth > 0 => self.position += 1,
-                _ if self.word().is_empty() => return self.malformed(),
-                _ => {}
-            }
-            if depth == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Returns the number or literal at the position; empty if there is none.
-    fn word(&mut self) -> &'de [u8] {
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-        let rest = self.rest();
-        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
-        self.position += length;
-        rest.get(..length).unwrap_or_default()
-    }
-
-    /// Reads a value of any type. Converts a whole number below 2^53, such as `1.0`, to an integer. Treats other
-    /// fractions as absent.
-    fn scalar(&mut self) -> Result<Scalar<'de>, Stop> {
-        // 2^53; a larger float may represent several integers.
-        const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-        match self.peek() {
-            Some(b'"') => return self.string().map(Scalar::Text),
-            Some(b'{' | b'[') => return self.skip().map(|()| Scalar::Absent),
-            _ => {}
-        }
-        let word = match self.word() {
-            b"true" => return Ok(Scalar::Bool(true)),
-            b"false" => return Ok(Scalar::Bool(false)),
-            b"null" => return Ok(Scalar::Absent),
-            word => str::from_utf8(word).unwrap_or_default(),
-        };
-        // Nearly all are short, which is parsed twice as fast.
-        if let Ok(integer) = word.parse::<i64>().map(i128::from).or_else(|_| word.parse()) {
-            return Ok(Scalar::Integer(integer));
-        }
-        match word.parse::<f64>() {
-            // The cast is exact, because the value is an integer in range.
-            #[allow(clippy::cast_possible_truncation)]
-            Ok(number) if number.fract() == 0.0 && number.abs() < MAX_EXACT => Ok(Scalar::Integer(number as i128)),
-            Ok(_) => Ok(Scalar::Absent),
-            Err(_) => self.malformed(),
-        }
-    }
-
-    /// Reads a string, and replaces its escapes.
-    fn string(&mut self) -> Result<Cow<'de, [u8]>, Stop> {
-        self.expect(b'"')?;
-        let piece = self.piece()?;
-        if self.text.get(self.position) == Some(&b'"') {
-            self.position += 1;
-            return Ok(piece.into());
-        }
-        let mut unescaped = piece.to_vec();
-        while self.text.get(self.position) != Some(&b'"') {
-            self.unescape(&mut unescaped)?;
-            unescaped.extend_from_slice(self.piece()?);
-        }
-        self.position += 1;
-        Ok(unescaped.into())
-    }
-
-    /// Returns the string's bytes up to its end or its next escape.
-    fn piece(&mut self) -> Result<&'de [u8], Stop> {
-        let rest = self.rest();
-        let length = memchr2(b'"', b'\\', rest);
-        self.position += length.unwrap_or(rest.len());
-        length.map_or_else(|| self.malformed(), |length| Ok(rest.get(..length).unwrap_or_default()))
-    }
-
-    /// Appends what the escape at the position stands for: a character, or a byte as Python writes it. A half of a
-    /// surrogate pair becomes U+FFFD.
-    fn unescape(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let Some(unit) = self.code_unit() else {
-            out.push(match self.rest().get(1) {
-                Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
-                Some(b'b') => 8,
-                Some(b'f') => 12,
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(b't') => b'\t',
-                _ => return self.malformed(),
-            });
-            self.position += 2;
-            return Ok(());
-        };
-        self.position += ESCAPE_LENGTH;
-        if let Some(byte @ 0x80..) = unit.checked_sub(0xDC00).and_then(|half| u8::try_from(half).ok()) {
-            out.push(byte);
-            return Ok(());
-        }
-        let is_first_half = matches!(unit, 0xD800..=0xDBFF);
-        let second_half = self
-            .code_unit()
-            .filter(|next| is_first_half && matches!(next, 0xDC00..=0xDFFF));
-        self.position += second_half.map_or(0, |_| ESCAPE_LENGTH);
-        for c in char::decode_utf16([unit].into_iter().chain(second_half)) {
-            let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        Ok(())
-    }
-
-    /// Returns the UTF-16 code unit of the escape `\uXXXX` at the position; `None` if there is no such escape.
-    fn code_unit(&self) -> Option<u16> {
-        let digits = self.rest().get(..ESCAPE_LENGTH)?.strip_prefix(b"\\u")?;
-        // Rejects a sign, which the integer parser accepts.
-        let are_hex = digits.iter().all(u8::is_ascii_hexdigit);
-        u16::from_str_radix(str::from_utf8(digits).ok().filter(|_| are_hex)?, 16).ok()
     }
 }
 
@@ -779,7 +724,3 @@ pub(in crate::source) fn push_file(item: &mut Item, path: ByteString, size: u64,
 #[cfg(test)]
 #[path = "replies_tests.rs"]
 mod replies_tests;
-
-#[cfg(test)]
-#[path = "lenient_tests.rs"]
-mod lenient_tests;

@@ -1,30 +1,368 @@
-//! Sends a request, classifies failures, retries transient failures with growing pauses, within a time limit, and omits
-//! optional arguments that a server rejects.
-//!
-//! Reads the body of the reply: counts its bytes, decompresses it, limits its size, and parses it. The limit is
-//! necessary, because a small compressed body may be huge when decompressed.
+//! Requests: their URLs, arguments and descriptions for messages. Sends a request, classifies failures, retries transient
+//! failures with growing pauses, within a time limit, and omits optional arguments that a server rejects.
 
-use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use flate2::read::GzDecoder;
-use ureq::http::{Method, Request, StatusCode, response};
-use ureq::{Body, Timeout};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use ureq::http::{Method, Request, Response, StatusCode, response};
+use ureq::{AsSendBody, Body};
 
-use super::super::contract::{Bounds, Counters, MAX_PAGE_ROWS, RequestKind};
+use super::super::contract::{Bounds, MAX_PAGE_ROWS, RequestKind};
 use super::errors::{self, AttemptError, BodyError, ErrorContext, Refusal};
 use super::plex_http::PlexHttp;
-use super::replies::{self, Reply, ReplyKind};
-use super::transport::{
-    OVERSIZE_FACTOR, Omitted, RequestPurpose, RowsRequest, STREAM_CONNECT, ServerRequest, token_placeholder,
-};
+use super::replies::{BodyProgress, Reply, ReplyKind, RequestMeter, read_beginning, read_reply};
+use super::transport::{STREAM_CONNECT, token_placeholder};
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, LONGEST_KEY, OWN_IDENTIFIER};
+use crate::model::{Item, ItemType, LONGEST_KEY, LibraryKind, OWN_IDENTIFIER};
 use crate::platform::clock::Clock;
 use crate::stats::Activity;
+
+/// Prefix of an item's path in Plex's API, and of the keys that hosts see.
+pub(super) const KEY_PREFIX: &str = "/library/metadata/";
+/// Maximum size of a reply, as a multiple of a full page. This factor allows a server that ignores paging to send a
+/// library of up to 16,000 items in one reply.
+pub(super) const OVERSIZE_FACTOR: u64 = 16;
+/// Elements of a row that plexindex does not store. `Media` and `Guid`, which contain the files and external ids, must
+/// not be in this list.
+const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
+    Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
+/// Fields of a row that plexindex does not store. A server may still send excluded fields and elements.
+const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
+    grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
+    audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
+    grandparentSlug,parentSlug,attribution,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
+    skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
+    videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
+/// Path and query of the event stream. Servers ignore unknown event names in the filter; servers that do not support
+/// filters send all events.
+const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
+/// Maximum size of the reply to `/identity` in bytes, after decompression.
+const MAX_IDENTITY_BYTES: u64 = 1 << 20;
+/// Maximum size of the library list in bytes, after decompression. One library takes about 1 kB.
+const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
+/// Maximum size of a page in bytes, after decompression. Without exclusions, servers send about 3 kB per row.
+const MAX_PAGE_BYTES: u64 = 64 << 20;
+
+/// The arguments that requests omit, because a server rejects some arguments. Each value omits more than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Omitted {
+    Nothing,
+    /// Arguments that affect only the reply's size or order.
+    Optional,
+    /// External IDs too. Items then have only Plex's own GUID.
+    Guids,
+}
+
+impl Omitted {
+    /// Returns the value with this number, which must come from a cast.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Nothing,
+            1 => Self::Optional,
+            _ => Self::Guids,
+        }
+    }
+}
+
+/// A query argument, `name=value`, encoded, with the least omission that omits it: [`Omitted::Guids`] for the one that
+/// requests external IDs; `None` if the reply would be wrong without the argument.
+type QueryParameter = (Option<Omitted>, String);
+
+const REQUIRED: Option<Omitted> = None;
+const OPTIONAL: Option<Omitted> = Some(Omitted::Optional);
+const GUIDS: Option<Omitted> = Some(Omitted::Guids);
+
+/// A request to the server.
+pub(super) struct ServerRequest<'a> {
+    /// Request kind in the statistics.
+    pub kind: RequestKind,
+    /// Path below the base URL, encoded.
+    path: String,
+    arguments: Vec<QueryParameter>,
+    /// Index of the first row and number of rows, for the headers `X-Plex-Container-Start` and
+    /// `X-Plex-Container-Size`.
+    pub row_range: Option<(u64, u32)>,
+    /// Whether to send the token.
+    pub with_token: bool,
+    /// Maximum size of the reply in bytes, after decompression.
+    pub max_reply_bytes: u64,
+    /// Purpose of the request, for messages.
+    pub purpose: RequestPurpose<'a>,
+}
+
+impl<'a> ServerRequest<'a> {
+    /// Creates the request for the server's identity.
+    pub fn identity() -> Self {
+        Self {
+            kind: RequestKind::Identity,
+            path: "/identity".into(),
+            // This request has no token, so that plexindex can identify the server before it sends the token.
+            with_token: false,
+            max_reply_bytes: MAX_IDENTITY_BYTES,
+            purpose: RequestPurpose::Identity,
+            ..Self::libraries()
+        }
+    }
+
+    /// Creates the probe: the request for the libraries and their change times.
+    pub fn libraries() -> Self {
+        Self {
+            kind: RequestKind::Probe,
+            path: "/library/sections".into(),
+            arguments: Vec::new(),
+            row_range: None,
+            with_token: true,
+            max_reply_bytes: MAX_LIBRARIES_BYTES,
+            purpose: RequestPurpose::Libraries,
+        }
+    }
+
+    /// Creates the request for the event stream, whose length is unlimited.
+    pub fn events() -> Self {
+        Self {
+            kind: RequestKind::Events,
+            path: EVENTS.into(),
+            max_reply_bytes: u64::MAX,
+            purpose: RequestPurpose::Events,
+            ..Self::libraries()
+        }
+    }
+
+    /// Creates the request that tells the server to scan a folder.
+    pub fn scan(section: &'a str, folder: &[u8]) -> Self {
+        Self {
+            kind: RequestKind::Scan,
+            path: format!(
+                "/library/sections/{}/refresh?path={}",
+                encode(section),
+                percent_encode(folder, ENCODED)
+            ),
+            purpose: RequestPurpose::Scan(section),
+            ..Self::libraries()
+        }
+    }
+
+    /// Creates the request that tells the server to refresh an item, or to analyze its files.
+    pub fn refresh_item(rating_key: &'a str, analyzes: bool) -> Self {
+        let action = if analyzes { "analyze" } else { "refresh" };
+        Self {
+            kind: RequestKind::Scan,
+            path: format!("/library/metadata/{}/{action}", encode(rating_key)),
+            purpose: RequestPurpose::RefreshItem(rating_key),
+            ..Self::libraries()
+        }
+    }
+
+    /// Creates the request for a page of rows.
+    pub fn rows(request: &'a RowsRequest<'a>) -> Self {
+        Self {
+            kind: match request.rows {
+                Rows::All => RequestKind::Page,
+                Rows::NewestUpdated | Rows::Trash => RequestKind::Delta,
+                Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
+            },
+            path: format!("/library/sections/{}/all", encode(request.section)),
+            arguments: row_arguments(request),
+            // Always sends both numbers: if a request contains only one number, servers send the whole library.
+            row_range: Some((request.start, request.size.clamp(1, MAX_PAGE_ROWS))),
+            max_reply_bytes: MAX_PAGE_BYTES,
+            purpose: RequestPurpose::Rows(request),
+            ..Self::libraries()
+        }
+    }
+
+    /// Returns whether the request filters by file name, a filter that some servers reject.
+    pub fn filters_by_file(&self) -> bool {
+        matches!(self.purpose, RequestPurpose::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
+    }
+
+    /// Returns whether the request has arguments that it can omit.
+    pub fn has_optional_arguments(&self) -> bool {
+        self.arguments.iter().any(|(omitted_by, _)| omitted_by.is_some())
+    }
+
+    /// Returns the path below the base URL, for messages: the query may name files.
+    pub fn path_without_query(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
+    /// Returns the path and query below the base URL, without the omitted arguments.
+    pub fn address(&self, omitted: Omitted) -> String {
+        let mut address = self.path.clone();
+        let is_sent = |(omitted_by, _): &&QueryParameter| omitted_by.is_none_or(|least| omitted < least);
+        let sent = self.arguments.iter().filter(is_sent);
+        for (index, (_, text)) in sent.enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            let _ = write!(address, "{separator}{text}");
+        }
+        address
+    }
+
+    /// Sets `reply` to one without rows, which replaces the reply if the server rejects the filter by file name.
+    pub fn set_empty(&self, reply: &mut Reply) {
+        *reply = Reply {
+            total: Some(0),
+            offset: self.row_range.map(|(start, _)| start),
+            ..Reply::new(reply.kind)
+        };
+    }
+
+    /// Creates the request for items by their rating keys.
+    pub fn items(keys: &[&str]) -> Self {
+        Self {
+            kind: RequestKind::Confirm,
+            path: items_path(keys),
+            arguments: vec![
+                (GUIDS, "includeGuids=1".to_owned()),
+                // Without this argument, the server may start to refresh the item.
+                (OPTIONAL, "skipRefresh=1".to_owned()),
+                (OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                (OPTIONAL, format!("excludeFields={EXCLUDED_FIELDS}")),
+            ],
+            max_reply_bytes: MAX_PAGE_BYTES,
+            purpose: RequestPurpose::Items(keys.len()),
+            ..Self::libraries()
+        }
+    }
+}
+
+/// The purpose of a request, which follows 'cannot' in messages.
+#[derive(Clone, Copy)]
+pub(super) enum RequestPurpose<'a> {
+    Identity,
+    Libraries,
+    Rows(&'a RowsRequest<'a>),
+    /// Number of items.
+    Items(usize),
+    /// Section id of the library.
+    Scan(&'a str),
+    /// Rating key of the item.
+    RefreshItem(&'a str),
+    Events,
+}
+
+impl fmt::Display for RequestPurpose<'_> {
+    /// Writes the words that follow 'cannot' in an error message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => f.write_str("identify the server"),
+            Self::Libraries => f.write_str("list the libraries"),
+            Self::Rows(request) => {
+                let (start, section) = (request.start, request.section);
+                match request.rows {
+                    Rows::All => write!(f, "list library section {section} from row {start}"),
+                    Rows::NewestUpdated => write!(f, "read the latest changes in library section {section}"),
+                    Rows::Trash => write!(f, "read the trash of library section {section}"),
+                    Rows::Title(_) => write!(f, "search library section {section} by title"),
+                    Rows::FileName(_) => write!(f, "search library section {section} by file name"),
+                }
+            }
+            Self::Items(1) => f.write_str("fetch one item"),
+            Self::Items(count) => write!(f, "fetch {count} items"),
+            Self::Scan(section) => write!(f, "scan a folder of library section {section}"),
+            Self::RefreshItem(rating_key) => write!(f, "refresh item {rating_key}"),
+            Self::Events => f.write_str("receive the server's events"),
+        }
+    }
+}
+
+/// Returns the query arguments of a request for rows.
+fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
+    let mut arguments = Vec::new();
+    if request.kind != ItemType::Other {
+        arguments.push((REQUIRED, format!("type={}", request.kind.number())));
+    }
+    // The order by id is optional: without it, rows may shift between pages, which plexindex detects.
+    let (sort, sort_field) = match request.rows {
+        Rows::All | Rows::Trash | Rows::Title(_) | Rows::FileName(_) => ((OPTIONAL, "sort=id".to_owned()), "id"),
+        Rows::NewestUpdated => ((REQUIRED, "sort=updatedAt:desc".to_owned()), "updatedAt"),
+    };
+    arguments.push((GUIDS, "includeGuids=1".to_owned()));
+    arguments.push((OPTIONAL, "includeCollections=0".to_owned()));
+    arguments.push(sort);
+    if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
+        // Without this argument, servers list neither photos nor clips, and report no error.
+        arguments.push((REQUIRED, "clusterZoomLevel=1".to_owned()));
+    }
+    match request.rows {
+        Rows::Title(title) => arguments.push((REQUIRED, format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push((REQUIRED, format!("file={}", encode(name)))),
+        Rows::Trash => arguments.push((REQUIRED, "trash=1".to_owned())),
+        Rows::All | Rows::NewestUpdated => {}
+    }
+    arguments.push((OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    // Some servers do not even read excluded fields, and so cannot sort by them.
+    let fields: Vec<&str> = EXCLUDED_FIELDS
+        .split(',')
+        .filter(|field| *field != sort_field)
+        .collect();
+    arguments.push((OPTIONAL, format!("excludeFields={}", fields.join(","))));
+    arguments
+}
+
+/// Returns the path below the base URL that addresses all these items.
+fn items_path(keys: &[&str]) -> String {
+    let mut path = String::from(KEY_PREFIX);
+    for (index, key) in keys.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let _ = write!(path, "{comma}{}", encode(key));
+    }
+    path
+}
+
+/// A request for rows of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsRequest<'a> {
+    /// Section id of the library.
+    pub section: &'a str,
+    /// Item type of the rows; [`ItemType::Other`] disables the type filter.
+    pub kind: ItemType,
+    /// Sort order and filter.
+    pub rows: Rows<'a>,
+    /// Index of the first row.
+    pub start: u64,
+    /// Maximum number of rows, from 1 to 1,000.
+    pub size: u32,
+}
+
+/// The sort order and filter of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows<'a> {
+    /// All rows, sorted by id, so that rows do not shift between pages.
+    All,
+    /// All rows, most recently updated first.
+    NewestUpdated,
+    /// Rows whose files are missing on the server's disk. plexindex uses those that are in the trash.
+    Trash,
+    /// Rows whose title contains this string. The server may return rows that do not match, and omit rows that match.
+    Title(&'a str),
+    /// Rows with a file whose name contains this string. Plex does not document this filter. The server may return rows
+    /// that do not match, and omit rows that match.
+    FileName(&'a str),
+}
+
+/// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.
+pub(in crate::source) fn item_types_with_files(kind: LibraryKind) -> &'static [ItemType] {
+    match kind {
+        LibraryKind::Movie => &[ItemType::Movie],
+        LibraryKind::Show => &[ItemType::Episode],
+        LibraryKind::Artist => &[ItemType::Track],
+        LibraryKind::Photo => &[ItemType::Photo, ItemType::Clip],
+        _ => &[ItemType::Other],
+    }
+}
+
+/// Characters to encode in path segments and query arguments: all except RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Encodes a string as a query argument or path segment.
+fn encode(text: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(text, ENCODED)
+}
 
 /// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments. It
 /// does so earlier if no time is left for another retry.
@@ -223,10 +561,8 @@ impl PlexHttp {
         } = self.round_trip(request, omitted, bounds)?;
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = BodyProgress {
-            max_silence: errors.max_silence,
-            ..BodyProgress::new(&request_meter, bounds)
-        };
+        let mut progress = BodyProgress::new(&request_meter, bounds);
+        progress.max_silence = errors.max_silence;
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         *reply = Reply::new(reply.kind);
         let result = read_reply(body, encoding, request.max_reply_bytes, &progress, reply);
@@ -281,7 +617,7 @@ impl PlexHttp {
         let silence = errors.max_silence;
         let result = match request.kind {
             RequestKind::Events => self.transport.open_stream(http_request, silence, bounds.aborted),
-            _ => self.transport.exchange(http_request, time_left, silence).map(Some),
+            _ => self.exchange(http_request, time_left, silence).map(Some),
         };
         request_meter.waited.set(request_meter.started.elapsed());
         let response = match result {
@@ -318,6 +654,31 @@ impl PlexHttp {
         // Every reply of Plex has this header, also an error.
         let is_from_plex = header("x-plex-protocol").is_some();
         Err(errors.status_error((parts.status.as_u16(), is_from_plex), retry_after, &body_start))
+    }
+
+    /// Sends a request, and waits for the reply's status and headers; an HTTP error status is not an error here.
+    /// `time_left` is the time limit for the whole exchange, and `silence` the maximum time without any data.
+    ///
+    /// # Errors
+    /// Those that [`errors`] classifies.
+    fn exchange(
+        &self,
+        request: Request<impl AsSendBody>,
+        time_left: Option<Duration>,
+        silence: Duration,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
+        let agent = self.transport.agent();
+        // These limits are the agent's own.
+        if time_left.is_none() && silence == self.transport.read_timeout {
+            return agent.run(request);
+        }
+        let request = agent
+            .configure_request(request)
+            .timeout_global(time_left)
+            .timeout_recv_response(Some(silence))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence));
+        agent.run(request.build())
     }
 
     /// Returns the facts about a request that error messages contain.
@@ -406,296 +767,6 @@ pub(super) struct SuccessReply<'m> {
     pub body: Body,
     /// Creates the errors for a body that is not what the caller expects.
     pub errors: ErrorContext<'m>,
-}
-
-/// Maximum number of bytes to examine in an unexpected reply.
-const MAX_EXAMINED: usize = 8 << 10;
-
-/// Measures one request, and counts it when dropped.
-pub(super) struct RequestMeter<'m> {
-    counters: &'m Counters,
-    kind: RequestKind,
-    started: Instant,
-    /// Time spent waiting for the server; the remaining time is parsing.
-    waited: Cell<Duration>,
-    /// Number of received bytes of the body, before decompression.
-    bytes: Cell<u64>,
-    /// Whether to report the request. `true` from the start; `false` once the caller reports that nothing was sent.
-    was_sent: Cell<bool>,
-}
-
-impl<'m> RequestMeter<'m> {
-    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller resets
-    /// `was_sent`.
-    pub fn new(counters: &'m Counters, kind: RequestKind) -> Self {
-        Self {
-            counters,
-            kind,
-            started: Instant::now(),
-            waited: Cell::new(Duration::ZERO),
-            bytes: Cell::new(0),
-            was_sent: Cell::new(true),
-        }
-    }
-}
-
-impl Drop for RequestMeter<'_> {
-    /// Counts the request, unless nothing was sent.
-    fn drop(&mut self) {
-        if self.was_sent.get() {
-            let waited = self.waited.get();
-            self.counters.record_request(self.kind, self.bytes.get(), waited);
-            let parsing = self.started.elapsed().saturating_sub(waited);
-            self.counters.add_time(Activity::Parse, parsing);
-        }
-    }
-}
-
-/// State that one body's readers and parser share.
-pub(super) struct BodyProgress<'a> {
-    request_meter: &'a RequestMeter<'a>,
-    bounds: &'a Bounds<'a>,
-    /// The first failure, stored here because an error that passes through other crates loses everything but its text.
-    failure: RefCell<Option<BodyError>>,
-    /// Number of bytes after decompression.
-    decompressed: Cell<u64>,
-    rows: Cell<u64>,
-    /// Maximum time for [`TRICKLE`] bytes.
-    max_silence: Duration,
-}
-
-impl<'a> BodyProgress<'a> {
-    /// Creates the state for a body that has not been read yet.
-    pub fn new(request_meter: &'a RequestMeter<'a>, bounds: &'a Bounds<'a>) -> Self {
-        Self {
-            request_meter,
-            bounds,
-            failure: RefCell::default(),
-            decompressed: Cell::new(0),
-            rows: Cell::new(0),
-            max_silence: Duration::MAX,
-        }
-    }
-
-    /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
-    fn count_row(&self) -> bool {
-        self.rows.set(self.rows.get() + 1);
-        if (self.bounds.aborted)() {
-            self.record_failure(BodyError::Aborted);
-            return false;
-        }
-        // Checks the deadline only once per 64 rows, because reading the clock is slow.
-        if self.rows.get().is_multiple_of(64) && self.bounds.deadline.has_passed() {
-            self.record_failure(BodyError::Timeout);
-            return false;
-        }
-        true
-    }
-
-    /// Records a failure, unless an earlier failure is recorded. Returns an error that stops the reader.
-    fn record_failure(&self, failure: BodyError) -> io::Error {
-        self.failure.borrow_mut().get_or_insert(failure);
-        // The error is not `Interrupted`, because readers would retry.
-        io::Error::other("see BodyProgress::failure")
-    }
-
-    /// Removes and returns the recorded failure; `None` if there is none.
-    fn take_failure(&self) -> Option<BodyError> {
-        self.failure.borrow_mut().take()
-    }
-}
-
-/// Fewer bytes, within the time that a server may be silent, are silence, too.
-const TRICKLE: u64 = 1 << 10;
-
-/// The body as transferred. This reader counts the bytes and measures the waiting time.
-struct CountedBody<'a> {
-    body: ureq::BodyReader<'static>,
-    progress: &'a BodyProgress<'a>,
-    /// When [`TRICKLE`] bytes had last arrived, and how many bytes it were in total.
-    last_progress: (Instant, u64),
-}
-
-impl Read for CountedBody<'_> {
-    /// Reads from the connection, unless the host has aborted the call.
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if (self.progress.bounds.aborted)() {
-            return Err(self.progress.record_failure(BodyError::Aborted));
-        }
-        let read_start = Instant::now();
-        let result = self.body.read(buf);
-        let request_meter = self.progress.request_meter;
-        request_meter
-            .waited
-            .set(request_meter.waited.get() + read_start.elapsed());
-        let amount = result.map_err(|error| self.progress.record_failure(BodyError::Connection(error.into())))?;
-        let total = request_meter.bytes.get() + amount as u64;
-        request_meter.bytes.set(total);
-        let (since, bytes) = self.last_progress;
-        if total - bytes >= TRICKLE {
-            self.last_progress = (Instant::now(), total);
-        } else if amount > 0 && since.elapsed() > self.progress.max_silence {
-            let silence = BodyError::Connection(ureq::Error::Timeout(Timeout::PerRead));
-            return Err(self.progress.record_failure(silence));
-        }
-        Ok(amount)
-    }
-}
-
-/// The body as transferred, with its first bytes, which show the compression.
-type PeekedBody<'a> = io::Chain<io::Cursor<Vec<u8>>, CountedBody<'a>>;
-
-/// A reader for a decompressed body. Reading fails beyond a size limit.
-struct LimitedBody<'a> {
-    inner: Box<dyn Read + 'a>,
-    /// Maximum number of bytes after decompression.
-    limit: u64,
-    progress: &'a BodyProgress<'a>,
-}
-
-impl Read for LimitedBody<'_> {
-    /// Reads decompressed bytes. Fails beyond the limit, after the deadline, or if the host has aborted the call.
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let progress = self.progress;
-        let decompressed = progress.decompressed.get();
-        if decompressed > self.limit {
-            return Err(progress.record_failure(BodyError::TooLarge(self.limit)));
-        }
-        let amount = self.inner.read(buf).map_err(|error| {
-            // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
-            progress.record_failure(BodyError::Compression(error.to_string()))
-        })?;
-        progress.decompressed.set(decompressed + amount as u64);
-        // Decompression may take long without reading from the connection.
-        if (progress.bounds.aborted)() {
-            return Err(progress.record_failure(BodyError::Aborted));
-        }
-        if progress.bounds.deadline.has_passed() {
-            return Err(progress.record_failure(BodyError::Timeout));
-        }
-        Ok(amount)
-    }
-}
-
-/// UTF-8's byte order mark, which some proxies add.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Reads and parses a body. `limit` is the maximum size after decompression, and `encoding` the reply's
-/// `Content-Encoding`. Adds complete rows to `reply`, even if the body fails midway.
-///
-/// # Errors
-/// The reason why the body is unusable.
-pub(super) fn read_reply(
-    body: Body,
-    encoding: Option<&str>,
-    limit: u64,
-    progress: &BodyProgress<'_>,
-    reply: &mut Reply,
-) -> Result<(), BodyError> {
-    let mut body = peek(body, progress)?;
-    let mut reader = decode_body(&mut body, encoding, limit, progress)?;
-    let mut buffer = Vec::new();
-    let read_result = reader.read_to_end(&mut buffer).map(drop);
-    drop(reader);
-    // If compressed data has ended, reads the rest of the body as transferred, so that `ureq` can reuse the connection.
-    // Usually nothing follows. If much follows, stops early, and `ureq` closes the connection.
-    if read_result.is_ok() {
-        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
-    }
-    if buffer.starts_with(BYTE_ORDER_MARK) {
-        buffer.drain(..BYTE_ORDER_MARK.len());
-    }
-    if let Err(error) = read_result {
-        let failure = progress
-            .take_failure()
-            .unwrap_or_else(|| BodyError::Compression(error.to_string()));
-        // The complete rows before the failure are valid, unless the body does not match its checksum.
-        if !matches!(failure, BodyError::Aborted | BodyError::Compression(_)) {
-            let _ = replies::parse_reply(&buffer, reply, &|| true);
-        }
-        return Err(failure);
-    }
-    // Every reply from Plex is a JSON object. Other bodies, such as web pages, need their own error.
-    match buffer.trim_ascii_start().first() {
-        Some(b'{') => {}
-        Some(_) => {
-            buffer.truncate(MAX_EXAMINED);
-            return Err(BodyError::NotJsonObject(buffer));
-        }
-        None => return Err(BodyError::Empty),
-    }
-    replies::parse_reply(&buffer, reply, &|| progress.count_row()).map_err(|error| {
-        progress
-            .take_failure()
-            .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
-    })
-}
-
-/// Returns the first [`MAX_EXAMINED`] bytes of an unexpected body, for the error message. Never fails; omits the part
-/// that cannot be read.
-pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
-    let mut beginning = Vec::new();
-    if let Ok(mut body) = peek(body, progress)
-        && let Ok(reader) = decode_body(&mut body, encoding, MAX_EXAMINED as u64, progress)
-    {
-        let _ = reader.take(MAX_EXAMINED as u64).read_to_end(&mut beginning);
-    }
-    beginning
-}
-
-/// Returns a reader for the body as transferred. Fails if the body's first bytes cannot be read.
-fn peek<'a>(body: Body, progress: &'a BodyProgress<'a>) -> Result<PeekedBody<'a>, BodyError> {
-    let mut counted = CountedBody {
-        // Disables `ureq`'s limit, because `LimitedBody` has its own.
-        body: body.into_with_config().limit(u64::MAX).reader(),
-        progress,
-        last_progress: (Instant::now(), progress.request_meter.bytes.get()),
-    };
-    let mut start = Vec::new();
-    if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
-        let failure = progress.take_failure();
-        return Err(failure.unwrap_or_else(|| BodyError::Compression(error.to_string())));
-    }
-    Ok(io::Cursor::new(start).chain(counted))
-}
-
-/// Returns a reader for the decompressed body. Fails if the compression is unknown.
-///
-/// The body's first bytes identify gzip, because some proxies compress a reply without saying so.
-fn decode_body<'a>(
-    body: &'a mut PeekedBody<'_>,
-    encoding: Option<&str>,
-    limit: u64,
-    progress: &'a BodyProgress<'a>,
-) -> Result<LimitedBody<'a>, BodyError> {
-    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
-    let is_gzip = body.get_ref().0.get_ref()[..] == [0x1f, 0x8b];
-    let inner: Box<dyn Read + 'a> = match encoding.as_str() {
-        "gzip" | "x-gzip" => Box::new(GzDecoder::new(body)),
-        "" | "identity" if is_gzip => Box::new(GzDecoder::new(body)),
-        "" | "identity" => Box::new(body),
-        unknown => {
-            let shown: String = unknown.chars().take(40).collect();
-            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
-        }
-    };
-    Ok(LimitedBody { inner, limit, progress })
-}
-
-/// Parses a reply from memory as if a server had sent it, for the fuzz targets: a reply with the expected content `kind`.
-/// `encoding` is the reply's `Content-Encoding`, and `limit` the maximum size in bytes after decompression. Returns the
-/// reply, and whether it could be parsed.
-#[cfg(feature = "testing")]
-#[must_use]
-pub fn reply_from_memory(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> (Reply, bool) {
-    let mut reply = Reply::new(kind);
-    let counters = Counters::default();
-    let request_meter = RequestMeter::new(&counters, RequestKind::Page);
-    let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
-    let body = Body::builder().data(bytes.to_vec());
-    let read = read_reply(body, encoding, limit, &progress, &mut reply);
-    replies::make_uuids_unique(&mut reply.libraries);
-    (reply, read.is_ok())
 }
 
 /// Interval at which a pause checks whether the host has aborted the call.

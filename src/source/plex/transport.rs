@@ -1,7 +1,6 @@
-//! Builds requests, with their URLs, arguments and descriptions for messages, and sends them to the server through a `ureq`
-//! agent with custom connectors.
+//! The connections to the server: `ureq` agents with custom connectors.
 //!
-//! The agent differs from `ureq`'s default in three ways:
+//! An agent differs from `ureq`'s default in three ways:
 //!
 //! - The calling thread resolves names. `ureq` would start a thread to enforce a time-out, but a host may unload this
 //!   library while that thread is still running.
@@ -12,7 +11,7 @@
 //! not wake a thread that waits for data. Closing the socket would wake the thread, but `ureq` does not provide access
 //! to the socket.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::ops::Range;
@@ -20,20 +19,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use ureq::config::Config;
 use ureq::http::{Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle, Transport as Wire, time,
 };
-use ureq::{Agent, AsSendBody, Body, Error, Timeout};
+use ureq::{Agent, Body, Error, Timeout};
 use zeroize::Zeroize;
 
-use super::super::contract::{MAX_PAGE_ROWS, RequestKind, Tokens};
-use super::replies::Reply;
+use super::super::contract::Tokens;
 use crate::error::Result;
-use crate::model::{ItemType, LibraryKind};
 use crate::options::Options;
 use crate::platform::fork::lock;
 use crate::platform::thread;
@@ -55,350 +51,6 @@ const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 /// Returns the value of `X-Plex-Token` that [`TokenTransport`] replaces with the token of this number.
 pub(super) fn token_placeholder(number: u64) -> String {
     format!("***{number}")
-}
-
-/// Prefix of an item's path in Plex's API, and of the keys that hosts see.
-pub(super) const KEY_PREFIX: &str = "/library/metadata/";
-/// Maximum size of a reply, as a multiple of a full page. This factor allows a server that ignores paging to send a
-/// library of up to 16,000 items in one reply.
-pub(super) const OVERSIZE_FACTOR: u64 = 16;
-/// Elements of a row that plexindex does not store. `Media` and `Guid`, which contain the files and external ids, must
-/// not be in this list.
-const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
-    Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
-/// Fields of a row that plexindex does not store. A server may still send excluded fields and elements.
-const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
-    grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
-    audienceRatingImage,primaryExtraKey,originallyAvailableAt,chapterSource,parentStudio,slug,\
-    grandparentSlug,parentSlug,attribution,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
-    skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
-    videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
-/// Path and query of the event stream. Servers ignore unknown event names in the filter; servers that do not support
-/// filters send all events.
-const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
-/// Maximum size of the reply to `/identity` in bytes, after decompression.
-const MAX_IDENTITY_BYTES: u64 = 1 << 20;
-/// Maximum size of the library list in bytes, after decompression. One library takes about 1 kB.
-const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
-/// Maximum size of a page in bytes, after decompression. Without exclusions, servers send about 3 kB per row.
-const MAX_PAGE_BYTES: u64 = 64 << 20;
-
-/// The arguments that requests omit, because a server rejects some arguments. Each value omits more than the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(super) enum Omitted {
-    Nothing,
-    /// Arguments that affect only the reply's size or order.
-    Optional,
-    /// External IDs too. Items then have only Plex's own GUID.
-    Guids,
-}
-
-impl Omitted {
-    /// Returns the value with this number, which must come from a cast.
-    pub fn from_number(number: u8) -> Self {
-        match number {
-            0 => Self::Nothing,
-            1 => Self::Optional,
-            _ => Self::Guids,
-        }
-    }
-}
-
-/// A query argument, `name=value`, encoded, with the least omission that omits it: [`Omitted::Guids`] for the one that
-/// requests external IDs; `None` if the reply would be wrong without the argument.
-type QueryParameter = (Option<Omitted>, String);
-
-const REQUIRED: Option<Omitted> = None;
-const OPTIONAL: Option<Omitted> = Some(Omitted::Optional);
-const GUIDS: Option<Omitted> = Some(Omitted::Guids);
-
-/// A request to the server.
-pub(super) struct ServerRequest<'a> {
-    /// Request kind in the statistics.
-    pub kind: RequestKind,
-    /// Path below the base URL, encoded.
-    path: String,
-    arguments: Vec<QueryParameter>,
-    /// Index of the first row and number of rows, for the headers `X-Plex-Container-Start` and
-    /// `X-Plex-Container-Size`.
-    pub row_range: Option<(u64, u32)>,
-    /// Whether to send the token.
-    pub with_token: bool,
-    /// Maximum size of the reply in bytes, after decompression.
-    pub max_reply_bytes: u64,
-    /// Purpose of the request, for messages.
-    pub purpose: RequestPurpose<'a>,
-}
-
-impl<'a> ServerRequest<'a> {
-    /// Creates the request for the server's identity.
-    pub fn identity() -> Self {
-        Self {
-            kind: RequestKind::Identity,
-            path: "/identity".into(),
-            // This request has no token, so that plexindex can identify the server before it sends the token.
-            with_token: false,
-            max_reply_bytes: MAX_IDENTITY_BYTES,
-            purpose: RequestPurpose::Identity,
-            ..Self::libraries()
-        }
-    }
-
-    /// Creates the probe: the request for the libraries and their change times.
-    pub fn libraries() -> Self {
-        Self {
-            kind: RequestKind::Probe,
-            path: "/library/sections".into(),
-            arguments: Vec::new(),
-            row_range: None,
-            with_token: true,
-            max_reply_bytes: MAX_LIBRARIES_BYTES,
-            purpose: RequestPurpose::Libraries,
-        }
-    }
-
-    /// Creates the request for the event stream, whose length is unlimited.
-    pub fn events() -> Self {
-        Self {
-            kind: RequestKind::Events,
-            path: EVENTS.into(),
-            max_reply_bytes: u64::MAX,
-            purpose: RequestPurpose::Events,
-            ..Self::libraries()
-        }
-    }
-
-    /// Creates the request that tells the server to scan a folder.
-    pub fn scan(section: &'a str, folder: &[u8]) -> Self {
-        Self {
-            kind: RequestKind::Scan,
-            path: format!(
-                "/library/sections/{}/refresh?path={}",
-                encode(section),
-                percent_encode(folder, ENCODED)
-            ),
-            purpose: RequestPurpose::Scan(section),
-            ..Self::libraries()
-        }
-    }
-
-    /// Creates the request that tells the server to refresh an item, or to analyze its files.
-    pub fn refresh_item(rating_key: &'a str, analyzes: bool) -> Self {
-        let action = if analyzes { "analyze" } else { "refresh" };
-        Self {
-            kind: RequestKind::Scan,
-            path: format!("/library/metadata/{}/{action}", encode(rating_key)),
-            purpose: RequestPurpose::RefreshItem(rating_key),
-            ..Self::libraries()
-        }
-    }
-
-    /// Creates the request for a page of rows.
-    pub fn rows(request: &'a RowsRequest<'a>) -> Self {
-        Self {
-            kind: match request.rows {
-                Rows::All => RequestKind::Page,
-                Rows::NewestUpdated | Rows::Trash => RequestKind::Delta,
-                Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
-            },
-            path: format!("/library/sections/{}/all", encode(request.section)),
-            arguments: row_arguments(request),
-            // Always sends both numbers: if a request contains only one number, servers send the whole library.
-            row_range: Some((request.start, request.size.clamp(1, MAX_PAGE_ROWS))),
-            max_reply_bytes: MAX_PAGE_BYTES,
-            purpose: RequestPurpose::Rows(request),
-            ..Self::libraries()
-        }
-    }
-
-    /// Returns whether the request filters by file name, a filter that some servers reject.
-    pub fn filters_by_file(&self) -> bool {
-        matches!(self.purpose, RequestPurpose::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
-    }
-
-    /// Returns whether the request has arguments that it can omit.
-    pub fn has_optional_arguments(&self) -> bool {
-        self.arguments.iter().any(|(omitted_by, _)| omitted_by.is_some())
-    }
-
-    /// Returns the path below the base URL, for messages: the query may name files.
-    pub fn path_without_query(&self) -> &str {
-        self.path.split('?').next().unwrap_or_default()
-    }
-
-    /// Returns the path and query below the base URL, without the omitted arguments.
-    pub fn address(&self, omitted: Omitted) -> String {
-        let mut address = self.path.clone();
-        let is_sent = |(omitted_by, _): &&QueryParameter| omitted_by.is_none_or(|least| omitted < least);
-        let sent = self.arguments.iter().filter(is_sent);
-        for (index, (_, text)) in sent.enumerate() {
-            let separator = if index == 0 { '?' } else { '&' };
-            let _ = write!(address, "{separator}{text}");
-        }
-        address
-    }
-
-    /// Sets `reply` to one without rows, which replaces the reply if the server rejects the filter by file name.
-    pub fn set_empty(&self, reply: &mut Reply) {
-        *reply = Reply {
-            total: Some(0),
-            offset: self.row_range.map(|(start, _)| start),
-            ..Reply::new(reply.kind)
-        };
-    }
-
-    /// Creates the request for items by their rating keys.
-    pub fn items(keys: &[&str]) -> Self {
-        Self {
-            kind: RequestKind::Confirm,
-            path: items_path(keys),
-            arguments: vec![
-                (GUIDS, "includeGuids=1".to_owned()),
-                // Without this argument, the server may start to refresh the item.
-                (OPTIONAL, "skipRefresh=1".to_owned()),
-                (OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
-                (OPTIONAL, format!("excludeFields={EXCLUDED_FIELDS}")),
-            ],
-            max_reply_bytes: MAX_PAGE_BYTES,
-            purpose: RequestPurpose::Items(keys.len()),
-            ..Self::libraries()
-        }
-    }
-}
-
-/// The purpose of a request, which follows 'cannot' in messages.
-#[derive(Clone, Copy)]
-pub(super) enum RequestPurpose<'a> {
-    Identity,
-    Libraries,
-    Rows(&'a RowsRequest<'a>),
-    /// Number of items.
-    Items(usize),
-    /// Section id of the library.
-    Scan(&'a str),
-    /// Rating key of the item.
-    RefreshItem(&'a str),
-    Events,
-}
-
-impl fmt::Display for RequestPurpose<'_> {
-    /// Writes the words that follow 'cannot' in an error message.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Identity => f.write_str("identify the server"),
-            Self::Libraries => f.write_str("list the libraries"),
-            Self::Rows(request) => {
-                let (start, section) = (request.start, request.section);
-                match request.rows {
-                    Rows::All => write!(f, "list library section {section} from row {start}"),
-                    Rows::NewestUpdated => write!(f, "read the latest changes in library section {section}"),
-                    Rows::Trash => write!(f, "read the trash of library section {section}"),
-                    Rows::Title(_) => write!(f, "search library section {section} by title"),
-                    Rows::FileName(_) => write!(f, "search library section {section} by file name"),
-                }
-            }
-            Self::Items(1) => f.write_str("fetch one item"),
-            Self::Items(count) => write!(f, "fetch {count} items"),
-            Self::Scan(section) => write!(f, "scan a folder of library section {section}"),
-            Self::RefreshItem(rating_key) => write!(f, "refresh item {rating_key}"),
-            Self::Events => f.write_str("receive the server's events"),
-        }
-    }
-}
-
-/// Returns the query arguments of a request for rows.
-fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
-    let mut arguments = Vec::new();
-    if request.kind != ItemType::Other {
-        arguments.push((REQUIRED, format!("type={}", request.kind.number())));
-    }
-    // The order by id is optional: without it, rows may shift between pages, which plexindex detects.
-    let (sort, sort_field) = match request.rows {
-        Rows::All | Rows::Trash | Rows::Title(_) | Rows::FileName(_) => ((OPTIONAL, "sort=id".to_owned()), "id"),
-        Rows::NewestUpdated => ((REQUIRED, "sort=updatedAt:desc".to_owned()), "updatedAt"),
-    };
-    arguments.push((GUIDS, "includeGuids=1".to_owned()));
-    arguments.push((OPTIONAL, "includeCollections=0".to_owned()));
-    arguments.push(sort);
-    if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
-        // Without this argument, servers list neither photos nor clips, and report no error.
-        arguments.push((REQUIRED, "clusterZoomLevel=1".to_owned()));
-    }
-    match request.rows {
-        Rows::Title(title) => arguments.push((REQUIRED, format!("title={}", encode(title)))),
-        Rows::FileName(name) => arguments.push((REQUIRED, format!("file={}", encode(name)))),
-        Rows::Trash => arguments.push((REQUIRED, "trash=1".to_owned())),
-        Rows::All | Rows::NewestUpdated => {}
-    }
-    arguments.push((OPTIONAL, format!("excludeElements={EXCLUDED_ELEMENTS}")));
-    // Some servers do not even read excluded fields, and so cannot sort by them.
-    let fields: Vec<&str> = EXCLUDED_FIELDS
-        .split(',')
-        .filter(|field| *field != sort_field)
-        .collect();
-    arguments.push((OPTIONAL, format!("excludeFields={}", fields.join(","))));
-    arguments
-}
-
-/// Returns the path below the base URL that addresses all these items.
-fn items_path(keys: &[&str]) -> String {
-    let mut path = String::from(KEY_PREFIX);
-    for (index, key) in keys.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        let _ = write!(path, "{comma}{}", encode(key));
-    }
-    path
-}
-
-/// A request for rows of a library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowsRequest<'a> {
-    /// Section id of the library.
-    pub section: &'a str,
-    /// Item type of the rows; [`ItemType::Other`] disables the type filter.
-    pub kind: ItemType,
-    /// Sort order and filter.
-    pub rows: Rows<'a>,
-    /// Index of the first row.
-    pub start: u64,
-    /// Maximum number of rows, from 1 to 1,000.
-    pub size: u32,
-}
-
-/// The sort order and filter of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows<'a> {
-    /// All rows, sorted by id, so that rows do not shift between pages.
-    All,
-    /// All rows, most recently updated first.
-    NewestUpdated,
-    /// Rows whose files are missing on the server's disk. plexindex uses those that are in the trash.
-    Trash,
-    /// Rows whose title contains this string. The server may return rows that do not match, and omit rows that match.
-    Title(&'a str),
-    /// Rows with a file whose name contains this string. Plex does not document this filter. The server may return rows
-    /// that do not match, and omit rows that match.
-    FileName(&'a str),
-}
-
-/// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.
-pub(in crate::source) fn item_types_with_files(kind: LibraryKind) -> &'static [ItemType] {
-    match kind {
-        LibraryKind::Movie => &[ItemType::Movie],
-        LibraryKind::Show => &[ItemType::Episode],
-        LibraryKind::Artist => &[ItemType::Track],
-        LibraryKind::Photo => &[ItemType::Photo, ItemType::Clip],
-        _ => &[ItemType::Other],
-    }
-}
-
-/// Characters to encode in path segments and query arguments: all except RFC 3986's unreserved characters.
-pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Encodes a string as a query argument or path segment.
-pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
-    utf8_percent_encode(text, ENCODED)
 }
 
 /// The connections to the server.
@@ -434,31 +86,6 @@ impl Transport {
             connect_timeout: clamp(options.connect_timeout),
             read_timeout: clamp(options.read_timeout),
         })
-    }
-
-    /// Sends a request, and waits for the reply's status and headers; an HTTP error status is not an error here.
-    /// `time_left` is the time limit for the whole exchange, and `silence` the maximum time without any data.
-    ///
-    /// # Errors
-    /// Those that [`super::errors`] classifies.
-    pub fn exchange(
-        &self,
-        request: Request<impl AsSendBody>,
-        time_left: Option<Duration>,
-        silence: Duration,
-    ) -> std::result::Result<Response<Body>, ureq::Error> {
-        let agent = self.agent();
-        // These limits are the agent's own.
-        if time_left.is_none() && silence == self.read_timeout {
-            return agent.run(request);
-        }
-        let request = agent
-            .configure_request(request)
-            .timeout_global(time_left)
-            .timeout_recv_response(Some(silence))
-            .timeout_per_read(Some(silence))
-            .timeout_per_write(Some(silence));
-        agent.run(request.build())
     }
 
     /// Drops the connections without using them. Connections in use are closed when their calls end.
@@ -514,7 +141,7 @@ impl Transport {
     }
 
     /// Returns the agent for all requests except the event stream.
-    fn agent(&self) -> Agent {
+    pub fn agent(&self) -> Agent {
         lock(&self.agent)
             .get_or_insert_with(|| self.new_agent(self.read_timeout, None))
             .clone()
