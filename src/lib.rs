@@ -167,10 +167,10 @@ pub mod peers {
         pub use crate::platform::clock::{Clock, Deadline, SystemClock, unix_us};
         pub use crate::platform::files::{is_open_to_others, open_host_file};
         pub use crate::platform::fork::{ForkLock, lock, lock_for_fork};
-        pub use crate::platform::thread::{Worker, on_worker};
+        pub use crate::platform::thread::Worker;
     }
     pub mod sync {
-        pub use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
+        pub use crate::sync::{IndexReader, PeerComponents, Peers, not_shared_error, on_worker};
     }
 }
 

@@ -10,8 +10,7 @@
 use std::ffi::c_void;
 use std::net::{Shutdown, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Mutex;
 
 use super::fork::lock;
 pub use super::system::is_wake as is_shut_down;
@@ -25,36 +24,12 @@ pub const NO_THREAD: &str = "raise the limits on threads and memory (ulimit -u, 
 
 type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
-/// Runs `work` on a new thread, waits until `work` has finished, and returns its result. While waiting, calls `tick` on
-/// the calling thread at `tick_interval`. A panic in `work` continues on the calling thread. If no thread can be
-/// started, runs `work` on the calling thread.
-pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, tick_interval: Duration, mut tick: impl FnMut()) -> R {
-    let (outcome, done) = (Mutex::new(None), Condvar::new());
-    let run: Work<'_> = Box::new(|| {
-        let result = catch_unwind(AssertUnwindSafe(work));
-        *lock(&outcome) = Some(result);
-        done.notify_all();
-    });
-    // SAFETY: the worker is dropped before the values that `run` borrows, even while `tick` unwinds.
-    let worker = unsafe { spawn(run) }.map_err(|run| run());
-    let result = {
-        let mut slot = lock(&outcome);
-        loop {
-            if let Some(result) = slot.take() {
-                break result;
-            }
-            let waited = done.wait_timeout(slot, tick_interval);
-            let (new_slot, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            slot = new_slot;
-            if timeout.timed_out() && slot.is_none() {
-                drop(slot);
-                tick();
-                slot = lock(&outcome);
-            }
-        }
-    };
-    drop(worker);
-    result.unwrap_or_else(|panic| resume_unwind(panic))
+/// Runs `work` on a new thread and `meanwhile` on the calling thread, and waits for both. Returns the result of
+/// `meanwhile`. If no thread can be started, first runs `work` on the calling thread. `work` must not panic.
+pub fn beside<R>(work: impl FnOnce() + Send, meanwhile: impl FnOnce() -> R) -> R {
+    // SAFETY: the worker is dropped before the values that `work` borrows, even while `meanwhile` unwinds.
+    let _worker = unsafe { spawn(Box::new(work)) }.map_err(|work| work());
+    meanwhile()
 }
 
 /// Runs `work` on the calling thread and on `others` more threads, or on as many as can be started, and waits for all
@@ -160,33 +135,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn on_worker_returns_the_result_and_may_borrow() {
-        let text = String::from("seen");
-        assert_eq!(on_worker(|| text.len(), Duration::from_secs(1), || ()), 4);
-    }
-
-    #[test]
-    fn on_worker_ticks_during_the_work() {
-        let stop = AtomicBool::new(false);
-        let ticks = AtomicUsize::new(0);
-        on_worker(
-            || {
-                while !stop.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
-                }
-            },
-            Duration::from_millis(1),
-            || {
-                if ticks.fetch_add(1, Ordering::SeqCst) == 2 {
-                    stop.store(true, Ordering::SeqCst);
-                }
-            },
-        );
-        // One more may come while the thread ends.
-        assert!(ticks.load(Ordering::SeqCst) >= 3);
-    }
-
-    #[test]
     fn a_worker_runs_until_signalled_and_is_joined() {
         let stop = std::sync::Arc::new(AtomicBool::new(false));
         let ended = std::sync::Arc::new(AtomicBool::new(false));
@@ -203,12 +151,6 @@ mod tests {
         drop(worker.expect("a thread"));
         assert!(ended.load(Ordering::SeqCst));
         drop(Worker::spawn(|| panic!("goes no further")).expect("a thread"));
-    }
-
-    #[test]
-    #[should_panic(expected = "as it was")]
-    fn a_panic_continues_in_the_caller() {
-        on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
     }
 
     #[test]

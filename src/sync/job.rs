@@ -1,4 +1,4 @@
-//! Sync jobs: a worker thread (`platform::thread`) sends requests, and the calling thread reports progress.
+//! Sync jobs: a worker thread sends requests, and the calling thread reports progress.
 //!
 //! Ensures that only one thread in one process fetches a library at a time. Threads use a lock with a timeout, and
 //! processes a file lock, which the operating system releases when a process exits. On a file system without locks, two
@@ -6,8 +6,9 @@
 
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -25,7 +26,7 @@ use crate::options::{Options, Ttl};
 use crate::platform::clock::{Clock, Deadline};
 use crate::platform::fork::{ForkLock, lock, lock_for_fork};
 use crate::platform::lock::FileLock;
-use crate::platform::thread::on_worker;
+use crate::platform::thread::beside;
 use crate::source::{Abilities, Bounds, Session, Source};
 use crate::stats::{Activity, Counters};
 
@@ -371,7 +372,7 @@ impl Synchronizer {
             }
             result
         };
-        let result = on_worker(work, TICK, || tick(true)); // `true`: the job is running
+        let result = on_worker(work, || tick(true)); // `true`: the job is running
         self.counters.add_time(Activity::NotMatching, started_at.elapsed());
         // Record what the result says about the token and the server.
         let sent_requests = self.request_counts() != requests_before;
@@ -546,6 +547,34 @@ fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Opti
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
 
+/// Runs `work` on a new thread, and returns its result. Meanwhile, calls `tick` on the calling thread at intervals. A
+/// panic in `work` continues on the calling thread. If no thread can be started, runs `work` on the calling thread.
+pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, mut tick: impl FnMut()) -> R {
+    let (outcome, done) = (Mutex::new(None), Condvar::new());
+    let run = || {
+        let result = catch_unwind(AssertUnwindSafe(work));
+        *lock(&outcome) = Some(result);
+        done.notify_all();
+    };
+    let result = beside(run, || {
+        let mut slot = lock(&outcome);
+        loop {
+            if let Some(result) = slot.take() {
+                break result;
+            }
+            let waited = done.wait_timeout(slot, TICK);
+            let (new_slot, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            slot = new_slot;
+            if timeout.timed_out() && slot.is_none() {
+                drop(slot);
+                tick();
+                slot = lock(&outcome);
+            }
+        }
+    });
+    result.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// A sync job's progress. The worker thread updates it, and the calling thread reports it to the host.
 #[derive(Default)]
 pub struct JobProgress {
@@ -611,4 +640,43 @@ fn report_progress(source: &dyn Source, call: &Call<'_>, report: &JobProgress, s
         elapsed: started_at.elapsed(),
     });
     report.abort.store(!may_continue, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn on_worker_returns_the_result_and_may_borrow() {
+        let text = String::from("seen");
+        assert_eq!(on_worker(|| text.len(), || ()), 4);
+    }
+
+    #[test]
+    fn on_worker_ticks_during_the_work() {
+        let stop = AtomicBool::new(false);
+        let ticks = AtomicUsize::new(0);
+        on_worker(
+            || {
+                while !stop.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            },
+            || {
+                if ticks.fetch_add(1, Ordering::SeqCst) == 2 {
+                    stop.store(true, Ordering::SeqCst);
+                }
+            },
+        );
+        // One more may come while the thread ends.
+        assert!(ticks.load(Ordering::SeqCst) >= 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "as it was")]
+    fn a_panic_continues_in_the_caller() {
+        on_worker(|| panic!("as it was"), || ());
+    }
 }

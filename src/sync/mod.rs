@@ -8,7 +8,7 @@ mod refresh;
 mod search;
 
 pub use call::{AllowedView, Batch, Call, FileSize, Progress, RefreshReason};
-pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error};
+pub use job::{NoPeers, PeerComponents, Peers, Synchronizer, TICK, not_shared_error, on_worker};
 pub use reading::{EvictionPin, IndexReader, MAX_RETRIES, cleared_repeatedly_error, segments_lost_error};
 pub use refresh::{ItemToVerify, ScanTarget, scan_target};
 pub use search::{

@@ -21,8 +21,8 @@ use crate::failure::Outcome;
 use crate::model::{Library, LibraryId, ViewId};
 use crate::options::{Options, without_password};
 use crate::paths::{RULES, Translation};
-use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, on_worker, unix_us};
-use crate::sync::{IndexReader, PeerComponents, Peers, TICK, not_shared_error};
+use crate::platform::{Deadline, ForkLock, Worker, lock, lock_for_fork, unix_us};
+use crate::sync::{IndexReader, PeerComponents, Peers, not_shared_error, on_worker};
 
 /// Interval between reads without a notification, which a pooler may lose.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -265,7 +265,7 @@ impl Sharing {
             runtime.shutdown_background();
             result.map_err(|failure| failure.explain(address))
         };
-        on_worker(run, TICK, || {})
+        on_worker(run, || {})
     }
 
     /// Returns the deadline for a call that starts now.
