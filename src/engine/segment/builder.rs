@@ -268,7 +268,9 @@ impl ListingBuilder {
     fn align(&mut self) -> io::Result<u32> {
         let padding = self.records.position().next_multiple_of(4) - self.records.position();
         self.records.buffer_for(padding)?.extend_from_slice(&[0; 4][..padding]);
-        u32::try_from(self.records.position() / 4).map_err(|_| too_large())
+        // 32-bit entry numbers cannot address more.
+        let too_large = "a segment can have at most 16 GiB";
+        u32::try_from(self.records.position() / 4).map_err(|_| io::Error::new(io::ErrorKind::StorageFull, too_large))
     }
 
     /// Appends a listed entry to the aligned records, and adds it to the tables. `first`: the entry of the item's first
@@ -527,11 +529,6 @@ fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     xxh3_64(buffer)
 }
 
-/// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.
-pub fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "a segment can have at most 16 GiB")
-}
-
 /// Returns an error that reports insufficient memory for `items` items, and suggests a remedy.
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
@@ -656,7 +653,7 @@ const FREE: [u8; SLOT] = [0; SLOT];
 /// Sorts pairs of a hash and an entry, and writes them as a hash table. Returns the table's part and its number of home
 /// slots.
 pub fn put_table(pairs: PairSorter, body: &mut SegmentWriter) -> io::Result<(SegmentPart, u64)> {
-    let homes = (pairs.len() * 100).div_ceil(LOAD_PERCENT).max(1);
+    let homes = (pairs.0.count * 100).div_ceil(LOAD_PERCENT).max(1);
     let (begin, mut written) = (body.position(), 0);
     pairs.for_each_sorted(|hash, entry| {
         let slot = home_slot(hash, homes as u64).max(written);
@@ -855,10 +852,6 @@ impl PairSorter {
     /// Creates a sorter with temporary files beside `place`.
     pub fn new(place: &Path) -> Self {
         Self(KeySorter::new(place))
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.count
     }
 
     /// Adds a pair.

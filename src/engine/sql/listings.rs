@@ -426,12 +426,9 @@ impl ListingSegments {
     /// Returns whether `draft`, built from all pages of a listing, has the same content as the current segment, and
     /// therefore needs no new segment. Returns `false` if the current segment is missing or damaged.
     pub fn has_same_content(&self, row: &LibraryRow, draft: &ListingDraft) -> bool {
-        if !row.generation.is_fetched() {
-            return false;
-        }
-        let builder = &draft.builder;
-        let items = ItemRows(&self.store).of(row.id);
-        items.is_ok_and(|items| items.has_same_content(builder.items, builder.content))
+        let ListingBuilder { items, content, .. } = draft.builder;
+        let stored = |stored: StoredItems| stored.has_same_content(items, content);
+        row.generation.is_fetched() && ItemRows(&self.store).of(row.id).is_ok_and(stored)
     }
 
     /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with

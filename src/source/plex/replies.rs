@@ -508,7 +508,7 @@ impl Reply {
                 b"title" => item.title = row.text()?,
                 b"year" => item.year = row.scalar()?.number().unwrap_or_default(),
                 b"guid" => item.guid = row.text()?,
-                b"Guid" => row.texts(b"id", &mut item.guids)?,
+                b"Guid" => read_texts(row, b"id", &mut item.guids)?,
                 b"grandparentTitle" => item.show_title = row.text()?,
                 b"grandparentRatingKey" => item.show_rating_key = row.text()?,
                 b"grandparentGuid" => item.show_guid = row.text()?,
@@ -642,7 +642,7 @@ fn read_library(directory: &mut Fields<'_, '_>, libraries: &mut Vec<Library>) ->
             b"uuid" => library.uuid = directory.text()?,
             b"title" => library.title = directory.text()?,
             b"type" => library.kind = LibraryKind::from_name(&directory.text()?),
-            b"Location" => directory.texts(b"path", &mut library.locations)?,
+            b"Location" => read_texts(directory, b"path", &mut library.locations)?,
             b"contentChangedAt" => content_changed_at = directory.scalar()?.number().unwrap_or_default(),
             b"scannedAt" => scanned_at = directory.scalar()?.number().unwrap_or_default(),
             b"refreshing" => library.change.busy = directory.scalar()?.is_set(),
@@ -680,20 +680,18 @@ pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     }
 }
 
-impl Fields<'_, '_> {
-    /// Adds the strings in the field `wanted` of each object in the field's value to `list`.
-    pub fn texts(&mut self, wanted: &[u8], list: &mut Vec<String>) -> Result<(), Stop> {
-        self.objects(|object| {
-            while let Some(name) = object.next()? {
-                if *name == *wanted {
-                    push_unique(list, object.scalar()?.text());
-                } else {
-                    object.skip()?;
-                }
+/// Adds the strings in the field `wanted` of each object in the field's value to `list`.
+fn read_texts(fields: &mut Fields<'_, '_>, wanted: &[u8], list: &mut Vec<String>) -> Result<(), Stop> {
+    fields.objects(|object| {
+        while let Some(name) = object.next()? {
+            if *name == *wanted {
+                push_unique(list, object.scalar()?.text());
+            } else {
+                object.skip()?;
             }
-            Ok(())
-        })
-    }
+        }
+        Ok(())
+    })
 }
 
 /// Maximum number of files, external ids or folders in a row; also the maximum number of libraries. Real lists are much
