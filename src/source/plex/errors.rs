@@ -47,8 +47,9 @@ pub(super) struct ErrorContext<'a> {
     pub purpose: &'a dyn Display,
     /// The request's path below the base URL, without the query.
     pub path: &'a str,
-    /// Whether the path leads to one item.
-    pub names_item: bool,
+    /// Whether the request tells the server to refresh an item, or to analyze its files.
+    pub refreshes_item: bool,
+    /// Whether the request has the token.
     pub with_token: bool,
     pub base_url: &'a BaseUrl,
     /// Whether the index has a token.
@@ -209,7 +210,7 @@ impl ErrorContext<'_> {
                  no token in its own network, use its IP address instead of its host name"
             }
             403 => "the token's user has no access ({}): use the server owner's token, or share the library with them",
-            404 if is_from_plex && self.names_item => "not found ({}): the server has no such item",
+            404 if is_from_plex && self.refreshes_item => "not found ({}): the server has no such item",
             404 if is_from_plex => "not found ({}): the library was removed, or the path in server_url is wrong",
             404 => {
                 "not found ({}), but the reply is not from Plex: check server_url and the proxy in front of the server"

@@ -696,7 +696,7 @@ impl PlexHttp {
         ErrorContext {
             purpose: &request.purpose,
             path: request.path_without_query(),
-            names_item: matches!(request.purpose, RequestPurpose::RefreshItem(_)),
+            refreshes_item: matches!(request.purpose, RequestPurpose::RefreshItem(_)),
             with_token: request.with_token,
             base_url: &self.base_url,
             has_token: self.has_token(),
