@@ -64,12 +64,12 @@ pub fn guard_slot<P, S: Into<Status>>(
     guard(error, || body(unsafe { output(place, name) }?))
 }
 
-/// Sets a buffer's length to 0. Does not change its memory, which may contain the call's inputs. Ignores invalid
-/// pointers, which later checks reject.
-fn clear_buffer(place: *mut Buffer) {
+/// Sets a buffer's length. Does not change its memory, which may contain the call's inputs. Ignores invalid pointers,
+/// which later checks reject.
+fn set_length(place: *mut Buffer, length: usize) {
     if !place.is_null() && place.is_aligned() {
         // SAFETY: the caller passed a buffer.
-        unsafe { (*place).length = 0 };
+        unsafe { (*place).length = length };
     }
 }
 
@@ -77,13 +77,13 @@ fn clear_buffer(place: *mut Buffer) {
 /// error messages go to `error`; both may be NULL. Empties `place` before the body and after every error except
 /// [`Status::BufferTooSmall`], so that it never contains an earlier answer.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
-    clear_buffer(place);
+    set_length(place, 0);
     let error_text = match ErrorText::new(error) {
         Ok(error_text) => error_text,
-        Err(error) => {
+        Err(failure) => {
             #[cfg(test)]
-            tests::keep(&error.message);
-            return error.status as i32;
+            tests::keep(&failure.message);
+            return failure.status as i32;
         }
     };
     let outcome = catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or_else(|_| {
@@ -100,27 +100,32 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
         Ok(status) => {
             // A callback may have used the buffer `error` for its own calls.
             if !std::ptr::eq(error, place) {
-                clear_buffer(error);
+                set_length(error, 0);
             }
             status.into() as i32
         }
-        Err(error) => {
+        Err(failure) => {
             // C code would not see the text after an interior NUL.
-            let text = error.message.replace('\0', "\u{FFFD}");
+            let text = failure.message.replace('\0', "\u{FFFD}");
             #[cfg(test)]
             tests::keep(&text);
-            if error.status != Status::BufferTooSmall {
-                clear_buffer(place);
+            let is_too_small = failure.status == Status::BufferTooSmall;
+            if !is_too_small {
+                set_length(place, 0);
             }
-            error_text.write(&text, error.argument().unwrap_or(""));
-            error.status as i32
+            error_text.write(&text, failure.argument().unwrap_or(""));
+            // In a buffer for both, the length remains the size that the answer needs.
+            if !is_too_small || !std::ptr::eq(error, place) {
+                set_length(error, text.len());
+            }
+            failure.status as i32
         }
     }
 }
 
-/// The caller's buffer for error messages, and the buffer's fields before the call. Writes messages only before and
-/// after the body, so that the answer can use the same buffer.
-struct ErrorText(Option<(*mut Buffer, Buffer)>);
+/// The fields of the caller's buffer for error messages before the call. Writes messages only before and after the body,
+/// so that the answer can use the same buffer.
+struct ErrorText(Option<Buffer>);
 
 impl ErrorText {
     /// Checks the buffer and empties it. NULL means that the caller wants no error message.
@@ -140,15 +145,15 @@ impl ErrorText {
         if given.data.is_null() && given.capacity > 0 {
             return Err(null_error("error.data"));
         }
-        let error_text = Self(Some((error, given)));
+        set_length(error, 0);
+        let error_text = Self(Some(given));
         error_text.write("", "");
         Ok(error_text)
     }
 
     /// Writes a message, truncated to the buffer's capacity, and then the name of the invalid option, if there is room.
-    /// Sets its length to that of the whole message, so that the caller sees how much is missing.
     fn write(&self, text: &str, argument: &str) {
-        let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
+        let Some(Buffer { data, capacity, .. }) = self.0 else {
             return;
         };
         // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, unused by other code.
@@ -163,7 +168,6 @@ impl ErrorText {
                     }
                 }
             }
-            (*buffer).length = text.len();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::for_tests::{buffer, hostile, is_true_in_child};
+use crate::strings::set_needed_size;
 use plexindex::options;
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -117,6 +118,21 @@ fn a_call_without_an_error_empties_the_buffer() {
     };
     assert_eq!(guard(&raw mut given, || Ok(Status::NotFound)), Status::NotFound as i32);
     assert_eq!((given.length, memory[0]), (0, 0));
+}
+
+#[test]
+fn a_buffer_for_answer_and_error_tells_the_size_that_the_answer_needs() {
+    let mut memory = [0_u64; 8];
+    let mut both = buffer(memory.as_mut_ptr(), 64);
+    let place = &raw mut both;
+    let status = guard_into(place, place, "both", |answer| set_needed_size(answer, 99_999));
+    assert_eq!((status, both.length), (Status::BufferTooSmall as i32, 100_000));
+    assert!(memory[0].to_ne_bytes().starts_with(b"the buff"));
+    assert_eq!(
+        guard::<()>(place, || Err(Error::new(Status::Store, "no disk"))),
+        Status::Store as i32
+    );
+    assert_eq!(both.length, 7);
 }
 
 /// With an invalid error buffer, the function's body does not run.
