@@ -390,7 +390,7 @@ struct Block {
 
 /// A record of a block. Its copies share the block; it has no move, so that every copy keeps its block.
 template <class T> struct Record {
-    Record(const std::shared_ptr<const Block> &block, const T *record) noexcept : block(block), record(record) {}
+    Record(const std::shared_ptr<const Block> &memory, const T *found) noexcept : block(memory), record(found) {}
     Record(const Record &) noexcept = default;
     Record &operator=(const Record &) noexcept = default;
 
@@ -849,9 +849,9 @@ public:
     /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
     plexindex_handle *native_handle() const noexcept { return opened_ ? opened_->handle : nullptr; }
 
-        Index(Index &&) noexcept = default;
+    Index(Index &&) noexcept = default;
     Index &operator=(Index &&) noexcept = default;
-    
+
 private:
     Index() = default;
 

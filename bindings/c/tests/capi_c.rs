@@ -333,8 +333,7 @@ mod deep {
         let run = Run::new("match");
         for (compiler, standard) in [(GCC, "c++17"), (CLANG, "c++20")] {
             if !lacks(compiler) {
-                let more = ["-Wshadow", "-Wconversion"];
-                run.linked("examples/cpp/match.cpp", compiler, standard, &more);
+                run.linked("examples/cpp/match.cpp", compiler, standard, WARNINGS);
             }
         }
     }
@@ -355,6 +354,9 @@ mod deep {
     }
 }
 
+/// What hosts also turn on, which must accept the headers.
+const WARNINGS: &[&str] = &["-Wshadow", "-Wconversion"];
+
 /// The examples in C++ say what they find, and what is wrong.
 #[test]
 fn cpp_examples() {
@@ -363,7 +365,7 @@ fn cpp_examples() {
     }
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    let program = run.linked("examples/cpp/match.cpp", CPP, "c++17", &[]);
+    let program = run.linked("examples/cpp/match.cpp", CPP, "c++17", WARNINGS);
     assert_eq!(
         run.program_passes(&program, &["Movies", known]),
         "/library/metadata/900001: Exact\n"
