@@ -213,8 +213,12 @@ public:
         for (const PathRef &path : paths) add(path);
     }
 
-    /// Adds a path. The call refuses one that contains a NUL (Status::invalid_argument).
-    void add(PathRef path) { text_.append(path.bytes()).push_back('\0'), ++count_; }
+    /// Adds a path. Throws Status::invalid_argument for one that contains a NUL.
+    void add(PathRef path) {
+        if (path.bytes().find('\0') != std::string_view::npos)
+            throw Error(Status::invalid_argument, "a path or key contains a NUL");
+        text_.append(path.bytes()).push_back('\0'), ++count_;
+    }
     std::size_t size() const noexcept { return count_; }     ///< Returns how many there are.
     const std::string &text() const noexcept { return text_; } ///< Returns them as one text, each followed by a NUL.
 
@@ -284,7 +288,7 @@ struct QueryOptions {
     bool offline = false; ///< The call sends no request.
     /// match() and match_paths() return Status::not_yet instead of waiting. Other calls refuse it.
     bool at_once = false;
-    bool check = false; ///< match() and match_paths() first ask the server for changes. Other calls refuse it.
+    bool check = false; ///< First asks the server for changes, even if the listing is fresh.
     /// The file's size in bytes, for match(). 0: plexindex reads the size from the disk if it is needed.
     std::uint64_t size = 0;
     bool no_size = false;    ///< match() and match_paths() do not read sizes. Other calls refuse it.

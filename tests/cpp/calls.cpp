@@ -120,8 +120,9 @@ void inputs(const px::Library &movies) {
     CHECK(!movies.lookup_key(longer) && !movies.lookup_key(""sv) && !movies.lookup_key(text + '\0'));
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(""); });
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(text + '\0'); });
-    refused(px::Status::invalid_argument, "count", [&] { return movies.match_paths({exact, with_nul}); });
-    refused(px::Status::invalid_argument, "count", [&] { return movies.lookup_keys({with_nul}); });
+    refused(px::Status::invalid_argument, "NUL", [&] { return movies.match_paths({exact, with_nul}); });
+    refused(px::Status::invalid_argument, "NUL", [&] { return movies.lookup_keys({with_nul}); });
+    refused(px::Status::invalid_argument, "NUL", [&] { movies.record_matches({"/a"}, {with_nul}); });
     refused(px::Status::invalid_argument, "keys", [&] { movies.record_matches({"/a"}, {"1", "2"}); });
 
     const std::vector<std::string> strings{exact, twin, "/data/movies/New.mkv"};
