@@ -132,18 +132,16 @@ func resultText(result C.fast_result) string {
 // LookupKeys is LookupKey for many paths.
 func (l *Library) LookupKeys(paths []string) (keys []string, err error) {
 	text, err := joinTexts(paths)
-	if err == nil {
-		err = l.index.begin()
-	}
 	if err != nil || len(paths) == 0 {
 		return nil, err
 	}
-	defer l.index.end()
 	data, length := view(text)
-	_, err = fill(64+40*len(paths), func(out, failure *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failure)
-	}, func(out *C.plexindex_buffer) {
-		keys = strings.SplitN(C.GoStringN((*C.char)(out.data), C.int(out.length)), "\x00", len(paths)+1)[:len(paths)]
+	_, err = l.index.hold(func() (Status, error) {
+		return fill(64+40*len(paths), func(out, failure *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failure)
+		}, func(out *C.plexindex_buffer) {
+			keys = strings.SplitN(C.GoStringN((*C.char)(out.data), C.int(out.length)), "\x00", len(paths)+1)[:len(paths)]
+		})
 	})
 	return keys, err
 }

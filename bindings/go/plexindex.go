@@ -241,13 +241,18 @@ func (i *Index) begin() error {
 
 func (i *Index) end() { i.inUse.RUnlock() }
 
-// do makes a call that does not wait for the server.
-func (i *Index) do(work func(failure *C.plexindex_buffer) C.int32_t) error {
+// hold does work with the open index.
+func (i *Index) hold(work func() (Status, error)) (Status, error) {
 	if err := i.begin(); err != nil {
-		return err
+		return Aborted, err
 	}
 	defer i.end()
-	_, err := call(work)
+	return work()
+}
+
+// do makes a call that does not wait for the server.
+func (i *Index) do(work func(failure *C.plexindex_buffer) C.int32_t) error {
+	_, err := i.hold(func() (Status, error) { return call(work) })
 	return err
 }
 

@@ -54,7 +54,13 @@ func openIndex(t *testing.T, changes ...func(*Options)) *Index {
 	}
 	index, err := Open(options)
 	must(t, err)
-	t.Cleanup(func() { must(t, index.Close()) })
+	t.Cleanup(func() {
+		if !index.isClosing.Load() { // no call left a lock, for which Close would wait
+			assertEqual(t, index.inUse.TryLock(), true)
+			index.inUse.Unlock()
+		}
+		must(t, index.Close())
+	})
 	return index
 }
 
@@ -118,6 +124,8 @@ func TestMatchesAndLookupsFindItems(t *testing.T) {
 	lookedUp, err := movies.LookupKeys(paths)
 	must(t, err)
 	assertEqual(t, lookedUp, keys)
+	lookedUp, err = movies.LookupKeys(nil)
+	assertEqual(t, []any{len(lookedUp), err}, []any{0, nil})
 	long, withNUL := strings.Repeat("x", 5000), "a\x00b"
 	assertEqual(t, []string{movies.LookupKey(path), movies.LookupKey(long), movies.LookupKey(withNUL)}, []string{key, "", ""})
 	several, err := movies.Match(background, "/else/"+facts("repeated")[0][0])

@@ -41,11 +41,9 @@ func (t *Table) Lookup(name string) string {
 
 // read makes a call that fills a buffer, and returns whether there is a value.
 func (t *Table) read(work func(out, failure *C.plexindex_buffer) C.int32_t) (value []byte, exists bool, err error) {
-	if err := t.index.begin(); err != nil {
-		return nil, false, err
-	}
-	defer t.index.end()
-	status, err := fill(1024, work, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
+	status, err := t.index.hold(func() (Status, error) {
+		return fill(1024, work, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
+	})
 	return value, status == OK && err == nil, err
 }
 
