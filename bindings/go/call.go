@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime/cgo"
+	"strings"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -104,20 +105,17 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (r
 		return 0
 	}
 	// A panic must not skip C's frames: wait() repeats it behind them.
-	defer func() {
-		if waiting.panicked = recover(); waiting.panicked != nil {
-			result = 1
-		}
-	}()
+	defer func() { waiting.panicked = recover() }()
+	result = 1
 	if waiting.progress(Progress{
 		Library: C.GoStringN(progress.library.data, C.int(progress.library.length)),
 		Items:   uint64(progress.items),
 		Total:   uint64(progress.total),
 		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
 	}) {
-		return 0
+		result = 0
 	}
-	return 1
+	return result
 }
 
 // wait makes a call that ends with its context. `work` gets the deadline, and the number of the progress function.
@@ -134,7 +132,8 @@ func (i *Index) wait(ctx context.Context, ask Ask, work func(C.int64_t, C.uintpt
 		deadline = i.timeout
 	}
 	end, hasEnd := ctx.Deadline()
-	if left := milliseconds(time.Until(end)); hasEnd && (deadline <= 0 || left < deadline) {
+	isUnlimited := deadline == 0 || deadline == C.PLEXINDEX_NO_TIMEOUT
+	if left := milliseconds(time.Until(end)); hasEnd && (isUnlimited || left < deadline) {
 		if deadline = left; deadline < 1 {
 			deadline = 1
 		}
@@ -174,6 +173,10 @@ func (i *Index) Call(ctx context.Context, method string, request, answer any, as
 	raw, err := json.Marshal(request)
 	if err != nil {
 		return err
+	}
+	// encoding/json writes this for a byte that is not UTF-8: the call would be about another file.
+	if strings.Contains(strings.ReplaceAll(string(raw), `\\`, ""), `\ufffd`) {
+		return &Error{Status: InvalidArgument, Message: method + ": a text of the request is not UTF-8; use a ByteString"}
 	}
 	_, err = i.wait(ctx, firstAsk(asks), func(deadline C.int64_t, user C.uintptr_t) (Status, error) {
 		name := C.CString(method)

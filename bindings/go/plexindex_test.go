@@ -147,6 +147,11 @@ func TestMethodsAreCalledByName(t *testing.T) {
 	var host HostPath
 	must(t, index.Call(background, "mappings.to_host", MapToHostRequest{notUTF8}, &host))
 	assertEqual(t, host.Path, notUTF8)
+	replaced := ByteString("/\uFFFD\\ufffd")
+	must(t, index.Call(background, "mappings.to_host", map[string]any{"path": replaced}, &host))
+	assertEqual(t, host.Path, replaced)
+	err = index.Call(background, "mappings.to_host", map[string]any{"path": string(notUTF8)}, &host)
+	assertEqual(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "ByteString")}, []any{true, true})
 	var versions map[string]any
 	must(t, index.Call(background, "versions", nil, &versions))
 	assertEqual(t, versions["library"], Version())
@@ -231,10 +236,13 @@ func TestProgressIsReportedAndCanEndACall(t *testing.T) {
 	assertEqual(t, []any{errors.Is(err, Aborted), last.Items >= 50, last.Library}, []any{true, true, "Movies"})
 	_, err = movies.Refresh(background, Ask{Progress: func(Progress) bool { movies.LookupKey(path); return true }})
 	must(t, err)
-	func() {
-		defer func() { assertEqual(t, recover(), "mine") }()
-		_, _ = movies.Refresh(background, Ask{Full: true, Progress: func(Progress) bool { panic("mine") }})
-	}()
+	for _, panicked := range []any{"mine", nil} { // recover() returns nil for both none and nil
+		func() {
+			defer func() { assertEqual(t, recover(), panicked) }()
+			_, err = movies.Refresh(background, Ask{Full: true, Progress: func(Progress) bool { panic(panicked) }})
+			assertEqual(t, errors.Is(err, Aborted), true)
+		}()
+	}
 	_, err = movies.Refresh(background) // the panic left no lock
 	must(t, err)
 }
@@ -368,7 +376,12 @@ func TestAWrongArgumentIsAnError(t *testing.T) {
 	}
 	refuse("path is empty", match("", Ask{}))
 	must(t, match(path, Ask{Timeout: 1<<63 - 1}))
-	refuse("timeout_ms is -7", match(path, Ask{Timeout: -7 * time.Millisecond}))
+	limited, cancel := context.WithTimeout(background, time.Minute)
+	defer cancel()
+	for _, ctx := range []context.Context{background, limited} {
+		_, err := movies.Match(ctx, path, Ask{Timeout: -7 * time.Millisecond})
+		refuse("timeout_ms is -7", err)
+	}
 	refuse("PLEXINDEX_QUERY_FULL", match(path, Ask{Full: true}))
 	refuse("'no key' is not the key of an item", movies.RecordMatch(background, "/x", "no key"))
 	refuse("contains a NUL", movies.RecordMatch(background, "a\x00b", key))
