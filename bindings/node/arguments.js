@@ -27,8 +27,14 @@ function path(value, name) {
   return typeof value === 'string' || value instanceof Uint8Array ? value : refuse(name, 'a string or a Buffer', value);
 }
 
+/** What no text of C has: a NUL, which ends it, and half a character, which would become another one in UTF-8. */
+const NOT_IN_C = /[\0\p{Surrogate}]/u;
+
 /** Returns a copy of a text, because the caller may transfer its memory while a call reads it on another thread. */
-const text = (value, name) => Buffer.from(path(value, name));
+function text(value, name) {
+  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) refuse(name, 'well-formed Unicode', value);
+  return Buffer.from(path(value, name));
+}
 
 /** Returns text() and its length, as C functions take them. */
 function sized(value, name) {
@@ -38,7 +44,14 @@ function sized(value, name) {
 }
 
 const string = (value, name) => (typeof value === 'string' ? value : refuse(name, 'a string', value));
-const integer = (value, name) => (Number.isSafeInteger(value) ? value : refuse(name, 'an integer', value));
+
+/** Returns an integer that fits into this type of C: koffi would wrap another one. */
+function integer(value, name, type = 'int64_t') {
+  const least = type === 'int64_t' ? Number.MIN_SAFE_INTEGER : 0;
+  const most = type === 'uint32_t' ? 2 ** 32 - 1 : Number.MAX_SAFE_INTEGER;
+  const fits = Number.isSafeInteger(value) && value >= least && value <= most;
+  return fits ? value : refuse(name, `an integer from ${least} to ${most}`, value);
+}
 
 /** Returns the values of an iterable. A string, whose values are its letters, is a mistake. */
 function list(value, name, check = (one) => one) {
@@ -69,4 +82,4 @@ function options(given, names, name = 'options') {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
 }
 
-module.exports = { PlexindexError, refuse, path, text, sized, string, integer, list, joined, options };
+module.exports = { PlexindexError, NOT_IN_C, refuse, path, text, sized, string, integer, list, joined, options };

@@ -143,7 +143,7 @@ export interface Library {
 }
 
 export interface Table {
-  /** Returns a value if the index has it at hand as text. Sends no request. */
+  /** Returns a value if the index has it at hand as text; get() returns every value. Sends no request. */
   lookup(name: string): string | null;
   get(name: Text): Promise<Buffer | null>;
   /** Stores a value. `limit`: bytes that the table may take; then its oldest entries go. By default, no limit. */

@@ -193,8 +193,9 @@ class Library extends IndexPart {
 
   lookupKey(path) {
     this._index._checkOpen();
-    if (typeof path !== 'string') return this.lookupKeys([path])[0];
-    return path.includes('\0') ? null : load().lookup_key(this._handle, path);
+    if (typeof path === 'string') return check.NOT_IN_C.test(path) ? null : load().lookup_key(this._handle, path);
+    const bytes = check.text(path, 'path');
+    return bytes.includes(0) ? null : this.lookupKeys([bytes])[0];
   }
 
   lookupKeys(paths) {
@@ -244,8 +245,9 @@ class Table extends IndexPart {
   lookup(name) {
     this._index._checkOpen();
     const value = [null];
-    if (!check.string(name, 'name').includes('\0')) load().table_lookup(this._handle, name, value);
-    return value[0];
+    if (!check.NOT_IN_C.test(check.string(name, 'name'))) load().table_lookup(this._handle, name, value);
+    // In a value that is not text, koffi replaces bytes by this character.
+    return value[0]?.includes('\uFFFD') ? null : value[0];
   }
 
   /** Makes a call that fills memory, and returns the bytes; null if there is none. */
@@ -262,7 +264,7 @@ class Table extends IndexPart {
 
   async put(name, value, options) {
     const { ttlMs = 0, limit = 0 } = check.options(options, ['ttlMs', 'limit']);
-    const numbers = [check.integer(ttlMs, 'ttlMs'), check.integer(limit, 'limit')];
+    const numbers = [check.integer(ttlMs, 'ttlMs'), check.integer(limit, 'limit', 'uint64_t')];
     await this._call('table_put', ...check.sized(name, 'name'), ...check.sized(value, 'value'), ...numbers);
   }
 
@@ -303,10 +305,9 @@ async function open(options) {
   for (const [option, value] of Object.entries(given)) {
     const field = OPTION_FIELDS[option];
     if (field?.type === 'plexindex_bytes') native[field.name] = bytesOf(check.text(value, option));
-    else if (field) native[field.name] = check.integer(value, option);
+    else if (field) native[field.name] = check.integer(value, option, field.type);
     else if (value) native.flags |= OPTION_FLAGS[option] ?? 0;
   }
-  native.timeout_ms = nativeTimeout(given.timeoutMs);
   if (given.logLevel !== undefined) {
     native.log_level = c[`LOG_${given.logLevel}`.toUpperCase()];
     if (native.log_level === undefined)

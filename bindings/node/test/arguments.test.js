@@ -2,6 +2,7 @@
 // Wrong arguments, for which koffi would end the process.
 
 const assert = require('node:assert');
+const equal = assert.deepStrictEqual;
 const { test } = require('node:test');
 const plexindex = require('plexindex');
 const { makeFolder, openIndex, runScript } = require('./support.js');
@@ -22,8 +23,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
   const table = index.table('notes');
   const open = (options) => plexindex.open({ cacheDir: '/x', ...options });
   const calls = {
-    path: [() => library.match(42), () => library.invalidatePath(null)],
-    'paths[0]': [() => library.lookupKey()],
+    path: [() => library.match(42), () => library.invalidatePath(null), () => library.lookupKey()],
     'paths[1]': [() => library.matchPaths(['/x', 42]), () => library.lookupKeys(['/x', null])],
     paths: [() => library.matchPaths(42), () => library.lookupKeys('/x')],
     key: [() => library.invalidateItem(42)],
@@ -35,7 +35,9 @@ test('a wrong argument is a TypeError that names it', async (t) => {
     timeoutMs: ['1', 2 ** 53, Infinity, NaN, 1.5, 1n].map((timeoutMs) => () => library.match('/x', { timeoutMs })),
     size: ['1', 0, -1, true, 1.5].map((size) => () => library.match('/x', { size })),
     ttlMs: [() => table.put('a', 'b', { ttlMs: '1' })],
-    sizeLimit: [() => open({ sizeLimit: true })],
+    sizeLimit: [true, -1, 2 ** 53].map((sizeLimit) => () => open({ sizeLimit })),
+    pageSize: [-1, 2 ** 32 + 1].map((pageSize) => () => open({ pageSize })),
+    limit: [() => table.put('a', 'b', { limit: -1 })],
     cacheDir: [() => plexindex.open({})],
     logLevel: [() => open({ logLevel: 'loud' })],
     'mappings[0]': [() => open({ mappings: [null] })],
@@ -54,6 +56,17 @@ test('a wrong argument is a TypeError that names it', async (t) => {
     assert.ok(error instanceof TypeError && error.message.length < 200, String(error));
   }
   await assert.rejects(library.match('/x', { signal: {} }), TypeError);
+});
+
+test('half a character does not become another one', async (t) => {
+  const index = await openIndex(t, { serverUrl: undefined });
+  const [library, table, name] = [index.library(), index.table('notes'), 'a\ud800'];
+  await table.put('a\ufffd', 'another');
+  equal([library.lookupKey(name), table.lookup(name), table.lookup('a\ufffd')], [null, null, 'another']);
+  for (const call of [() => library.match(name), () => table.get(name), () => library.recordMatch(name, '1')]) {
+    await assert.rejects(call, { name: 'TypeError', message: /must be well-formed Unicode, not 'a\\ud800'/i });
+  }
+  await assert.rejects(index.call('paths.compare', { path: name, others: [] }), { code: 'INVALID_ARGUMENT' });
 });
 
 test('values that the library refuses, and unknown options, are named', async (t) => {

@@ -48,7 +48,7 @@ test('matches and lookups find items', async (t) => {
   equal(await library.matchPaths([]), []);
   equal(library.lookupKeys([movie.path, '/nowhere/x.mkv']), [movie.key, null]);
   equal([library.lookupKey(movie.path), library.lookupKey(Buffer.from(movie.path))], [movie.key, movie.key]);
-  equal(library.lookupKey('\0'), null);
+  equal([library.lookupKey('\0'), library.lookupKey(Buffer.alloc(1))], [null, null]);
   const [shows, episode] = [index.library('TV Shows'), show.paths[0]];
   const { sure: listed } = await shows.match(Buffer.from(episode), { offline: false, timeoutMs: undefined });
   equal([listed.showTitle, typeof listed.season], [show.title, 'number']);
@@ -92,6 +92,9 @@ test('calls that change the store pass their arguments on', async (t) => {
   await table.put('', Buffer.alloc(5_000, 255));
   equal([table.lookup('one'), await table.get('ONE'), await table.get('two')], ['first', Buffer.from('first'), null]);
   equal(await table.get(''), Buffer.alloc(5_000, 255));
+  await table.put('bytes', Buffer.from([97, 255]));
+  equal([table.lookup('bytes'), await table.get('bytes')], [null, Buffer.from([97, 255])]);
+  await table.remove('bytes');
   const names = [];
   for await (const name of table.names()) names.push(name.toString());
   equal(names, ['', 'one']);
@@ -136,6 +139,8 @@ test('deadlines and signals end a call', async (t) => {
   const index = await openIndex(t, slowServer);
   const library = index.library('Movies');
   equal(await library.refresh({ timeoutMs: 100 }), false);
+  const unlimited = await openIndex(t, { timeoutMs: 0 }); // as the header says
+  equal((await unlimited.library().match(movies[0].path)).status, 'OK');
   ok(['NOT_YET', 'NEEDS_WARM'].includes((await library.match('/x.mkv', { timeoutMs: 0 })).status));
   for (const reason of ['mine', undefined]) {
     const controller = new AbortController();
