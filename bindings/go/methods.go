@@ -205,7 +205,7 @@ type Item struct {
 	ShowRatingKey   string       `json:"show_rating_key,omitempty"`
 	ShowTitle       string       `json:"show_title,omitempty"`
 	Title           string       `json:"title,omitempty"`
-	Trashed         bool         `json:"trashed"`
+	Trashed         bool         `json:"trashed,omitempty"`
 	Year            *int64       `json:"year,omitempty"`
 }
 

@@ -124,7 +124,7 @@ export interface Item {
   show_rating_key?: string;
   show_title?: string;
   title?: string;
-  trashed: boolean;
+  trashed?: boolean;
   year?: number;
 }
 export type ItemType = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo' | 'other';

@@ -600,6 +600,7 @@ pub struct Item {
     pub library_title: Option<String>,
     /// Whether the item is in the server's trash. Only `items.list` with `trashed` returns such items.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub trashed: bool,
 }
 

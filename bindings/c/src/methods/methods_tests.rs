@@ -35,11 +35,33 @@ impl Scene {
     fn answer(&self, method: &str, request: &Value) -> Value {
         let (json, status) = self.call(method, request).expect(method);
         assert!(matches!(status, Status::Ok | Status::NotFound), "{method}: {status:?}");
-        serde_json::from_slice(&json).expect("JSON")
+        let answer = serde_json::from_slice(&json).expect("JSON");
+        let schema = schema::schema();
+        assert_needed_fields(&answer, &schema["properties"][method]["properties"]["answer"], &schema);
+        answer
     }
 
     fn refusal(&self, method: &str, request: &Value) -> String {
         self.call(method, request).expect_err(method).message
+    }
+}
+
+/// Fails if a value lacks a field that the schema says is always present, on which the types of other languages rely.
+fn assert_needed_fields(value: &Value, shape: &Value, schema: &Value) {
+    if let Some(reference) = shape["$ref"].as_str() {
+        let shape = schema.pointer(reference.trim_start_matches('#')).expect("a definition");
+        return assert_needed_fields(value, shape, schema);
+    }
+    for field in shape["required"].as_array().into_iter().flatten() {
+        assert!(value.get(field.as_str().expect("a name")).is_some(), "{field}: {value}");
+    }
+    for (name, field) in shape["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            assert_needed_fields(value, field, schema);
+        }
+    }
+    for value in value.as_array().into_iter().flatten() {
+        assert_needed_fields(value, &shape["items"], schema);
     }
 }
 
