@@ -25,10 +25,10 @@ int main(int argc, char **argv)
         status = plexindex_table_put(notes, argv[2], strlen(argv[2]), argv[3], strlen(argv[3]), PLEXINDEX_TTL_NEVER,
                                      1000000, &error.buffer); /* bytes that the table may take */
     } else if (status == PLEXINDEX_OK) {
-        char memory[4096];
+        uint64_t memory[512]; /* aligned, as memory for values must be */
         plexindex_buffer value = {.data = memory, .capacity = sizeof memory};
         status = plexindex_table_get(notes, argv[2], strlen(argv[2]), &value, &error.buffer);
-        if (status == PLEXINDEX_OK) puts(memory);
+        if (status == PLEXINDEX_OK) puts((const char *)memory);
     }
     if (status >= 100) fprintf(stderr, "%s\n", error.text);
     if (status == PLEXINDEX_NOT_FOUND) fprintf(stderr, "there is no value of %s\n", argv[2]);

@@ -22,15 +22,22 @@ struct Map {
     std::map<std::string, std::map<std::string, bool>> files; // {path: {rating key: true}}: a file may have several
 };
 
+// Returns a path; empty if it is absent or not UTF-8, for which the JSON has an object.
+std::string path_of(const Json &change, const char *name) {
+    const auto path = change.find(name);
+    return path != change.end() && path->is_string() ? path->get<std::string>() : "";
+}
+
 // Applies a change, perhaps twice. Returns false for `list_again`, which names no item.
 bool apply(Map &map, const Json &change) {
     if (!change.contains("item")) return false; // list_again
     const std::string key = change["item"]["rating_key"], before = change.value("from_key", key);
-    for (const std::string &path : {change.value("path", ""), change.value("from", "")}) {
-        const auto file = map.files.find(path);
+    const std::string path = path_of(change, "path");
+    for (const std::string &old : {path, path_of(change, "from")}) {
+        const auto file = map.files.find(old);
         if (file != map.files.end() && file->second.erase(before) && file->second.empty()) map.files.erase(file);
     }
-    if (change.contains("path") && change["change"] != "removed") map.files[change["path"]][key] = true;
+    if (!path.empty() && change["change"] != "removed") map.files[path][key] = true;
     return true;
 }
 
