@@ -33,7 +33,9 @@ class Room {
 /** Returns the status, or throws the error. */
 function checked(status, error) {
   if (status < FIRST_ERROR || status === statuses.BUFFER_TOO_SMALL) return status;
-  throw new PlexindexError(STATUS_NAMES[status] ?? 'UNKNOWN', error.bytes.toString(), status);
+  // The length of a text that does not fit is that of the whole.
+  const text = error.data.toString('utf8', 0, error.data.indexOf(0));
+  throw new PlexindexError(STATUS_NAMES[status] ?? 'UNKNOWN', text, status);
 }
 
 /** Runs work with calls once fewer than MOST_CALLS run. */

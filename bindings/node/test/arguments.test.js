@@ -78,6 +78,7 @@ test('values that the library refuses, and unknown options, are named', async (t
     message: /^paths\[0\] contains a NUL/,
   });
   await assert.rejects(library.match('a\0b'), { code: 'INVALID_ARGUMENT' });
+  await assert.rejects(library.match(`${'/'.repeat(3000)}\0`), /\/…$/); // a long message is cut
   assert.strictEqual((await library.matchPaths(['']))[0].status, 'INVALID_ARGUMENT');
   const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no deadline: use timeoutMs, / };
   await assert.rejects(library.match('/x', { deadline: 1 }), unknown);
