@@ -14,7 +14,7 @@
 //! tag. A build with different versions rebuilds files with a different tag, so plexindex never compares normal forms
 //! from two versions.
 
-use smallvec::SmallVec;
+use smallvec::{Array, SmallVec};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -36,8 +36,11 @@ pub const fn form_tag() -> u32 {
 const SHORT_PATH: usize = 256;
 /// Number of bytes folded or compared at once, chosen so that the compiler uses vector instructions.
 const VECTOR: usize = 32;
-/// Buffer for the normal forms of longer paths. Folding may triple the length, so a path of 4 KiB needs no heap memory.
-type FormBuffer = SmallVec<[u8; 16 * 1024]>;
+/// Memory for the normal form of a longer path in a fast lookup. Folding may triple the length, so a path of 4 KiB needs
+/// no heap memory.
+type LookupMemory = [u8; 16 * 1024];
+/// Memory for the normal form of a longer path elsewhere, where calls nest: a host's thread may have a stack of 64 KiB.
+type NestedMemory = [u8; 4 * 1024];
 
 /// Buffer for the folded form of a short path.
 #[derive(Clone, Copy)]
@@ -143,20 +146,29 @@ pub struct NormalPath<'a> {
 }
 
 impl<'a> NormalPath<'a> {
-    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for
-    /// paths with redundant components, for normal forms longer than 16 KiB, and for letters with more than four
-    /// combining marks.
+    /// Computes the normal form of `path`, and passes the result to `then`. Allocates memory for a normal form longer than
+    /// 4 KiB, and otherwise like [`NormalPath::with_cached_form`].
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&NormalPath<'_>) -> R) -> R {
-        Self::with_cached_form(path, |_, _| None, then)
+        Self::with_form_in::<NestedMemory, R>(path, |_, _| None, then)
     }
 
-    /// Computes the normal form of `path`, and passes the result to `then`. For a short non-ASCII path, first calls
-    /// `cached_form`, because computing its normal form takes longer than the rest of a lookup. On a cache hit,
-    /// `cached_form` writes the normal form to the buffer and returns its length; on a miss, `cached_form` returns
-    /// `None`.
+    /// Computes the normal form of `path` on the stack, and passes the result to `then`. For a short non-ASCII path,
+    /// first calls `cached_form`, because computing its normal form takes longer than the rest of a lookup. On a cache
+    /// hit, `cached_form` writes the normal form to the buffer and returns its length; on a miss, `cached_form` returns
+    /// `None`. Allocates memory only for paths with redundant components, for normal forms longer than 16 KiB, and for
+    /// letters with more than four combining marks.
     #[inline]
     pub fn with_cached_form<R>(
+        path: &[u8],
+        cached_form: impl FnOnce(&ExactBytes<'_>, &mut [u8]) -> Option<usize>,
+        then: impl FnOnce(&NormalPath<'_>) -> R,
+    ) -> R {
+        Self::with_form_in::<LookupMemory, R>(path, cached_form, then)
+    }
+
+    #[inline]
+    fn with_form_in<A: Array<Item = u8>, R>(
         path: &[u8],
         cached_form: impl FnOnce(&ExactBytes<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&NormalPath<'_>) -> R,
@@ -176,7 +188,7 @@ impl<'a> NormalPath<'a> {
         let length = spelling.and_then(|spelling| cached_form(&spelling, &mut cached.0));
         match length.and_then(|length| cached.0.get(..length)) {
             Some(form) => call_then(&NormalPath::new(path, form, true)),
-            None => with_computed_form(path, &mut call_then),
+            None => with_computed_form::<A>(path, &mut call_then),
         }
         match result {
             Some(result) => result,
@@ -259,14 +271,14 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
 /// only short ASCII paths.
 #[cold]
 #[inline(never)]
-fn with_computed_form(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
+fn with_computed_form<A: Array<Item = u8>>(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
     let tidied = remove_redundant_components(path);
     let path = tidied.as_deref().unwrap_or(path);
     let Ok(text) = std::str::from_utf8(path) else {
         return then(&NormalPath::new(path, &path[..length_without_separators(path)], false));
     };
     let shape = PathShape::of(path);
-    let mut form = FormBuffer::new();
+    let mut form = SmallVec::<A>::new();
     form.extend_from_slice(shape.replacement.as_bytes());
     fold_runs(text.get(shape.dropped_bytes..).unwrap_or_default(), &mut form);
     if shape.windows {
@@ -335,7 +347,7 @@ pub fn unify_separators(form: &mut [u8]) {
 /// Appends the NFC, lower-case form of `text` to `form`, one run of non-ASCII characters at a time. A quick check
 /// recognizes runs that are in NFC before and after lower-casing; almost all runs are. Any other run can combine with
 /// the preceding ASCII character, so the function normalizes that character again together with the run.
-fn fold_runs(text: &str, form: &mut FormBuffer) {
+fn fold_runs(text: &str, form: &mut SmallVec<impl Array<Item = u8>>) {
     let mut remaining = text;
     while !remaining.is_empty() {
         let ascii_length = remaining.bytes().take_while(u8::is_ascii).count();
@@ -365,7 +377,7 @@ fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
 }
 
 /// Appends characters to `form`, encoded as UTF-8.
-fn push_all(chars: impl Iterator<Item = char>, form: &mut FormBuffer) {
+fn push_all(chars: impl Iterator<Item = char>, form: &mut SmallVec<impl Array<Item = u8>>) {
     chars.for_each(|c| form.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
 }
 
@@ -579,7 +591,18 @@ impl PathShape {
 
 #[cfg(test)]
 mod tests {
-    use super::remove_redundant_components;
+    use super::{NormalPath, remove_redundant_components};
+
+    /// Calls nest up to four of them, and a host's thread may have a stack of 64 KiB (docs/c.md).
+    #[test]
+    fn a_normal_form_takes_little_of_the_stack() {
+        let place = 0_u8;
+        let taken = NormalPath::with("/é".repeat(200).as_bytes(), |_| {
+            let inner = 0_u8;
+            (&raw const place).addr() - (&raw const inner).addr()
+        });
+        assert!(taken < 16 * 1024, "{taken} bytes");
+    }
 
     #[test]
     fn what_changes_nothing_goes() {
