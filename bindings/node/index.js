@@ -215,7 +215,9 @@ class Library extends IndexPart {
   }
 
   async recordMatch(path, key, options) {
-    await this.recordMatches([[path, key]], options);
+    const { timeoutMs } = check.options(options, ['timeoutMs']);
+    const texts = [...check.sized(path, 'path'), ...check.sized(key, 'key')];
+    await this._call('record_match', ...texts, nativeTimeout(timeoutMs));
   }
 
   async recordMatches(pairs, options) {

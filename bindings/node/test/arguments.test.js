@@ -23,10 +23,15 @@ test('a wrong argument is a TypeError that names it', async (t) => {
   const table = index.table('notes');
   const open = (options) => plexindex.open({ cacheDir: '/x', ...options });
   const calls = {
-    path: [() => library.match(42), () => library.invalidatePath(null), () => library.lookupKey()],
+    path: [
+      () => library.match(42),
+      () => library.invalidatePath(null),
+      () => library.lookupKey(),
+      () => library.recordMatch(42, '1'),
+    ],
     'paths[1]': [() => library.matchPaths(['/x', 42]), () => library.lookupKeys(['/x', null])],
     paths: [() => library.matchPaths(42), () => library.lookupKeys('/x')],
-    key: [() => library.invalidateItem(42)],
+    key: [() => library.invalidateItem(42), () => library.recordMatch('/x', 42)],
     'pairs[0]': [() => library.recordMatches([42])],
     method: [() => index.call(42)],
     name: [() => index.library({}), () => table.lookup(42), () => table.get(42), () => table.put(42, '')],
