@@ -205,21 +205,11 @@ func readText(block *C.plexindex_buffer, text *C.plexindex_text) string {
 }
 
 // numberUnless returns a number, or nil if it is the one that means unknown.
-func numberUnless(unknown, number C.int32_t) *int64 {
+func numberUnless(unknown, number int64) *int64 {
 	if number == unknown {
 		return nil
 	}
-	value := int64(number)
-	return &value
-}
-
-// known returns a number, or nil for 0, which means unknown.
-func known(number C.uint64_t) *int64 {
-	if number == 0 {
-		return nil
-	}
-	value := int64(number)
-	return &value
+	return &number
 }
 
 // word returns a name of plexindex.h as methods write it: "" for NONE.
@@ -243,9 +233,9 @@ func readItem(block *C.plexindex_buffer, item *C.plexindex_item) Item {
 		Section:       readText(block, &item.section),
 		Library:       readText(block, &item.library_title),
 		Kind:          ItemType(word(C.plexindex_get_kind_name(item.kind))),
-		Year:          numberUnless(0, item.year),
-		Season:        numberUnless(-1, item.season),
-		Episode:       numberUnless(-1, item.episode),
+		Year:          numberUnless(0, int64(item.year)),
+		Season:        numberUnless(-1, int64(item.season)),
+		Episode:       numberUnless(-1, int64(item.episode)),
 	}
 }
 
@@ -257,10 +247,10 @@ func readFile(block *C.plexindex_buffer, item *C.plexindex_item) *MatchedFile {
 	}
 	return &MatchedFile{
 		Path:       ByteString(readText(block, &item.path)),
-		Size:       known(file.size_bytes),
-		PartID:     known(file.part_id),
-		MediaID:    known(file.media_id),
-		DurationMs: known(file.duration_ms),
+		Size:       numberUnless(0, int64(file.size_bytes)),
+		PartID:     numberUnless(0, int64(file.part_id)),
+		MediaID:    numberUnless(0, int64(file.media_id)),
+		DurationMs: numberUnless(0, int64(file.duration_ms)),
 		Part:       int64(file.part),
 		Parts:      int64(file.parts),
 		Version:    int64(file.version),
@@ -286,9 +276,7 @@ func readBlock(block *C.plexindex_buffer) []Answer {
 			Total:      int64(native.candidates_total),
 			Message:    readText(block, &native.message),
 			Candidates: make([]Item, int(native.candidates_count)),
-		}
-		if age := int64(native.age_ms); age >= 0 {
-			answer.AgeMs = &age
+			AgeMs:      numberUnless(-1, int64(native.age_ms)),
 		}
 		for candidate := range answer.Candidates {
 			item := C.plexindex_get_candidate(block, native, C.size_t(candidate))
