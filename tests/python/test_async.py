@@ -22,7 +22,7 @@ import plexindex
 import pytest
 from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, until
 from plexindex import aio
-from plexindex._core.callbacks import running
+from plexindex._core.callbacks import Stoppable, running
 from plexindex._core.selection import selection_of
 from plexindex.testing import FakePlex
 
@@ -513,7 +513,7 @@ async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> Async
     """An index whose only thread is busy until the block ends."""
     monkeypatch.setattr(aio, "_THREADS", 1)
     own, end = aio.AsyncIndex(index), threading.Event()
-    task = asyncio.ensure_future(own._run(None, end.wait))
+    task = asyncio.ensure_future(own._threads.ask(Stoppable(None), end.wait))
     await asyncio.sleep(0)
     try:
         yield own
@@ -551,7 +551,7 @@ async def test_a_table_and_many_keys_do_not_hold_the_loop(
     async with busy(index, monkeypatch) as own:
         table, here = own.table("notes"), threading.get_ident()
         await table.set("a", b"1", expire=60)  # on a thread, though the others are busy
-        assert await own._stored(threading.get_ident) != here
+        assert await own._threads.read(threading.get_ident) != here
         assert await own.lookup_keys(["/x"]) == [None]
     assert (await table.get("a"), await table.get("b", 7)) == (b"1", 7)
     assert not await table.add("a", b"2")

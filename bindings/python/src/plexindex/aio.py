@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
-from contextvars import copy_context
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from inspect import getdoc, iscoroutine, signature
 from itertools import islice
-from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 from . import index as sync
 from ._core import abi as c
 from ._core import begin_in_child, convert
-from ._core.callbacks import Stoppable
+from ._core.callbacks import FOREVER, Stoppable
 from ._core.selection import query_flags, selection_of
 from ._core.session import Session
 from .changes import Change, Changes, FeedFacts, Pages, Watch
@@ -58,9 +57,7 @@ _THREADS = 32
 _UNTIL_BEGUN = 0.2
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
-# Until when the call of a thread can wait for the token that it needs, and what ends it before.
-_call = threading.local()
-# Seconds between two looks whether that was stopped.
+# Seconds between two looks whether a call that waits for its token was stopped.
 _TICK = 0.1
 # Seconds between two looks whether any watch still waits.
 _BETWEEN_ENDS = 1.0
@@ -69,26 +66,54 @@ _BETWEEN_ENDS = 1.0
 _BETWEEN_LOOKS = 0.5
 
 
+# What ends the call of this thread.
+_ends: ContextVar[Stoppable] = ContextVar("plexindex_ends")
+
+
+class _Token:
+    """The host's ``token``, which can return a coroutine: it runs in the event loop, while the thread waits."""
+
+    def __init__(self, token: Callable[[], Any], timeout: float | None, ends: Stoppable) -> None:
+        """``ends`` ends the waits for a coroutine, with the index."""
+        self._token, self._timeout, self._ends = token, timeout, ends
+        self._loop, self._home = asyncio.get_running_loop(), threading.get_ident()
+
+    def __call__(self) -> Any:
+        found = self._token()
+        if not iscoroutine(found):
+            return found
+        if threading.get_ident() == self._home:
+            found.close()
+            raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
+        future = asyncio.run_coroutine_threadsafe(found, self._loop)
+        call = _ends.get(None) or Stoppable(None, monotonic() + self._timeout if self._timeout else FOREVER)
+        try:
+            while not wait([future], min(max(call.until - monotonic(), 0), _TICK)).done:
+                if call.stopped or self._ends.stopped:
+                    raise AbortedError("the task was cancelled")
+                if monotonic() >= call.until:
+                    raise TimeoutError("the token did not come before the timeout")
+            return future.result()
+        finally:
+            future.cancel()
+
+
 class _Threads:
     """The threads of an index."""
 
     def __init__(self, session: Session) -> None:
         self.session: Session = session
+        self.ends: Stoppable = Stoppable(None)
+        """What ends the waits for a token."""
         self.begin()
         begin_in_child(self)
 
     def begin(self) -> None:
         """Has no thread, and no call."""
-        self.bell: _Bell = _Bell(self.session)
+        self.waits: _Waits = _Waits(self.session)
         # A hung request does not delay what needs only the store.
         self.store: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex-store")
         self.calls: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex")
-        self.tokens: set[Future[Any]] = set()
-        """The host's coroutines that return a token now."""
-        self.asked: dict[object, asyncio.Task[Match | None]] = {}
-        """What asks the server now for a wait, by its event loop, library, file and size. Equal waits share it."""
-        self.checked: dict[int, float] = {}
-        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
 
     def submit(self, run: Callable[[], Any], *, stored: bool) -> Future[Any]:
         """Begins a call. Raises StoreError if no thread can start."""
@@ -101,114 +126,27 @@ class _Threads:
                 raise StoreError(f"cannot start a thread: {error}") from error
             raise self.session.closed_error() from None
 
-    def shutdown(self) -> None:
-        self.store.shutdown(wait=False)
-        self.calls.shutdown(wait=False)
+    async def read(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        """Makes a call that sends no request."""
+        return await asyncio.wrap_future(self.submit(partial(call, *arguments, **options), stored=True))
 
-
-class _Bell:
-    """The thread that tells an index's watches and waits of changes. It sends no request, so nothing delays it."""
-
-    def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._waits = session, threading.Lock(), dict[Future[None], bool]()
-        self._is_running = False
-        self._cursor: str | None = None
-
-    def next(self, *, asks: bool) -> Future[None]:
-        """Returns what gets a result when something has changed and, if it ``asks``, when the server must be asked."""
-        future: Future[None] = Future()
-        future.set_running_or_notify_cancel()  # so that a cancelled task does not end the thread
-        with self._lock:
-            if not self._is_running:
-                _start(self._run, "plexindex-wait")
-            self._is_running = True
-            self._waits[future] = asks
-        return future
-
-    def drop(self, future: Future[None]) -> None:
-        """Forgets a watch. Without any, the thread ends soon."""
-        with self._lock:
-            self._waits.pop(future, None)
-
-    def _run(self) -> None:
-        request = self._session.request
-        while True:
-            with self._lock:
-                self._is_running = bool(self._waits)
-                if not self._waits:
-                    return
-                given = {"cursor": self._cursor, "offline": not any(self._waits.values())}
-            failure = None
-            try:
-                if self._cursor and not request("changes.wait", _BETWEEN_ENDS, **given)["ready"]:
-                    continue
-                # The cursor is from before the turns that follow. What changed before the first one is unknown.
-                self._cursor = request("changes.list", limit=1)["cursor"]
-            except BaseException as error:
-                self._cursor = None
-                if isinstance(error, Error) and not isinstance(error, (ClosedError, StoreError)):
-                    sleep(_BETWEEN_LOOKS)  # such as a feed that begins anew
-                else:
-                    failure = error
-            with self._lock:
-                waits, self._waits = self._waits, {}
-            for wait in waits:
-                wait.set_result(None) if failure is None else wait.set_exception(failure)
-
-
-class _News:
-    """What a watch or a wait hears of changes, until it ends."""
-
-    def __init__(self, bell: _Bell, *, asks: bool = True) -> None:
-        self._bell, self._asks = bell, asks
-        self._heard: Future[None] | None = None
-
-    def next(self) -> asyncio.Future[None]:
-        """Returns what is done after the next change. Call this before looking at the store."""
-        if self._heard is None or self._heard.done():
-            self._heard = self._bell.next(asks=self._asks)
-            self._rung = asyncio.wrap_future(self._heard)
-        return self._rung
-
-    @property
-    def has_come(self) -> bool:
-        """Whether something has changed. Raises why the index cannot tell."""
-        return self._rung.done() and self._rung.result() is None
-
-    def end(self) -> None:
-        if self._heard is not None:
-            self._bell.drop(self._heard)
-            self._rung.cancel()  # so that its loop can end
-
-
-class _Caller:
-    """Calls an index's or a library's methods on threads."""
-
-    __slots__ = ("__weakref__", "_target", "_threads")
-
-    def __init__(self, target: Any, threads: _Threads) -> None:
-        self._target, self._threads = target, threads
-
-    async def _run(
-        self, ends: Stoppable | Comparison | None, call: Callable[..., Any], /, *arguments: Any, **options: Any
-    ) -> Any:
-        """Makes a call on a thread. The time until a thread is free counts towards the timeout.
-
-        If no thread is free before the timeout, raises TimeoutError. Cancelling the task stops ``ends``. An offline
-        call sends no request, so it does not wait for those that do.
+    async def ask(self, ends: Stoppable, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        """Makes a call that can send requests; ``ends`` stops it if the task is cancelled. The time until a thread is
+        free counts towards the timeout. If no thread is free before, raises TimeoutError.
         """
-        if options.get("offline") is True:
-            return await self._stored(call, *arguments, **options)
-        began, timeout = monotonic(), options.get("timeout")
+        if options.get("offline") is True:  # so it does not wait for those that send requests
+            return await self.read(call, *arguments, **options)
+        timeout: float | None = options.get("timeout")
         convert.timeout_ms(timeout)
+        ends.until = FOREVER if timeout is None else monotonic() + timeout
 
         def run() -> Any:
-            _call.until, _call.ends = None if timeout is None else began + timeout, ends
+            _ends.set(ends)
             if timeout is not None:
-                options["timeout"] = max(_call.until - monotonic(), 0)
+                options["timeout"] = max(ends.until - monotonic(), 0)
             return call(*arguments, **options)
 
-        future = self._threads.submit(run, stored=False)
+        future = self.submit(run, stored=False)
         result = asyncio.wrap_future(future)
         try:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
@@ -221,15 +159,227 @@ class _Caller:
             return await result
         except asyncio.CancelledError:
             result.cancel()
-            if ends is not None:
-                ends.stop()
+            ends.stop()
             raise
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
 
-    async def _stored(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
-        """Makes a call that sends no request, on a thread."""
-        return await asyncio.wrap_future(self._threads.submit(partial(call, *arguments, **options), stored=True))
+    def shutdown(self) -> None:
+        self.store.shutdown(wait=False)
+        self.calls.shutdown(wait=False)
+
+
+class _Waits:
+    """What the watches and waits of an index share. A thread, which sends no request, so that nothing delays it, tells
+    them of changes. It ends when none waits.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._lock, self._heard = session, threading.Lock(), WeakSet[_News]()
+        self._is_running = False
+        self._cursor: str | None = None
+        self.asked: WeakValueDictionary[object, asyncio.Task[Match | None]] = WeakValueDictionary()
+        """What asks the server now for a wait, by its event loop, library, file and size."""
+        self.checked: dict[int, float] = {}
+        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
+
+    @contextmanager
+    def hear(self, *, asks: bool = True) -> Iterator[_News]:
+        """Tells a watch or a wait of changes, and of a due refresh if any of them ``asks`` the server."""
+        news = _News(asks=asks)
+        with self._lock:
+            if not self._is_running:
+                _start(self._run, "plexindex-wait")
+            self._is_running = True
+            self._heard.add(news)
+        try:
+            yield news
+        finally:
+            with self._lock:
+                self._heard.discard(news)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._is_running = bool(self._heard)
+                if not self._is_running:
+                    return
+                given = {"cursor": self._cursor, "offline": not any(news.asks for news in self._heard)}
+            failure: BaseException | None = None
+            try:
+                if self._cursor and not self._session.request("changes.wait", _BETWEEN_ENDS, **given)["ready"]:
+                    continue
+                # The cursor is from before the turns that follow. What changed before the first one is unknown.
+                self._cursor = self._session.request("changes.list", limit=1)["cursor"]
+            except BaseException as error:
+                self._cursor = None
+                if isinstance(error, (ClosedError, StoreError)) or not isinstance(error, Error):
+                    failure = error  # others pass, such as of a feed that begins anew
+            self._tell(failure)
+            if self._cursor is None:
+                sleep(_BETWEEN_LOOKS)
+
+    def _tell(self, failure: BaseException | None) -> None:
+        with self._lock:
+            heard = list(self._heard)
+        for news in heard:
+            with suppress(RuntimeError):  # its event loop was closed
+                news.loop.call_soon_threadsafe(news.ring, failure)
+
+
+class _News:
+    """What a watch or a wait hears of changes."""
+
+    def __init__(self, *, asks: bool) -> None:
+        self.asks, self.loop = asks, asyncio.get_running_loop()
+        self._rung = self.loop.create_future()
+        self._failure: BaseException | None = None
+
+    def begin(self) -> None:
+        """Begins a turn. Call this before looking at the store."""
+        if self._rung.done():
+            self._rung = self.loop.create_future()
+
+    def ring(self, failure: BaseException | None) -> None:
+        """Tells of a change, or why the index cannot tell."""
+        self._failure = failure
+        if not self._rung.done():
+            self._rung.set_result(None)
+
+    async def wait(self, left: float, other: asyncio.Task[Any] | None = None) -> bool:
+        """Waits for a change in this turn, for another task or until no time is ``left``. Returns whether something has
+        changed. Raises why the index cannot tell.
+        """
+        left = max(left, 0.0)
+        await asyncio.wait(
+            [self._rung] if other is None else [self._rung, other],
+            timeout=None if left > threading.TIMEOUT_MAX else left,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if self._failure is not None:
+            raise self._failure
+        return self._rung.done()
+
+
+class _Wait:
+    """A wait for a file. It looks at the store in the event loop, and asks the server on a thread: when a check is due,
+    or when something has changed and the store alone cannot answer. All waits for a library share its checks. Equal
+    waits share what one of them asks; if that one ends first, the others ask again.
+    """
+
+    _last: Match
+    """The last answer that is no match: the server's or, if it did not answer, that of the last look."""
+
+    def __init__(
+        self, caller: _Caller, file: tuple[PathArg, SizeArg], timeout: float | None, every: float, progress: ProgressArg
+    ) -> None:
+        self._selection, self._threads = selection_of(caller._target), caller._threads
+        self._file, self._every, self._ends = file, every, caller._ends(progress)
+        convert.milliseconds("every", every, none=None, zero=None)
+        raw, limit = convert.path_bytes(file[0], self._selection.session.hides_paths), convert.timeout_ms(timeout)
+        self._begun = monotonic()
+        self._until = FOREVER if timeout is None or limit < 0 else self._begun + limit / 1000
+        self._library = id(self._selection.handle)
+        self._name = id(asyncio.get_running_loop()), self._library, raw, file[1]
+        self._is_answered, self._has_news = False, True
+        # What asks the server now, whether this wait began it and, if it checks, when.
+        self._asking: asyncio.Task[Match | None] | None = None
+        self._is_own = False
+        self._check: float | None = None
+
+    async def run(self) -> Match:
+        """Returns the item as soon as its confidence is high, or the last answer."""
+        try:
+            with self._threads.waits.hear() as news:
+                while True:
+                    news.begin()
+                    is_last = monotonic() >= self._until
+                    match = self._selection.match(*self._file, c.QUERY_AT_ONCE)
+                    if match:
+                        await asyncio.sleep(0)  # so that many answers do not hold the event loop
+                        return match
+                    self._last = self._last if self._is_answered else match
+                    if self._asking is None:
+                        self._ask_if_due(match)
+                    left = min(self._until - monotonic(), _BETWEEN_LOOKS)
+                    if is_last and self._asking is not None:
+                        left = _UNTIL_BEGUN  # its request has a moment to end
+                    if await news.wait(left, self._asking):
+                        self._has_news = True
+                    if answer := self._answer():
+                        return answer
+                    if is_last:
+                        break
+        finally:
+            self._end_check()  # here, because the event loop can end before the task does
+            if self._asking is not None and self._is_own:
+                self._ends.stop()
+                self._asking.cancel()
+        if self._last.status == "not_yet":
+            with suppress(NotFetchedError):  # without an answer, the store can have an old one
+                self._last = await self._threads.read(self._selection.match, *self._file, c.QUERY_OFFLINE) or self._last
+        return self._last
+
+    def _ask_if_due(self, match: Match) -> None:
+        """Asks the server, or waits for what an equal wait asks, if it is time after a look at the store."""
+        now, waits = monotonic(), self._threads.waits
+        is_due = now >= max(self._begun, waits.checked.get(self._library, 0)) + self._every
+        # An answer that has only the last milliseconds says nothing of the server.
+        has_time = self._until - now >= _UNTIL_BEGUN or not self._is_answered
+        if not has_time or not (is_due or (self._has_news and match.status == "not_yet")):
+            return
+        self._asking, self._has_news = waits.asked.get(self._name), False
+        self._is_own = self._asking is None or self._asking.done()
+        if self._is_own:
+            self._asking = waits.asked[self._name] = asyncio.ensure_future(self._ask(check=is_due))
+            if is_due:  # before it begins, so that no other wait checks too
+                self._check, waits.checked[self._library] = now, FOREVER
+
+    async def _ask(self, *, check: bool) -> Match | None:
+        """Asks the server. Returns None if it did not answer, but may answer later."""
+        left = max(0.0, self._until - monotonic())
+        try:
+            given = *self._file, query_flags(check=check)
+            return await self._threads.ask(  # type: ignore[no-any-return]
+                self._ends, self._selection.match, *given, timeout=left, progress=self._ends
+            )
+        except TimeoutError:  # also if no thread was free
+            return None
+        except ServerUnavailableError as error:
+            # The store is empty, and the server is unreachable, but the server may return in time.
+            if error.status != c.CONNECT or left <= self._every:
+                raise
+            return None
+
+    def _answer(self) -> Match | None:
+        """Returns the server's answer once it is there."""
+        asking = self._asking
+        if asking is None or not asking.done():
+            return None
+        self._asking = None
+        self._end_check()
+        has_failed = not self._is_own and (asking.cancelled() or asking.exception() is not None)
+        answer = None if has_failed else asking.result()
+        if answer is not None:
+            self._last, self._is_answered = answer, True
+        elif not self._is_own:  # it can have had less time
+            self._has_news = True
+        return answer
+
+    def _end_check(self) -> None:
+        """Lets others check, if this wait has."""
+        if self._check is not None:
+            self._threads.waits.checked[self._library], self._check = self._check, None
+
+
+class _Caller:
+    """Calls an index's or a library's methods on threads."""
+
+    __slots__ = ("__weakref__", "_target", "_threads")
+    _asks: bool = False
+
+    def __init__(self, target: Any, threads: _Threads) -> None:
+        self._target, self._threads = target, threads
 
     def _ends(self, progress: ProgressArg) -> Stoppable:
         """Returns a callback that can end a call, with the host's own one."""
@@ -244,18 +394,16 @@ class _Caller:
 
     async def _cancellable(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        return await self._run(self._stoppable(options), call, *arguments, **options)
+        return await self._threads.ask(self._stoppable(options), call, *arguments, **options)
 
-    async def _each(
-        self, values: Any, ends: Stoppable | Comparison, timeout: float | None = None, *, stored: bool = False
-    ) -> Any:
+    async def _each(self, values: Any, ends: Stoppable, timeout: float | None = None, *, stored: bool = False) -> Any:
         """Yields the values of a generator, many at once."""
 
         def some(**_: object) -> list[Any]:
             return list(islice(values, _AT_ONCE))
 
         try:
-            while found := await (self._stored(some) if stored else self._run(ends, some, timeout=timeout)):
+            while found := await self._threads.ask(ends, some, timeout=timeout, offline=stored):
                 timeout = None
                 for one in found:
                     yield one
@@ -322,14 +470,15 @@ def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate
     accepts ``progress`` ends with its task.
     """
     accepts = signature(method).parameters
-    ends, asks = "progress" in accepts, "timeout" in accepts
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
         given = method, self._target, *arguments
-        if ends:
+        if "progress" in accepts:
             return await self._cancellable(*given, **options)
-        return await (self._run(None, *given, **options) if asks else self._stored(*given, **options))
+        if "timeout" in accepts or self._asks:
+            return await self._threads.ask(Stoppable(None), *given, **options)
+        return await self._threads.read(*given, **options)
 
     return call
 
@@ -370,7 +519,7 @@ class AsyncChanges(_Caller, FeedFacts):
             page = feed.page
             if (change := feed.next()) is not None:
                 return change
-            if not await self._stored(feed.turn, page):
+            if not await self._threads.read(feed.turn, page):
                 raise StopAsyncIteration
 
 
@@ -392,21 +541,18 @@ class AsyncWatch(_Caller):
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
         pages, is_due = Pages(self._target), True
         pages.progress = ends = self._ends(pages.progress)
-        news = _News(self._threads.bell, asks=not pages.offline)
         try:
-            while not pages.is_over:
-                rung = news.next()
-                if is_due and pages.may_ask:
-                    await self._run(ends, pages.ask, timeout=pages.left)
-                page = await self._stored(pages.turn)
-                if page is not None:
-                    yield AsyncChanges(page, self._threads)
-                    await asyncio.sleep(pages.pause)
-                left = 0.0 if pages.is_over else max(0.0, pages.at - monotonic())
-                await asyncio.wait([rung], timeout=None if left > threading.TIMEOUT_MAX else left)
-                is_due = news.has_come
+            with self._threads.waits.hear(asks=not pages.offline) as news:
+                while not pages.is_over:
+                    news.begin()
+                    if is_due and pages.may_ask:
+                        await self._threads.ask(ends, pages.ask, timeout=pages.left)
+                    page = await self._threads.read(pages.turn)
+                    if page is not None:
+                        yield AsyncChanges(page, self._threads)
+                        await asyncio.sleep(pages.pause)
+                    is_due = await news.wait(0 if pages.is_over else pages.at - monotonic())
         finally:
-            news.end()
             ends.stop()
             pages.end()
 
@@ -422,7 +568,7 @@ class AsyncComparison(_Caller):
         return self._target
 
     def __aiter__(self) -> AsyncIterator[Difference]:
-        return self._each(iter(self._target), self._target)  # type: ignore[no-any-return]
+        return self._each(iter(self._target), self._target._stop)  # type: ignore[no-any-return]
 
 
 class AsyncQueries(_Caller):
@@ -467,79 +613,7 @@ class AsyncQueries(_Caller):
         self, path: PathArg, *, timeout: float | None, every: float = 1.5, progress: Any = None, size: SizeArg = None
     ) -> Match:
         """As :meth:`plexindex.Queries.wait_for`. All waits for a library share its checks."""
-        selection, threads, ends = selection_of(self._target), self._threads, self._ends(progress)
-        convert.milliseconds("every", every, none=None, zero=None)
-        limit, begun, library = convert.timeout_ms(timeout) / 1000, monotonic(), id(selection.handle)
-        until = inf if timeout is None or limit < 0 else begun + limit
-        raw = convert.path_bytes(path, selection.session.hides_paths)
-        name = asyncio.get_running_loop(), library, raw, size
-        # The last answer that is no match: the server's or, if it did not answer, that of the last look.
-        last: Any = None
-        answered, has_news = False, True
-
-        async def ask(checks: bool) -> Match | None:
-            """Asks the server. Returns None if it did not answer, but may answer later."""
-            now = monotonic()
-            try:
-                given, left = (path, size, query_flags(check=checks)), max(0, until - now)
-                return await self._run(ends, selection.match, *given, timeout=left, progress=ends)  # type: ignore[no-any-return]
-            except TimeoutError:  # also if no thread was free
-                return None
-            except ServerUnavailableError as error:
-                # The store is empty, and the server is unreachable, but the server may return in time.
-                if error.status != c.CONNECT or until - now <= every:
-                    raise
-                return None
-
-        news = _News(threads.bell)
-        checking: dict[int, float] = {}  # as `threads.checked`: the check of this wait
-        own: asyncio.Task[Match | None] | None = None
-        asking: asyncio.Task[Match | None] | None = None
-        try:
-            while True:
-                rung = news.next()
-                now, match = monotonic(), selection.match(path, size, c.QUERY_AT_ONCE)
-                if match:
-                    await asyncio.sleep(0)  # so that many answers do not hold the event loop
-                    return match
-                last = last if answered else match
-                checks = now >= max(begun, threads.checked.get(library, 0)) + every
-                # An answer that has only the last milliseconds says nothing of the server.
-                has_time = until - now >= _UNTIL_BEGUN or not answered
-                if asking is None and has_time and (checks or (has_news and match.status == "not_yet")):
-                    asking, has_news = threads.asked.get(name), False
-                    if asking is None:
-                        asking = own = threads.asked[name] = asyncio.ensure_future(ask(checks))
-                        own.add_done_callback(lambda _: threads.asked.pop(name))
-                        if checks:  # before it begins, so that no other wait checks too
-                            checking[library], threads.checked[library] = now, inf
-                left = min(until - now, _BETWEEN_LOOKS) if now < until else _UNTIL_BEGUN if asking else 0.0
-                waits: list[asyncio.Future[Any]] = [rung] if asking is None else [rung, asking]
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                has_news = has_news or news.has_come
-                if asking is not None and asking.done():
-                    threads.checked.update(checking)
-                    checking.clear()
-                    has_failed = asking is not own and (asking.cancelled() or asking.exception() is not None)
-                    answer = None if has_failed else asking.result()
-                    if answer:
-                        return answer
-                    if answer is not None:
-                        last, answered = answer, True
-                    has_news = has_news or (answer is None and asking is not own)  # it can have had less time
-                    asking = None
-                if now >= until:
-                    break
-        finally:
-            threads.checked.update(checking)  # here, because the event loop can end before the task does
-            news.end()
-            if own is not None:
-                ends.stop()
-                own.cancel()
-        if last.status == "not_yet":
-            with suppress(NotFetchedError):  # without an answer, the store can have an old one
-                last = await self._stored(selection.match, path, size, c.QUERY_OFFLINE) or last
-        return last  # type: ignore[no-any-return]
+        return await _Wait(self, (path, size), timeout, every, progress).run()
 
     match_paths = _coroutine(Queries.match_paths)
     folder = _coroutine(Queries.folder)
@@ -588,7 +662,7 @@ class AsyncLibrary(Facts, AsyncQueries):
         """
         ends, given = Stoppable(None), {"remove": None, "locked": True, "timeout": None, **options}
         call = partial(edit, selection_of(self._target), keys, fields, ends=ends)
-        task, cancelled = asyncio.ensure_future(self._run(None, call, **given)), None
+        task, cancelled = asyncio.ensure_future(self._threads.ask(Stoppable(None), call, **given)), None
         while not task.done():
             try:
                 await asyncio.wait([task])
@@ -643,6 +717,7 @@ class AsyncTable(_Caller):
 class AsyncShared(_Caller):
     """As :class:`plexindex.Shared`, for ``asyncio``."""
 
+    _asks = True
     _target: Shared
 
     status = _coroutine(Shared.status)
@@ -650,9 +725,6 @@ class AsyncShared(_Caller):
     deliver = _coroutine(Shared.deliver)
     clear = _coroutine(Shared.clear)
     drop_old = _coroutine(Shared.drop_old)
-
-    async def _stored(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
-        return await self._run(None, call, *arguments, **options)  # each needs more than the store
 
 
 class AsyncIndex(AsyncQueries):
@@ -703,8 +775,7 @@ class AsyncIndex(AsyncQueries):
 
     async def close(self) -> None:
         """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
-        for token in list(self._threads.tokens):
-            token.cancel()
+        self._threads.ends.stop()
         try:
             await asyncio.wrap_future(_alone(self._target.close))
         finally:
@@ -719,46 +790,17 @@ class AsyncIndex(AsyncQueries):
 
 
 async def _open(options: dict[str, Any]) -> AsyncIndex:
-    loop, home = asyncio.get_running_loop(), threading.get_ident()
-    token: Any = options.get("token")
-    limit: float | None = options.get("timeout")
-    tokens: set[Future[Any]] = set()
-
-    def renew() -> Any:
-        found = token()
-        if not iscoroutine(found):
-            return found
-        if threading.get_ident() == home:
-            found.close()
-            raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-        future = asyncio.run_coroutine_threadsafe(found, loop)
-        tokens.add(future)
-        until = getattr(_call, "until", limit and monotonic() + limit) or inf
-        try:
-            while True:
-                try:
-                    return future.result(min(max(until - monotonic(), 0), _TICK))
-                except FutureTimeout:
-                    if future.done():  # the coroutine's own
-                        raise
-                if getattr(getattr(_call, "ends", None), "stopped", False):
-                    raise AbortedError("the task was cancelled")
-                if monotonic() >= until:
-                    raise TimeoutError("the token did not come before the timeout")
-        finally:
-            future.cancel()
-            tokens.discard(future)
-
-    given = {**options, "token": renew} if callable(token) else options
-    opened = _alone(lambda: sync.open(**given))
+    given: Any = options.get("token")
+    ends = Stoppable(None)
+    token = _Token(given, options.get("timeout"), ends) if callable(given) else given
+    opened = _alone(partial(sync.open, **{**options, "token": token}))
     try:
         index = AsyncIndex(await asyncio.wrap_future(opened))
-        index._threads.tokens = tokens
+        index._threads.ends = ends
         return index
     except asyncio.CancelledError:
         opened.add_done_callback(lambda future: future.exception() or future.result().close())
-        for future in list(tokens):
-            future.cancel()
+        ends.stop()
         raise
 
 

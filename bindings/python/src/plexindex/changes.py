@@ -8,7 +8,7 @@ import plexindex
 
 from . import errors
 from ._core import TYPE_CHECKING, Any, Iterator, Record, convert
-from ._core.callbacks import is_ending
+from ._core.callbacks import FOREVER, is_ending
 from ._core.convert import text_of
 from ._core.selection import Selection, check_limits, oldest, query_flags
 from ._core.session import ForkLock
@@ -26,7 +26,6 @@ _PAGE = 1_000
 _PAUSE = 30.0
 # Minimum number of seconds between two requests because of expired listings.
 BETWEEN = 1.0
-_FOREVER = float("inf")
 # The errors of a refresh after which an older listing can answer.
 REFRESH_ERRORS = (
     *(errors.ServerUnavailableError, errors.UnauthorizedError, errors.OfflineError),
@@ -242,9 +241,9 @@ class Pages:
         self.offline: bool = watch._offline
         """Whether the watch sends no request."""
         self._timeout, self.progress = watch._limits
-        self._until = _FOREVER if self._timeout is None else monotonic() + self._timeout
+        self._until = FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
-        self._silent_until = _FOREVER if self.offline else 0.0
+        self._silent_until = FOREVER if self.offline else 0.0
         self._feed: Feed | None = None
         self._missed: Error | None = None
         self._told: Error | None = None

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ..types import ProgressArg
     from .session import Session
 
+FOREVER = float("inf")
 # Seconds between two reads of the log, and between two looks whether other threads' calls have ended.
 BETWEEN_DRAINS, STEP = 0.5, 0.005
 _FIRST_CAPACITY = 16 * 1024
@@ -53,9 +54,11 @@ _KEPT_CAPACITY = 1024 * 1024
 class Stoppable:
     """A progress callback that can end its call after the task has been cancelled."""
 
-    def __init__(self, listener: ProgressArg) -> None:
+    def __init__(self, listener: ProgressArg, until: float = FOREVER) -> None:
         self.listener = listener
         """The host's own callback."""
+        self.until: float = until
+        """The time when the call ends, also for what it waits for on the way."""
         self.stopped: bool = False
         """Whether the call must end."""
 
