@@ -22,8 +22,10 @@ import plexindex
 import pytest
 from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, until
 from plexindex import aio
+from plexindex._core import waits as waiting
 from plexindex._core.callbacks import Stoppable, running
 from plexindex._core.selection import selection_of
+from plexindex._core.threads import Threads
 from plexindex.testing import FakePlex
 
 NEVER = "/m/Never.mkv"
@@ -122,7 +124,7 @@ async def test_answers_without_waiting_let_other_tasks_run(own: aio.AsyncIndex) 
 async def test_waits_and_watches_occupy_no_thread_of_other_calls(
     plex: FakePlex, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "_THREADS", 2)
+    monkeypatch.setattr("plexindex._core.threads.THREADS", 2)
     before = set(threading.enumerate())
     async with aio.open(cache, plex.url, plex.token) as index:
         await index.refresh()
@@ -170,13 +172,13 @@ async def test_waits_and_watches_occupy_no_thread_of_other_calls(
 async def test_a_wait_asks_once_until_something_changes(
     plex: FakePlex, own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, submit = [], aio._Threads.submit
+    calls, submit = [], Threads.submit
 
-    def counted(threads: aio._Threads, run: Any, *, stored: bool) -> Any:
+    def counted(threads: Threads, run: Any, *, stored: bool) -> Any:
         calls.append(stored)
         return submit(threads, run, stored=stored)
 
-    monkeypatch.setattr(aio._Threads, "submit", counted)
+    monkeypatch.setattr(Threads, "submit", counted)
     waits = [asyncio.create_task(own.wait_for(f"/m/New {at}.mkv", timeout=30, every=20)) for at in range(9)]
     await asyncio.sleep(1.5)
     assert len(calls) <= 18, "once, and once more because of the first cursor"
@@ -272,7 +274,7 @@ async def test_a_path_that_waits_is_hidden(open_index: OpenIndex) -> None:
 async def test_watches_of_many_indexes_hear_a_change(
     plex: FakePlex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started, start = [], aio._start
+    started, start = [], waiting.start
     cursors: list[str] = []
 
     def counted(run: Any, name: str) -> None:
@@ -287,7 +289,7 @@ async def test_watches_of_many_indexes_hear_a_change(
                 if [change.path async for change in page]:
                     return
 
-    monkeypatch.setattr(aio, "_start", counted)
+    monkeypatch.setattr(waiting, "start", counted)
     tasks = [asyncio.create_task(follow(tmp_path / str(at))) for at in range(8)]
     while len(cursors) < 8:
         await asyncio.sleep(0.05)
@@ -301,7 +303,7 @@ async def test_watches_of_many_indexes_hear_a_change(
 async def test_a_hung_request_holds_nothing_else(
     plex: FakePlex, open_index: OpenIndex, ttl: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "_THREADS", 2)
+    monkeypatch.setattr("plexindex._core.threads.THREADS", 2)
     own = aio.AsyncIndex(open_index(server_url=plex.url, token=plex.token, library_ttl=ttl))
     await own.refresh()
     plex.pause()
@@ -494,7 +496,7 @@ async def outcomes(index: plexindex.Index | aio.AsyncIndex) -> list[tuple[object
 
 
 async def test_changes_hop_to_a_thread_once_a_page(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    hops, submit = 0, aio._Threads.submit
+    hops, submit = 0, Threads.submit
     index.refresh()
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -502,7 +504,7 @@ async def test_changes_hop_to_a_thread_once_a_page(index: plexindex.Index, monke
         hops += 1
         return submit(*arguments, **options)
 
-    monkeypatch.setattr(aio._Threads, "submit", counted)
+    monkeypatch.setattr(Threads, "submit", counted)
     changes = await aio.AsyncIndex(index).changes(full=True)
     assert len([change async for change in changes]) == 420
     assert hops == 2  # the call, and the end of its only page
@@ -511,7 +513,7 @@ async def test_changes_hop_to_a_thread_once_a_page(index: plexindex.Index, monke
 @contextlib.asynccontextmanager
 async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[aio.AsyncIndex]:
     """An index whose only thread is busy until the block ends."""
-    monkeypatch.setattr(aio, "_THREADS", 1)
+    monkeypatch.setattr("plexindex._core.threads.THREADS", 1)
     own, end = aio.AsyncIndex(index), threading.Event()
     task = asyncio.ensure_future(own._threads.ask(Stoppable(None), end.wait))
     await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from cli import Cli
 from conftest import NEW, OpenIndex, Server, sends_signal, types_at_terminal, until
 from disk import Tree
 from plexindex._core.selection import selection_of
+from plexindex._core.threads import Threads
 from plexindex.testing import FakePlex
 
 ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
@@ -54,7 +55,7 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
 async def test_a_cancelled_step_loses_no_change(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread of the step turns the page all the same."""
     found, selection = index.changes(full=True), selection_of(index)
-    steps = plexindex.aio.AsyncChanges(found, plexindex.aio._Threads(selection.session))
+    steps = plexindex.aio.AsyncChanges(found, Threads(selection.session))
     feed, pages = found._feed, []
 
     def slow(*arguments: Any, **options: Any) -> Any:
