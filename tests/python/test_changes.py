@@ -194,30 +194,30 @@ def test_a_watch_listens_until_its_loop_is_left_or_it_is_dropped(plex: FakePlex,
     with films.watch() as outer:
         until(lambda: len(plex._listeners) == 1)
         outer.stop()
-        assert weakref.ref(outer) not in session._listening.watches
+        assert weakref.ref(outer) not in session.listening.watches
     watch = films.watch()
     watch.start()
-    assert len(session._listening.watches) == 1
+    assert len(session.listening.watches) == 1
     del watch
-    assert not session._listening.watches
+    assert not session.listening.watches
     watch = films.watch(films.changes().cursor)
     for number, page in enumerate(watch):
         if number == 0:
-            assert session._listening.watches
+            assert session.listening.watches
             until(lambda: plex._listeners)
             plex.add("Films", NEW)
         if [change.path for change in page] == [NEW]:
             break
-    assert not session._listening.watches
+    assert not session.listening.watches
     # A loop does not end what another loop or another watch began.
     loops = [iter(watch), iter(watch)]
     for loop in loops:
         next(loop)
     loops.pop(0).close()  # type: ignore[attr-defined]
-    assert session._listening.watches
+    assert session.listening.watches
     loops.pop().close()  # type: ignore[attr-defined]
-    assert not session._listening.watches
+    assert not session.listening.watches
     with films.watch() as other:
         for page in films.watch(timeout=0):
             list(page)
-        assert weakref.ref(other) in session._listening.watches
+        assert weakref.ref(other) in session.listening.watches

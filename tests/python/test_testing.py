@@ -24,7 +24,7 @@ from plexapi.exceptions import NotFound, Unauthorized
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
 from plexindex._core import abi as c
-from plexindex._core.selection import selection_of
+from plexindex._core.selection import Selection, selection_of
 from plexindex.library import Library
 from plexindex.testing import FakePlex
 
@@ -460,7 +460,7 @@ def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
     index.refresh()
     film = next(index.library("Movies").items())
     server.counted()
-    session, multi_edit = selection_of(index).session, LibrarySection.multiEdit
+    multi_edit = LibrarySection.multiEdit
 
     def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
         # Another process settles the doubt before the server has the edit.
@@ -472,7 +472,7 @@ def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
     assert other.match(film.paths[0]).title == "New"
     assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
     # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
-    note, calls = type(session).note_items, []
+    note, calls = Selection.note_items, []
 
     def fail_at(number: int) -> None:
         def fail(*arguments: Any) -> None:
@@ -482,7 +482,7 @@ def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
             note(*arguments)
 
         calls.clear()
-        monkeypatch.setattr(type(session), "note_items", fail)
+        monkeypatch.setattr(Selection, "note_items", fail)
 
     fail_at(1)
     with pytest.raises(plexindex.StoreError) as caught:

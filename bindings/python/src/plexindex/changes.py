@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from time import monotonic, sleep
 
 import plexindex
 
 from . import errors
-from ._core import TYPE_CHECKING, Any, Iterator, Record, convert
-from ._core.callbacks import FOREVER, is_ending
+from ._core import TYPE_CHECKING, Any, Iterator, Record, convert, ref, start_new_thread
+from ._core.callbacks import BETWEEN_DRAINS, FOREVER, is_ending
 from ._core.convert import text_of
 from ._core.selection import Selection, check_limits, oldest, query_flags
 from ._core.session import ForkLock
@@ -17,6 +18,7 @@ from .item import Item
 
 if TYPE_CHECKING:
     from ._core.selection import Limits
+    from ._core.session import Session
 
 __all__ = ["Change", "Changes", "FeedFacts", "Watch"]
 
@@ -195,7 +197,7 @@ class Watch:
         >>> watch.start()
         >>> watch.stop()
         """
-        self._selection.session.listen(self)
+        _listen(self._selection.session, self)
 
     def stop(self) -> None:
         """Stops listening within a second. If this watch does not listen, does nothing.
@@ -203,7 +205,7 @@ class Watch:
         >>> with index.watch() as watch:  # leaving the block stops it, too
         ...     watch.stop()
         """
-        self._selection.session.end_listening(self)
+        _end_listening(self._selection.session, self)
 
     def __enter__(self) -> Watch:
         self.start()
@@ -284,7 +286,7 @@ class Pages:
         """Asks the server, if a listing has expired or, after the first page, an event has invalidated an item."""
         try:
             if self._feed is None and not self.offline:
-                self._selection.session.listen(self)
+                _listen(self._selection.session, self)
         except Error as error:
             # Without a server, only other processes and Plex's database bring changes.
             if error.status_name not in ("offline", "unsupported"):
@@ -307,7 +309,47 @@ class Pages:
 
     def end(self) -> None:
         """Ends what the watch has begun."""
-        self._selection.session.end_listening(self)
+        _end_listening(self._selection.session, self)
+
+
+def _listen(session: Session, watch: object) -> None:
+    """Listens to the server's events, until the last watch of this index has ended."""
+    listening = session.listening
+    with listening():
+        session.request("watch.start")
+        listening.watches[ref(watch, listening.watches.pop)] = None
+        if listening.process != os.getpid():
+            try:
+                start_new_thread(_pass_log, (session.origin,))
+            except RuntimeError as error:
+                _end_listening(session, watch)
+                session.request("watch.stop")
+                raise errors.StoreError(f"cannot start a thread: {error}") from error
+            listening.process = os.getpid()
+
+
+def _pass_log(session: Session) -> None:
+    """Passes what the watches log to ``logging`` while the host makes no calls. Without one, stops listening."""
+    listening = session.listening
+    while session.is_open and not is_ending():
+        try:
+            session.drain_log()
+        except Exception:  # of a filter or a handler: the host's next call meets it, too
+            pass
+        sleep(BETWEEN_DRAINS)
+        with listening():
+            if not listening.watches:
+                listening.process = 0
+                try:
+                    session.request("watch.stop")
+                except Error:
+                    pass  # another thread closes the index
+                return
+
+
+def _end_listening(session: Session, watch: object) -> None:
+    """Ends a watch. Does nothing if it does not listen."""
+    session.listening.watches.pop(ref(watch), None)
 
 
 def bring_up_to_date(

@@ -77,7 +77,7 @@ def edit(
                 raise errors.AbortedError("the task was cancelled")
             # First the doubt, so that no edit is without one; then once more, because a lookup may have settled it
             # before the server had changed the items.
-            session.note_items(str(section.key), batch)
+            selection.note_items(str(section.key), batch)
             report.failed = [key for asked in batch.values() for key in asked]
             report.left, report.requests = _without(report.left, report.failed), report.requests + 1
             # The attributes of plexapi's items that an edit needs.
@@ -86,7 +86,7 @@ def edit(
                 section.multiEdit(items, **arguments)
                 report.done, report.failed = report.done + report.failed, []
             finally:
-                session.note_items(str(section.key), batch)
+                selection.note_items(str(section.key), batch)
     except BaseException as error:
         is_theirs = type(error).__module__.partition(".")[0] in ("plexapi", "requests", "xml")
         failed: Any = _failure(error, report, session.recipe.server_url) if is_theirs else error

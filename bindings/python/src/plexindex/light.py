@@ -125,7 +125,7 @@ class LightItem:
     def _doubt(self) -> None:
         """Makes the next lookup of the item ask the server."""
         item = self._light_item
-        self._light_selection.session.note_items(item.section, [item.rating_key])
+        self._light_selection.note_items(item.section, [item.rating_key])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

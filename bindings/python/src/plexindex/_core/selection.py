@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The place in a block of two numbers: the offset of the first answer, and the number of unread log lines.
 _FIRST = c.ANSWERS["first"]
+# The state of an item in Plex's timeline entry about a deletion.
+_DELETED = 9
 # Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
 _BYTES_PER_ANSWER = 400
 
@@ -151,6 +153,15 @@ class Selection:
         session.drain_log()
         return status == c.OK
 
+    def note_items(self, section: str | None, rating_keys: Iterable[str]) -> None:
+        """Makes the next lookup of each item request it, as after a server's event about its deletion.
+
+        In contrast to an invalidation, one write is enough for all items, and their confirmed matches stay.
+        """
+        entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
+        body = convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
+        self.session.ask(self.session.native.notify, body, len(body))
+
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item; None if it is not listed."""
         return self.request("items.get", key=key_bytes(key, self.session)).get("item")  # type: ignore[no-any-return]
@@ -202,12 +213,7 @@ def key_bytes(key: object, session: Session | None = None) -> bytes:
     if not isinstance(key, (str, int)):
         if isinstance(key, Match):
             key = key.require()
-        # A pickled item does not know its server.
-        known = getattr(key, "_source", None) if isinstance(key, Item) else None
-        theirs = getattr(key, "_server", None)  # plexapi's
-        if session and (
-            (known and known.session.recipe.server_url != session.recipe.server_url) or not session.is_of_server(theirs)
-        ):
+        if session is not None and not _is_of_server(session, key):
             raise InvalidArgumentError(f"{key!r} is an item of another server: give an item of this index")
         key = getattr(key, "ratingKey", getattr(key, "rating_key", key))
     if isinstance(key, int) and not isinstance(key, bool):
@@ -219,6 +225,21 @@ def key_bytes(key: object, session: Session | None = None) -> bytes:
             f"{convert.display_path(key)} is not a key: give an item's key or rating key, such as '7'"
         )
     return convert.only_text("key", key)
+
+
+def _is_of_server(session: Session, item: Any) -> bool:
+    """Returns whether an item is of this index's server, or does not know its server, such as a pickled one. A server
+    can have several URLs, so a plexapi item with another one costs a request, once.
+    """
+    known = getattr(item, "_source", None) if isinstance(item, Item) else None
+    if known is not None and known.session.recipe.server_url != session.recipe.server_url:
+        return False
+    plex: Any = getattr(item, "_server", None)
+    own, theirs = session.plexapi, getattr(plex, "machineIdentifier", None)
+    if not theirs or plex in (own.made, own.given) or plex._baseurl == session.recipe.server_url:
+        return True
+    own.server_id = own.server_id or session.request("server.check", session.timeout)["machine_identifier"]
+    return bool(theirs == own.server_id)
 
 
 def key_list(keys: Iterable[object], session: Session) -> list[str]:

@@ -9,18 +9,16 @@ from ctypes import c_void_p
 from time import sleep
 from warnings import warn
 
-from ..errors import ClosedError, Error, InvalidArgumentError, StoreError
-from . import TYPE_CHECKING, Any, Iterable, NoReturn, RLock, convert, get_ident, importing, log, ref, start_new_thread
+from ..errors import ClosedError, Error, InvalidArgumentError
+from . import TYPE_CHECKING, Any, NoReturn, RLock, convert, get_ident, importing, log, ref
 from . import abi as c
-from .callbacks import BETWEEN_DRAINS, STEP, Call, is_ending, running, take
+from .callbacks import STEP, Call, is_ending, running, take
 from .native import Native, load
 
 if TYPE_CHECKING:
     from ..types import ProgressArg, TokenArg
     from .renewal import Renewal
 
-# The state of an item in Plex's timeline entry about a deletion.
-_DELETED = 9
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
 
@@ -92,6 +90,8 @@ class PlexApi:
         """Another one, once an edit needed it, if no token was renewed since."""
         self.renewals: int = 0
         """How often the library had asked for a token by then."""
+        self.server_id: str | None = None
+        """The server's id, once an item of another URL was given."""
 
 
 class Session:
@@ -120,11 +120,10 @@ class Session:
         # Libraries and tables that were used once.
         self._handles: dict[object, Handle] = {}
         self._closing = ForkLock()
-        self._listening = Listening()
+        self.listening: Listening = Listening()
         self.renewal: Renewal | None = None
         """What passes tokens to the library."""
         self.plexapi: PlexApi = PlexApi()
-        self._identifier: str | None = None
 
     def open(self, options: c.COptions, renewal: Renewal | None) -> None:
         """Opens the handle. The library can call ``renewal`` as long as the index is open."""
@@ -267,62 +266,6 @@ class Session:
             call.reserve(reserve)
             status = call.run(function, target, *arguments, call.buffer_ref)
             return status, call.view[: call.buffer.length]
-
-    def note_items(self, section: str | None, rating_keys: Iterable[str]) -> None:
-        """Makes the next lookup of each item request it, as after a server's event about its deletion.
-
-        In contrast to an invalidation, one write is enough for all items, and their confirmed matches stay.
-        """
-        entries = [{"sectionID": section, "itemID": key, "state": _DELETED} for key in rating_keys]
-        body = convert.event_bytes({"NotificationContainer": {"type": "timeline", "TimelineEntry": entries}})
-        self.ask(self.native.notify, body, len(body))
-
-    def is_of_server(self, plex: Any) -> bool:
-        """Returns whether a plexapi object, if any, is of this index's server. A server can have several URLs, so
-        another one costs a request, once.
-        """
-        theirs = getattr(plex, "machineIdentifier", None)
-        if not theirs or plex in (self.plexapi.made, self.plexapi.given) or plex._baseurl == self.recipe.server_url:
-            return True
-        self._identifier = self._identifier or self.request("server.check", self.timeout)["machine_identifier"]
-        return bool(theirs == self._identifier)
-
-    def listen(self, watch: object) -> None:
-        """Listens to the server's events, until the last watch of this index has ended."""
-        listening = self._listening
-        with listening():
-            self.request("watch.start")
-            listening.watches[ref(watch, listening.watches.pop)] = None
-            if listening.process != os.getpid():
-                try:
-                    start_new_thread(self._listen, ())
-                except RuntimeError as error:
-                    self.end_listening(watch)
-                    self.request("watch.stop")
-                    raise StoreError(f"cannot start a thread: {error}") from error
-                listening.process = os.getpid()
-
-    def _listen(self) -> None:
-        """Passes what the watches log to ``logging`` while the host makes no calls. Without one, stops listening."""
-        listening = self._listening
-        while self.origin.is_open and not is_ending():
-            try:
-                self.drain_log()
-            except Exception:  # of a filter or a handler: the host's next call meets it, too
-                pass
-            sleep(BETWEEN_DRAINS)
-            with listening():
-                if not listening.watches:
-                    listening.process = 0
-                    try:
-                        self.origin.request("watch.stop")
-                    except Error:
-                        pass  # another thread closes the index
-                    return
-
-    def end_listening(self, watch: object) -> None:
-        """Ends a watch. Does nothing if it does not listen."""
-        self._listening.watches.pop(ref(watch), None)
 
     @property
     def origin(self) -> Session:
