@@ -40,15 +40,9 @@ class Media(Version):
     """The files, in order: more than one if they are stacked."""
 
 
-class MatchedFile(Version):
+class MatchedFile(Version, MediaPart):
     """The file that an answer is about, as Plex lists it. An unknown field is None."""
 
-    path: str
-    """The listed path, in the server's spelling."""
-    size: int | None
-    """Size in bytes."""
-    part_id: int | None
-    """Plex's id of the part, which is the file."""
     part: int
     """Which part of the version the file is, from 1."""
     parts: int

@@ -130,8 +130,8 @@ class Record:
         self.__dict__.update(given)
 
     def __init_subclass__(cls) -> None:
-        fields = tuple(dict.fromkeys((*cls.__match_args__, *cls.__annotations__)))
-        type.__setattr__(cls, "__match_args__", fields)
+        fields = (name for one in reversed(cls.__mro__[:-2]) for name in one.__annotations__)  # as in `dataclasses`
+        type.__setattr__(cls, "__match_args__", tuple(dict.fromkeys(fields)))
 
     def __setattr__(self, name: str, _: object = None) -> NoReturn:
         raise AttributeError(f"cannot change the attribute {name!r} of a {type(self).__name__}")
