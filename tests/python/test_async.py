@@ -219,6 +219,16 @@ def test_a_check_that_ends_with_its_loop_lets_others_check(plex: FakePlex, own: 
     assert plex.requests
 
 
+def test_an_event_loop_that_dies_takes_its_waits_with_it(own: aio.AsyncIndex) -> None:
+    loop = asyncio.new_event_loop()
+    known = weakref.ref(loop.create_task(own.wait_for(NEVER, timeout=60)))
+    loop.run_until_complete(asyncio.sleep(0.3))
+    loop.close()
+    del loop
+    until(lambda: gc.collect() and known() is None)
+    until(lambda: all(thread.name != "plexindex-wait" for thread in threading.enumerate()))
+
+
 async def test_equal_waits_have_each_their_own_end(
     plex: FakePlex, own: aio.AsyncIndex, open_index: OpenIndex, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ class AsyncChanges(Caller, FeedFacts):
 
     def __init__(self, changes: Changes, threads: Threads) -> None:
         super().__init__(changes, threads)
-        self._copy(changes)
+        vars(self).update(vars(changes))
 
     def __aiter__(self) -> AsyncChanges:
         return self
@@ -406,7 +406,7 @@ class Opening:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._opened = _open(options)  # Python warns if nothing awaits it, and refuses a second time
-        self._index: AsyncIndex | None = None
+        self._index: AsyncIndex
 
     def __await__(self) -> Generator[Any, None, AsyncIndex]:
         return self._opened.__await__()
@@ -416,9 +416,7 @@ class Opening:
         return self._index
 
     async def __aexit__(self, *_: object) -> None:
-        index, self._index = self._index, None
-        if index is not None:
-            await index.close()
+        await self._index.close()
 
     if not TYPE_CHECKING:  # otherwise a type checker would read nothing after a forgotten `await`
 

@@ -136,9 +136,6 @@ class FeedFacts:
     None if nothing was fetched yet.
     """
 
-    def _copy(self, other: FeedFacts) -> None:
-        self._feed, self.error, self.stale, self.age = other._feed, other.error, other.stale, other.age
-
     @property
     def cursor(self) -> str | None:
         """The position after the last page that you have read completely, from which to resume. In a full listing, None

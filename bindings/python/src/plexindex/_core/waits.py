@@ -41,8 +41,10 @@ class Waits:
         self._cursor: str | None = None
         self.asked: WeakValueDictionary[object, asyncio.Task[Match | None]] = WeakValueDictionary()
         """What asks the server now for a wait, by its event loop, library, file and size."""
+        self.checking: WeakValueDictionary[int, Wait] = WeakValueDictionary()
+        """What asks the server now for changes of a library, or did so last, by the id of its handle."""
         self.checked: dict[int, float] = {}
-        """When a wait asked the server for changes of a library, by the id of its handle; infinity while it asks."""
+        """When it began to ask."""
 
     @contextmanager
     def hear(self, *, asks: bool = True) -> Iterator[News]:
@@ -82,10 +84,9 @@ class Waits:
 
     def _tell(self, failure: BaseException | None) -> None:
         with self._lock:
-            heard = list(self._heard)
-        for news in heard:
-            with suppress(RuntimeError):  # its event loop was closed
-                news.loop.call_soon_threadsafe(news.ring, failure)
+            for news in self._heard:
+                with suppress(RuntimeError):  # its event loop was closed
+                    news.loop.call_soon_threadsafe(news.ring, failure)
 
 
 class News:
@@ -143,10 +144,9 @@ class Wait:
         self._library = id(self._selection.handle)
         self._name = id(asyncio.get_running_loop()), self._library, raw, file[1]
         self._is_answered, self._has_news = False, True
-        # What asks the server now, whether this wait began it and, if it checks, when.
+        # What asks the server now, whether this wait began it, and whether it checks.
         self._asking: asyncio.Task[Match | None] | None = None
-        self._is_own = False
-        self._check: float | None = None
+        self._is_own = self._checks = False
 
     async def run(self) -> Match:
         """Returns the item as soon as its confidence is high, or the last answer."""
@@ -172,7 +172,7 @@ class Wait:
                     if is_last:
                         break
         finally:
-            self._end_check()  # here, because the event loop can end before the task does
+            self._checks = False  # here, because the event loop can end before the task does
             if self._asking is not None and self._is_own:
                 self._ends.stop()
                 self._asking.cancel()
@@ -184,7 +184,7 @@ class Wait:
     def _ask_if_due(self, match: Match) -> None:
         """Asks the server, or waits for what an equal wait asks, if it is time after a look at the store."""
         now, waits = monotonic(), self._threads.waits
-        is_due = now >= max(self._begun, waits.checked.get(self._library, 0)) + self._every
+        is_due = self._is_check_due(now)
         # An answer that has only the last milliseconds says nothing of the server.
         has_time = self._until - now >= UNTIL_BEGUN or not self._is_answered
         if not has_time or not (is_due or (self._has_news and match.status == "not_yet")):
@@ -194,7 +194,14 @@ class Wait:
         if self._is_own:
             self._asking = waits.asked[self._name] = asyncio.ensure_future(self._ask(check=is_due))
             if is_due:  # before it begins, so that no other wait checks too
-                self._check, waits.checked[self._library] = now, FOREVER
+                self._checks, waits.checking[self._library], waits.checked[self._library] = True, self, now
+
+    def _is_check_due(self, now: float) -> bool:
+        """Returns whether it is time to ask for changes, and no wait for the library asks for them now."""
+        waits = self._threads.waits
+        other = waits.checking.get(self._library)
+        is_checking = other is not None and other._checks
+        return not is_checking and now >= max(self._begun, waits.checked.get(self._library, 0)) + self._every
 
     async def _ask(self, *, check: bool) -> Match | None:
         """Asks the server. Returns None if it did not answer, but may answer later."""
@@ -217,8 +224,7 @@ class Wait:
         asking = self._asking
         if asking is None or not asking.done():
             return None
-        self._asking = None
-        self._end_check()
+        self._asking, self._checks = None, False
         has_failed = not self._is_own and (asking.cancelled() or asking.exception() is not None)
         answer = None if has_failed else asking.result()
         if answer is not None:
@@ -226,11 +232,6 @@ class Wait:
         elif not self._is_own:  # it can have had less time
             self._has_news = True
         return answer
-
-    def _end_check(self) -> None:
-        """Lets others check, if this wait has."""
-        if self._check is not None:
-            self._threads.waits.checked[self._library], self._check = self._check, None
 
 
 def start(run: Callable[[], None], name: str) -> None:
