@@ -141,7 +141,6 @@ class AsyncWatch(Caller):
         try:
             with self._threads.waits.hear(asks=not pages.offline) as news:
                 while not pages.is_over:
-                    news.begin()
                     if is_due and pages.may_ask:
                         await self._threads.ask(ends, pages.ask, timeout=pages.left)
                     page = await self._threads.read(pages.turn)

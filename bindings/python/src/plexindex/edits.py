@@ -55,7 +55,7 @@ def edit(
     remove: Mapping[str, str | Iterable[str]] | None,
     locked: bool | None,
     timeout: float | None,
-    ends: Stoppable | None = None,
+    ends: Stoppable,
 ) -> EditReport:
     """Edits items of a library: see :meth:`plexindex.Library.edit_items`. ``ends`` can end the call."""
     session = selection.session
@@ -66,14 +66,14 @@ def edit(
     timeout = session.timeout if timeout is None else timeout
     until = float("inf") if timeout is None else time.monotonic() + timeout
     try:
-        if ends is not None and ends.stopped:
+        if ends.stopped:
             raise errors.AbortedError("the task was cancelled")
         facts = selection.request("libraries.list", timeout, ends)["libraries"]
         section = _section(session, facts[0]["section"])
         for kind, batch in _batches(selection, section, report):
             if time.monotonic() >= until:
                 raise errors.TimeoutError("the timeout passed")
-            if ends is not None and ends.stopped:
+            if ends.stopped:
                 raise errors.AbortedError("the task was cancelled")
             # First the doubt, so that no edit is without one; then once more, because a lookup may have settled it
             # before the server had changed the items.

@@ -8,6 +8,7 @@ import plexindex
 
 from ._core import Any, Iterable, Iterator, Mapping, T, convert
 from ._core import abi as c
+from ._core.callbacks import Stoppable
 from ._core.selection import Selection, check_limits, key_bytes, selection_of, time_left
 from ._core.session import Handle
 from .edits import EditReport, edit
@@ -194,7 +195,7 @@ class Library(Facts, Queries):
         >>> movies.edit_items([item], {"label": ["seen"]}).done
         ['101']
         """
-        return edit(self._selection, keys, fields, remove, locked, timeout)
+        return edit(self._selection, keys, fields, remove, locked, timeout, Stoppable(None))
 
     def __iter__(self) -> Iterator[plexindex.Item]:
         return self.items()

@@ -97,11 +97,6 @@ class News:
         self._rung = self.loop.create_future()
         self._failure: BaseException | None = None
 
-    def begin(self) -> None:
-        """Begins a turn. Call this before looking at the store."""
-        if self._rung.done():
-            self._rung = self.loop.create_future()
-
     def ring(self, failure: BaseException | None) -> None:
         """Tells of a change, or why the index cannot tell."""
         self._failure = failure
@@ -109,8 +104,8 @@ class News:
             self._rung.set_result(None)
 
     async def wait(self, left: float, other: asyncio.Task[Any] | None = None) -> bool:
-        """Waits for a change in this turn, for another task or until no time is ``left``. Returns whether something has
-        changed. Raises why the index cannot tell.
+        """Waits for a change since the last wait, for another task or until no time is ``left``. Returns whether
+        something has changed. Raises why the index cannot tell.
         """
         left = max(left, 0.0)
         await asyncio.wait(
@@ -120,7 +115,10 @@ class News:
         )
         if self._failure is not None:
             raise self._failure
-        return self._rung.done()
+        has_come = self._rung.done()
+        if has_come:  # before the caller looks at the store, so that it misses no change
+            self._rung = self.loop.create_future()
+        return has_come
 
 
 class Wait:
@@ -128,9 +126,6 @@ class Wait:
     or when something has changed and the store alone cannot answer. All waits for a library share its checks. Equal
     waits share what one of them asks; if that one ends first, the others ask again.
     """
-
-    _last: Match
-    """The last answer that is no match: the server's or, if it did not answer, that of the last look."""
 
     def __init__(
         self, caller: Caller, file: tuple[PathArg, SizeArg], timeout: float | None, every: float, progress: ProgressArg
@@ -143,7 +138,9 @@ class Wait:
         self._until = FOREVER if timeout is None or limit < 0 else self._begun + limit / 1000
         self._library = id(self._selection.handle)
         self._name = id(asyncio.get_running_loop()), self._library, raw, file[1]
-        self._is_answered, self._has_news = False, True
+        # The server's last answer, which is no match.
+        self._answered: Match | None = None
+        self._has_news = True
         # What asks the server now, whether this wait began it, and whether it checks.
         self._asking: asyncio.Task[Match | None] | None = None
         self._is_own = self._checks = False
@@ -153,13 +150,11 @@ class Wait:
         try:
             with self._threads.waits.hear() as news:
                 while True:
-                    news.begin()
                     is_last = monotonic() >= self._until
                     match = self._selection.match(*self._file, c.QUERY_AT_ONCE)
                     if match:
                         await asyncio.sleep(0)  # so that many answers do not hold the event loop
                         return match
-                    self._last = self._last if self._is_answered else match
                     if self._asking is None:
                         self._ask_if_due(match)
                     left = min(self._until - monotonic(), _BETWEEN_LOOKS)
@@ -176,17 +171,18 @@ class Wait:
             if self._asking is not None and self._is_own:
                 self._ends.stop()
                 self._asking.cancel()
-        if self._last.status == "not_yet":
+        last = match if self._answered is None else self._answered
+        if last.status == "not_yet":
             with suppress(NotFetchedError):  # without an answer, the store can have an old one
-                self._last = await self._threads.read(self._selection.match, *self._file, c.QUERY_OFFLINE) or self._last
-        return self._last
+                last = await self._threads.read(self._selection.match, *self._file, c.QUERY_OFFLINE) or last
+        return last
 
     def _ask_if_due(self, match: Match) -> None:
         """Asks the server, or waits for what an equal wait asks, if it is time after a look at the store."""
         now, waits = monotonic(), self._threads.waits
         is_due = self._is_check_due(now)
         # An answer that has only the last milliseconds says nothing of the server.
-        has_time = self._until - now >= UNTIL_BEGUN or not self._is_answered
+        has_time = self._until - now >= UNTIL_BEGUN or self._answered is None
         if not has_time or not (is_due or (self._has_news and match.status == "not_yet")):
             return
         self._asking, self._has_news = waits.asked.get(self._name), False
@@ -228,7 +224,7 @@ class Wait:
         has_failed = not self._is_own and (asking.cancelled() or asking.exception() is not None)
         answer = None if has_failed else asking.result()
         if answer is not None:
-            self._last, self._is_answered = answer, True
+            self._answered = answer
         elif not self._is_own:  # it can have had less time
             self._has_news = True
         return answer
