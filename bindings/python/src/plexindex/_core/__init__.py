@@ -51,6 +51,10 @@ _FORK_WAITS = 5.0
 _forking = RLock()
 # The locks of imports, each with its thread.
 _imports: dict[ref[LockType], int] = {}
+# What threads have, each with its thread. A forked child, which has only one thread, forgets what the others have.
+OWNED: list[dict[Any, int]] = [_imports]
+# What begins anew there.
+_beginning: dict[ref[Any], None] = {}
 
 
 def importing() -> LockType:
@@ -77,40 +81,23 @@ def _before_fork() -> None:
 
 
 def _in_child() -> None:
-    keep_this_thread(_imports)
+    for owned in OWNED:
+        for one, thread in list(owned.items()):
+            if thread != get_ident():
+                owned.pop(one, None)
     _forking.release()
-
-
-def keep_this_thread(owned: dict[Any, int]) -> None:
-    """Forgets what other threads have, in a forked child, which does not have these threads."""
-    for one, thread in list(owned.items()):
-        if thread != get_ident():
-            del owned[one]
+    for known in list(_beginning):
+        if (one := known()) is not None:
+            one.begin()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_forking.release, after_in_child=_in_child)
 
 
-def in_child(function: Callable[[], None]) -> None:
-    """Calls a function in each forked child, which has only one thread."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=function)
-
-
-_beginning: dict[ref[Any], None] = {}
-
-
 def begin_in_child(one: Any) -> None:
     """Calls an object's ``begin`` in each forked child, as long as the object lives."""
     _beginning[ref(one, _beginning.pop)] = None
-
-
-@in_child
-def _begin() -> None:
-    for known in list(_beginning):
-        if (one := known()) is not None:
-            one.begin()
 
 
 @dataclass_transform(frozen_default=True)

@@ -23,19 +23,7 @@ from time import monotonic, sleep
 
 from ..errors import Error, error_for
 from ..progress import Progress
-from . import (
-    TYPE_CHECKING,
-    Any,
-    Generator,
-    LockType,
-    _local,
-    allocate_lock,
-    get_ident,
-    in_child,
-    keep_this_thread,
-    log,
-    ref,
-)
+from . import OWNED, TYPE_CHECKING, Any, Generator, LockType, _local, allocate_lock, get_ident, log, ref
 from . import abi as c
 
 if TYPE_CHECKING:
@@ -225,8 +213,9 @@ class _Kept(_local):
 
 _kept = _Kept()
 
-# All threads' objects, with their threads.
+# All threads' objects, with their threads. A forked child must not wait for the calls of other threads.
 _known: dict[ref[Call], int] = {}
+OWNED.append(_known)
 
 
 def running() -> list[Call]:
@@ -266,9 +255,3 @@ def _end() -> None:
 # Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
 # index.
 atexit.register(_end)
-
-
-@in_child
-def _keep_this_thread() -> None:
-    # A forked child must not wait for the calls of other threads.
-    keep_this_thread(_known)
