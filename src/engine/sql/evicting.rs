@@ -5,12 +5,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ffi::SQLITE_CORRUPT;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, json, library_in, one_library};
 use super::migrations::salvage;
 use super::record_rows::{RecordRows, all_matches_in};
-use super::schema::{CachedStatements, DAY_MS, Tx, connect};
+use super::schema::{CachedStatements, DAY_MS, Tx, connect, failure};
 use super::store_folder::{BROKEN, NAME};
 use super::sweeper::Sweeper;
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -220,7 +221,12 @@ impl RecordRows<'_> {
             let connection = connect(&copy)?;
             // No other process uses the copy, so SQLite needs no shared memory.
             connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
-            Ok(matches_in(&salvage(&connection)?, None)?)
+            let (salvaged, is_whole) = salvage(&connection)?;
+            let found = matches_in(&salvaged, None)?;
+            if found.is_empty() && !is_whole {
+                return Err(failure(SQLITE_CORRUPT).into());
+            }
+            Ok(found)
         });
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let _ = files::remove(&with_suffix(&copy, suffix));
@@ -235,14 +241,14 @@ impl RecordRows<'_> {
     }
 }
 
-/// Copies a damaged database and its write-ahead log.
+/// Copies a damaged database and its log, which may have a commit, or the pages before a commit that was interrupted.
 fn copy_database(database: &Path, copy: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
-    for suffix in ["", "-wal"] {
+    for suffix in ["", "-wal", "-journal"] {
         match fs::File::open(with_suffix(database, suffix)) {
             Ok(mut original) => {
                 std::io::copy(&mut original, &mut files::create_new(&with_suffix(copy, suffix))?)?;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && suffix == "-wal" => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !suffix.is_empty() => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -262,12 +268,16 @@ fn matches_in(connection: &Connection, view_id: Option<ViewId>) -> rusqlite::Res
          JOIN views v ON v.id = l.view_id JOIN servers s ON s.id = v.server WHERE ?1 IS NULL OR l.view_id = ?1",
         params![view_id],
         |row| {
+            // A damaged name costs no match.
+            let text = |column: usize| -> rusqlite::Result<String> {
+                Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+            };
             let library = ExportedMatch {
-                library_uuid: row.get(1)?,
+                library_uuid: text(1)?,
                 path: Vec::new(),
                 rating_key: String::new(),
                 library_title: json::<Library>(row, "plex")?.title,
-                server: row.get(3)?,
+                server: text(3)?,
             };
             Ok((row.get(0)?, library))
         },

@@ -109,7 +109,7 @@ mod as_json {
 
 /// Reads a column with JSON; the default if this build cannot decode it, so that plexindex asks the server again.
 pub fn json<T: DeserializeOwned + Default>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
+    Ok(serde_json::from_slice(row.get_ref(column)?.as_bytes()?).unwrap_or_default())
 }
 
 /// Returns a value as JSON.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, ErrorCode, Statement, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Statement, params, params_from_iter};
 
 use super::record_encoding::{RecordKind, encode_match, path_of, sum_of};
 use super::schema::{
@@ -76,62 +76,120 @@ const TABLES_OF_MATCHES: [&str; 7] = [
     "matches",
 ];
 
-/// Returns a database in memory with the confirmed matches of a damaged database that can be read: from both ends of the
-/// rows. It has the current format.
-pub fn salvage(damaged: &Connection) -> rusqlite::Result<Connection> {
+/// What a database that lost a write can have, but no index allows: two rows of a path, and two tables of a library. The
+/// later one counts.
+const LATER_ROWS: [(&str, &str); 2] = [
+    (
+        "matches",
+        "DELETE FROM matches WHERE id NOT IN (SELECT max(id) FROM matches GROUP BY in_table, form, spelling)",
+    ),
+    (
+        "tables",
+        "DELETE FROM tables WHERE library IS NOT NULL AND id NOT IN (SELECT max(id) FROM tables GROUP BY library)",
+    ),
+];
+
+/// Returns a database in memory with the confirmed matches of a damaged database that can be read, and whether some could
+/// not. It has the current format.
+pub fn salvage(damaged: &Connection) -> rusqlite::Result<(Connection, bool)> {
+    // SQLite then also opens a file that was cut short, or whose list of tables is damaged. Only the first statement that
+    // needs the list fails.
+    damaged.execute_batch("PRAGMA writable_schema = ON")?;
+    let _ = objects(damaged, "table");
     let is_older = is_older(version_of(damaged)?)?;
     let salvaged = Connection::open_in_memory()?;
     salvaged.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let mut is_whole = true;
     for (name, create) in objects(damaged, "table")? {
-        salvaged.execute_batch(&create)?;
+        if let Err(error) = salvaged.execute_batch(&create) {
+            log::debug!("the table {name} cannot be read: {error}"); // if it leads to matches, the export fails
+            continue;
+        }
         match &*name {
             // Its row may be damaged, and an export needs none of its values.
             "store" | "meta" => {
                 let row = format!("INSERT INTO {name} (one, store_id, secret, sequence) VALUES (1, 0, x'', 0)");
                 salvaged.execute(&row, [])?;
             }
-            _ if TABLES_OF_MATCHES.contains(&&*name) => copy_readable(damaged, &salvaged, &name)?,
+            _ if TABLES_OF_MATCHES.contains(&&*name) => is_whole &= copy_readable(damaged, &salvaged, &name)?,
             _ => {}
+        }
+    }
+    for (name, delete_earlier) in LATER_ROWS {
+        if !columns(&salvaged, name)?.is_empty() {
+            salvaged.execute_batch(delete_earlier)?;
         }
     }
     if is_older {
         change_tables(&salvaged)?;
     }
-    Ok(salvaged)
+    Ok((salvaged, is_whole))
 }
 
-/// Copies the rows of a table that can be read. Fails if one without matches is damaged.
-fn copy_readable(damaged: &Connection, salvaged: &Connection, table: &str) -> rusqlite::Result<()> {
-    for order in ["ASC", "DESC"] {
-        let mut all = damaged.prepare(&format!("SELECT * FROM {table} NOT INDEXED ORDER BY rowid {order}"))?;
-        let columns = all.column_count();
-        let places = vec!["?"; columns].join(", ");
-        let mut insert = salvaged.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({places})"))?;
-        let mut rows = all.query([])?;
-        loop {
+/// Copies the rows of a table that can be read, the last first. Returns whether these are all.
+fn copy_readable(damaged: &Connection, salvaged: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let last = format!("SELECT rowid, * FROM {table} NOT INDEXED WHERE rowid <= ?1 ORDER BY rowid DESC");
+    let mut rows_from = damaged.prepare(&last)?;
+    let columns = rows_from.column_count() - 1;
+    let places = vec!["?"; columns].join(", ");
+    let mut insert = salvaged.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES ({places})"))?;
+    let (mut next, mut is_whole) = (i64::MAX, true);
+    loop {
+        let mut rows = rows_from.query([next])?;
+        let error = loop {
             match rows.next() {
                 Ok(Some(row)) => {
+                    next = next.min(row.get::<_, i64>(0)?.saturating_sub(1)); // an id may be damaged, too
                     // As they are: a text may be damaged, too.
-                    let values = (0..columns).map(|column| Ok(ToSqlOutput::Borrowed(row.get_ref(column)?)));
+                    let values = (1..=columns).map(|column| Ok(ToSqlOutput::Borrowed(row.get_ref(column)?)));
                     let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
                     match insert.execute(params_from_iter(values)) {
                         // A cell of another type is damage, too.
-                        Err(error) if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) => {
-                            return Err(error);
+                        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                            is_whole = false;
                         }
-                        _ => {}
+                        inserted => drop(inserted?),
                     }
                 }
-                Ok(None) => return Ok(()),
-                Err(error) if is_broken(&error) && TABLES_OF_MATCHES[5..].contains(&table) => {
-                    log::warn!("some confirmed matches cannot be read: {error}");
-                    break;
-                }
-                Err(error) => return Err(error),
+                Ok(None) => return Ok(is_whole),
+                Err(error) => break error,
             }
+        };
+        if !is_broken(&error) {
+            return Err(error);
+        }
+        log::warn!("some confirmed matches cannot be read: {error}");
+        is_whole = false;
+        drop(rows);
+        let Some(readable) = before_damage(&mut rows_from, next) else {
+            return Ok(false);
+        };
+        next = readable;
+    }
+}
+
+/// Returns an id below `damaged` from which on `rows_from` finds a row that can be read, or the end; `None` if there is none.
+fn before_damage(rows_from: &mut Statement<'_>, damaged: i64) -> Option<i64> {
+    let mut is_readable = |distance: i64| {
+        let id = damaged.saturating_sub(distance);
+        let found = rows_from.query_row([id], |row| row.get::<_, i64>(0)).optional();
+        found.is_ok_and(|found| found.is_none_or(|found| found <= id))
+    };
+    // Most damage is that of a page, which has few rows.
+    let mut distance: i64 = 1;
+    while !is_readable(distance) {
+        distance = distance.checked_mul(2).or((distance < i64::MAX).then_some(i64::MAX))?;
+    }
+    let mut nearer = distance / 2;
+    while distance - nearer > 1 {
+        let middle = nearer + (distance - nearer) / 2;
+        if is_readable(middle) {
+            distance = middle;
+        } else {
+            nearer = middle;
         }
     }
-    Ok(())
+    Some(damaged.saturating_sub(distance))
 }
 
 /// Returns whether a database has a table with this column. This, not the number of the format, tells what a migration
