@@ -160,7 +160,7 @@ pub mod peers {
         };
     }
     pub mod matching {
-        pub use crate::matching::normal::normal_form;
+        pub use crate::matching::normal::{normal_form, one_spelling};
         pub use crate::matching::{Mappings, NormalPath, PathShape, lies_under};
     }
     pub mod platform {

@@ -267,6 +267,21 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
     NormalPath::with(path, |normal| normal.form().to_vec())
 }
 
+/// Returns one path for all that have the same [`spelling`], as Windows writes it; the path itself if there is none.
+#[must_use]
+pub fn one_spelling(path: &[u8]) -> Vec<u8> {
+    NormalPath::with(path, |normal| {
+        let mut one: Vec<u8> = spelling(normal.raw()).collect();
+        if PathShape::of(normal.raw()).windows || one.starts_with(b"//") {
+            let separators = one.iter_mut().filter(|byte| **byte == b'/');
+            separators.for_each(|byte| *byte = b'\\');
+            one.iter_mut().take(1).for_each(u8::make_ascii_uppercase);
+        }
+        let is_path = !one.is_empty() && normal.has_spelling(&one); // not the root
+        if is_path { one } else { normal.raw().to_vec() }
+    })
+}
+
 /// Computes the normal form of any path, and passes the result to `then`. Slower than [`FoldedPath::of`], which handles
 /// only short ASCII paths.
 #[cold]

@@ -4,11 +4,11 @@
 //! translates to one path, and that path back to it, or to a spelling that never names another file: otherwise what another host corrects or takes back would not reach
 //! this host's record, or would reach the record of another file.
 
-use crate::matching::{Mappings, NormalPath, PathShape, lies_under, normal_form};
+use crate::matching::{Mappings, NormalPath, PathShape, lies_under, normal_form, one_spelling};
 use crate::options::{Mapping, MappingKind, Pattern};
 
 /// The version of these rules. A host that used other ones reads and offers everything again.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// The mappings of an index, of which each rule for a folder counts in both directions.
 pub struct Translation {
@@ -50,7 +50,7 @@ impl Translation {
             found.push((None, path.to_vec())); // elsewhere, it may be another file on another host
         }
         for (_, path) in &mut found {
-            separate(path, b'\\');
+            *path = one_spelling(path);
         }
         if found.iter().any(|(_, path)| is_in_folder(folders, path)) {
             found.retain(|(_, path)| is_in_folder(folders, path));
@@ -202,6 +202,11 @@ mod tests {
         ] {
             let expected = [Some(server.to_owned()), Some(host.to_owned())];
             assert_eq!(both(&rules, &[folder], host, server), expected, "{rules:?}");
+        }
+        // One row for all spellings of a file.
+        for host in [r"\\?\d:\Films\odd.mkv", "d:/Films/odd.mkv", r"D:\Films\.\odd.mkv"] {
+            let [shared, _] = both(&[], &[r"D:\Films"], host, host);
+            assert_eq!(shared.as_deref(), Some(r"D:\Films\odd.mkv"), "{host}");
         }
         // Written before separators were tidied.
         let [_, here] = both(&[], &[r"D:\Films"], "", r"D:\Films\odd/x.mkv");

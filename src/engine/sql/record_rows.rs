@@ -16,6 +16,7 @@ use crate::engine::record_rows::{
 };
 use crate::error::Result;
 use crate::matching::NormalPath;
+use crate::matching::normal::one_spelling;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
 
@@ -109,11 +110,22 @@ pub fn taken_back_at(c: &Connection, library: &LibraryState, path: &[u8]) -> rus
     if !library.has_paths_taken_back {
         return Ok(library.all_taken_back);
     }
-    let by_itself: Option<i64> = c.find_value(
-        "SELECT at FROM taken_back WHERE view_id = ?1 AND library = (SELECT uuid FROM libraries WHERE id = ?2) AND path = ?3",
-        params![library.view_id, library.id, path],
+    let by_itself: Option<i64> = c.value(
+        "SELECT max(at) FROM taken_back WHERE view_id = ?1 AND library = (SELECT uuid FROM libraries WHERE id = ?2) \
+         AND path IN (?3, ?4)",
+        params![library.view_id, library.id, path, path_taken_back(path)],
     )?;
     Ok(by_itself.map_or(library.all_taken_back, |at| library.all_taken_back.max(RecordTime(at))))
+}
+
+/// Returns the path under which a match is taken back: one for all spellings that never name another file. Earlier builds
+/// used the path itself.
+pub fn path_taken_back(path: &[u8]) -> Vec<u8> {
+    if path.is_empty() || path.starts_with(ITEM) {
+        path.to_vec()
+    } else {
+        one_spelling(path)
+    }
 }
 
 /// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.

@@ -320,9 +320,6 @@ impl Tx<'_> {
         };
         for stored in same_file.iter().filter(|stored| stored.path != path) {
             self.remove_match(table, &stored.path)?;
-            if let Some(library) = self.value("SELECT library FROM tables WHERE id = ?1", [table])? {
-                self.end_match(library, stored)?;
-            }
         }
         let id = self.next_row_id();
         let (spelling, sum) = encode_match(id, table, (&form, path), rating_key);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::record_encoding::RecordKind;
 use super::record_rows::{
     ITEM, MATCH_COLUMNS, all_matches_of, drop_matches, match_in, matches_of_file, matches_where, path_of_item,
-    taken_back_at,
+    path_taken_back, taken_back_at,
 };
 use super::record_writes::{Limited, MatchTime, find_or_create_match_table};
 use super::schema::{CachedStatements, LibraryState, Tx, last_position_of, sequence_at, sequence_of};
@@ -282,7 +282,7 @@ impl Tx<'_> {
         self.run(
             "INSERT INTO taken_back (view_id, library, path, at, id) VALUES (?1, ?2, ?3, ?4, ?5) \
              ON CONFLICT (view_id, library, path) DO UPDATE SET at = excluded.at, id = excluded.id",
-            params![view_id, library, path, at.0, self.next_row_id()],
+            params![view_id, library, path_taken_back(path), at.0, self.next_row_id()],
         )?;
         // The change sequence is not looked for in these rows.
         self.run("UPDATE meta SET sequence = ?1", [self.sequence])?;

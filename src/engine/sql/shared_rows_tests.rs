@@ -67,17 +67,22 @@ fn invalidate(films: &Films, path: &str) {
 }
 
 #[test]
-fn a_spelling_that_a_later_one_replaces_is_taken_back() {
-    let films = shared();
+fn a_spelling_that_a_later_one_replaces_goes_on_every_host() {
+    let [films, other] = [shared(), shared()];
     films.record(&[(b"D:/x.mkv", "1")]);
+    let share = || {
+        let found = SharedRows(&films.store).undelivered(films.view_id, 0, 100);
+        add(&other, &found.expect("read").rows);
+    };
+    share();
     films.record(&[(b"D:\\x.mkv", "2")]);
-    let mut rows = waiting(&films);
-    rows.sort();
-    let expected = [("D:/x.mkv", None), ("D:\\x.mkv", Some("2"))];
-    assert_eq!(
-        rows,
-        expected.map(|(path, key)| (path.to_owned(), key.map(str::to_owned)))
-    );
+    share();
+    for host in [&films, &other] {
+        assert_eq!(
+            recorded(host),
+            BTreeMap::from([(b"D:\\x.mkv".to_vec(), "2".to_owned())])
+        );
+    }
     // What another host takes back in its spelling is this file's.
     add(&films, &[row(&films, "D:/x.mkv", None, i64::MAX / 2)]);
     assert_eq!(recorded(&films), BTreeMap::new());
@@ -107,6 +112,13 @@ fn rows_in_any_order_make_the_same_map() {
                 library: String::new(),
                 ..row(films, "", None, 12)
             },
+            // Another spelling of a file takes back an earlier match, also one that arrives later.
+            row(films, r"\\?\D:\10.mkv", Some("1"), 48),
+            row(films, "d:/./10.mkv", None, 49),
+            row(films, "/h//11.mkv/", Some("1"), 48),
+            row(films, "/h/11.mkv", None, 49),
+            row(films, "/h/12.mkv", Some("1"), 48),
+            row(films, "/h/12.MKV", None, 49),
         ]
     };
     let mut random = Random(1);
@@ -114,6 +126,7 @@ fn rows_in_any_order_make_the_same_map() {
         (b"/h/1.mkv".to_vec(), "2".to_owned()),
         (b"/h/3.mkv".to_vec(), "3".to_owned()),
         (b"/h/6.mkv".to_vec(), "9".to_owned()),
+        (b"/h/12.mkv".to_vec(), "1".to_owned()),
     ]);
     for round in 0..40 {
         let films = shared();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::NormalPath;
-use crate::normal::{form_tag, normal_form};
+use crate::normal::{form_tag, normal_form, one_spelling};
 
 fn form(path: &str) -> String {
     String::from_utf8(normal_form(path.as_bytes())).expect("the form of text is text")
@@ -51,6 +51,7 @@ fn only_what_may_name_another_file_is_another_spelling() {
         (r"\\nas\m\x.mkv", "//nas/m/x.mkv"),
     ] {
         assert!(is_same(one, other) && is_same(other, one), "{one} and {other}");
+        assert_eq!(one_spelling(one.as_bytes()), one_spelling(other.as_bytes()));
     }
     for (one, other) in [
         ("/m/x.mkv", "/m/X.mkv"),
@@ -60,6 +61,11 @@ fn only_what_may_name_another_file_is_another_spelling() {
         (r"/m\x.mkv", "/m/x.mkv"),
     ] {
         assert!(!is_same(one, other) && !is_same(other, one), "{one} and {other}");
+        assert_ne!(one_spelling(one.as_bytes()), one_spelling(other.as_bytes()));
+    }
+    for path in ["/", "//", r"\\?\D:\m\x. ", "//nas/m/x.", r"//nas/m\x", ""] {
+        let one = one_spelling(path.as_bytes());
+        assert!(is_same(path, str::from_utf8(&one).expect("text")) && one.is_empty() == path.is_empty());
     }
 }
 
