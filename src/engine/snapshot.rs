@@ -356,12 +356,13 @@ impl LiveSnapshot {
         keys.filter(|key| view.find_item(key).is_none()).collect()
     }
 
-    /// Returns whether a library lists a path, but not for the item `rating_key`.
-    pub fn lists_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> bool {
+    /// Returns the change sequence at which a library last listed a path for another item; `None` if it lists the path for
+    /// the item `rating_key`, or for no item.
+    pub fn listed_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> Option<Sequence> {
         let snapshot = self.snapshot.read();
-        snapshot.fetched_library(row.id).is_some_and(|view| {
-            Resolver::new(std::slice::from_ref(view), Scope::One(0), &self.mappings).lists_for_others(path, rating_key)
-        })
+        let view = std::slice::from_ref(snapshot.fetched_library(row.id)?);
+        let listed = Resolver::new(view, Scope::One(0), &self.mappings).listed_for_others(path, rating_key);
+        listed.map(Sequence)
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from

@@ -10,8 +10,9 @@ use plexindex::error::Status;
 use plexindex::options::{Mapping, Options};
 use plexindex_sharing::SharedIndex;
 
+use crate::support::index::Ask as _;
 use crate::support::worker::{database, rounds, until};
-use crate::support::{NOW_MS, path_of};
+use crate::support::{NOW_MS, add, path_of, remove};
 use crate::world::{World, pair};
 
 const ODD: &str = "/mnt/odd.mkv";
@@ -265,6 +266,31 @@ fn a_match_counts_from_when_it_was_recorded() {
     let later = world.reopened(later, |options| options.shared = Some(address));
     world.exchange(&[&later]);
     assert_eq!(later.recorded(&listed), None);
+}
+
+/// A host that cannot reach the database checks its library, which Plex lists as when another host corrected it.
+#[test]
+fn a_check_that_shows_nothing_new_ends_no_match() {
+    let Some(world) = World::new() else { return };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now_ms = i64::try_from(now.as_millis()).expect("a time");
+    world.clock.advance_ms(now_ms - 300_000 - NOW_MS);
+    let (one, two) = (world.host(), world.host());
+    let two = world.reopened(two, |options| options.shared = None);
+    let [(listed, _), (moved, key)] = [3, 4].map(|nth| path_of(&world.server, 1, nth));
+    let corrected = world.key(5);
+    one.record(&listed, &corrected);
+    one.record(&moved, &corrected);
+    one.deliver();
+    world.clock.advance_ms(600_000); // too early for another listing
+    remove(&world.server, &[key.parse().expect("a number")]);
+    add(&world.server, &[&moved]);
+    two.index.query().checked().expect("checked");
+    let address = world.database.address("postgres");
+    let two = world.reopened(two, |options| options.shared = Some(address));
+    world.exchange(&[&two]);
+    assert_eq!(two.recorded(&listed), Some(corrected));
+    assert_eq!(two.recorded(&moved), None, "Plex has another item there now");
 }
 
 #[test]

@@ -108,15 +108,14 @@ impl<'v, 'm, V: Deref<Target: LibraryIndex + 'v>> Resolver<'v, 'm, V> {
         }
     }
 
-    /// Returns whether the only library in scope lists a path, but not for the item `rating_key`.
+    /// Returns the change sequence at which the only library in scope last listed a path for another item; `None` if it lists
+    /// the path for the item `rating_key`, or for no item.
     #[must_use]
-    pub fn lists_for_others(&self, path: &[u8], rating_key: &str) -> bool {
-        let view = self.only_library().map(|(_, view)| view);
-        view.is_some_and(|view| {
-            NormalPath::with(path, |path| {
-                let others = self.path_resolver(*path).others_listed_at(view, path, rating_key);
-                others.is_some()
-            })
+    pub fn listed_for_others(&self, path: &[u8], rating_key: &str) -> Option<u64> {
+        let (_, view) = self.only_library()?;
+        NormalPath::with(path, |path| {
+            let listed = self.path_resolver(*path).others_listed_at(view, path, rating_key);
+            listed.map(|time| time.sequence)
         })
     }
 

@@ -571,18 +571,26 @@ impl Sharing {
         unlisted
     }
 
-    /// Ends the matches among `rows` whose paths Plex lists for other items, and did so later than the match was recorded, as
-    /// far as this host knows: a match counts from when it was recorded, not from when it arrives. `clock_us`: what to add
-    /// to this host's clock.
+    /// Ends the matches among `rows` whose paths Plex has listed for other items since the match was recorded, as far as this
+    /// host can tell: a match counts from when it was recorded, not from when it arrives. `clock_us`: what to add to this
+    /// host's clock.
     fn end_outdated(&self, libraries: &[LibraryRow], rows: &mut [SharedRow], clock_us: i64) {
         for row in rows {
             let library = libraries.iter().find(|library| library.library.uuid == row.library);
             let Some((library, rating_key)) = library.zip(row.rating_key.as_deref()) else {
                 continue;
             };
-            if row.at <= RecordTime::of_unix(library.checked_ms(), clock_us)
-                && self.reading.lists_for_others(library, &row.path, rating_key)
-            {
+            let Some(listed_at) = self.reading.listed_for_others(library, &row.path, rating_key) else {
+                continue;
+            };
+            // What the last listing did not show first was listed before it; all else, before the last check.
+            let is_older = listed_at <= library.listing_asked();
+            let latest_ms = if is_older {
+                library.listed_ms()
+            } else {
+                library.checked_ms()
+            };
+            if row.at <= RecordTime::of_unix(latest_ms, clock_us) {
                 row.rating_key = None;
             }
         }
