@@ -649,11 +649,12 @@ impl Query<'_> {
         let Some(library) = self.library else {
             return invalid_argument_error("cannot record a match in all libraries at once: specify one library");
         };
-        self.record_pairs_in(library, pairs)
+        self.record_pairs_in(library, pairs, false).map(drop)
     }
 
-    /// Records pairs of a path and an item's key or rating key in a library, like [`Self::record_pairs`].
-    pub(super) fn record_pairs_in(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<()> {
+    /// Records pairs of a path and an item's key or rating key in a library, like [`Self::record_pairs`]. `keeps`: none for a
+    /// file that has a match. Returns the number of those that it recorded.
+    pub(super) fn record_pairs_in(&self, library: &Library, pairs: &[(&[u8], &str)], keeps: bool) -> Result<usize> {
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.start_timer("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
@@ -675,7 +676,8 @@ impl Query<'_> {
             // Each attempt finds the library again: if another call clears the library before the write, the library
             // gets a new id, and `record_matches` returns `None`.
             for _ in 0..MAX_RETRIES {
-                let find = |call: &Call<'_>| inner.sync.find_library(&library.selection, "record a match", call);
+                let what = if keeps { "import matches" } else { "record a match" };
+                let find = |call: &Call<'_>| inner.sync.find_library(&library.selection, what, call);
                 let (view_id, row) = inner.run_renewing(call, find)?;
                 // With `through`, reject a path that other hosts cannot translate to the same file.
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.is_path_shareable(&row.library, path);
@@ -692,7 +694,8 @@ impl Query<'_> {
                 let unlisted = reading.unlisted(&row, &matches);
                 let (start, deadline) = (Instant::now(), call.deadline.at_least_shortest());
                 let limit = inner.store_writer.matches_limit;
-                let written = RecordRows(&inner.store).record_matches(&row, &matches, &unlisted, limit, deadline);
+                let (rows, pairs) = (RecordRows(&inner.store), (&*matches, keeps));
+                let written = rows.record_matches(&row, pairs, &unlisted, limit, deadline);
                 if matches.len() >= LARGE_BATCH {
                     // Otherwise the next write truncates the WAL, which takes longer than a small write.
                     inner.store.checkpoint();
@@ -710,11 +713,10 @@ impl Query<'_> {
                     let caught_up = reading.catch_up(call.deadline);
                     // The matches are stored, so after a timeout, the next reader catches up.
                     caught_up.or_else(|error| if is_locked(&error) { Ok(()) } else { Err(error) })?;
-                    return if self.through {
-                        inner.sync.peers.deliver(call.deadline)
-                    } else {
-                        Ok(())
-                    };
+                    if self.through {
+                        inner.sync.peers.deliver(call.deadline)?;
+                    }
+                    return Ok(written.recorded);
                 }
             }
             Err(cleared_repeatedly_error(library.selector().name()))

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::library::Pages;
-use super::opened::{Index, Library};
+use super::opened::Index;
 use super::query_builder::Query;
 use crate::engine::{self, RecordRows, Selector};
 use crate::error::{Result, Status};
 use crate::matching::byte_string::{self, ByteString};
 use crate::options::Ttl;
 use crate::platform::files::{bytes_of, path_from_bytes};
-use crate::sync::Call;
 
 /// A recorded match, with the library that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +98,7 @@ impl Query<'_> {
         let mut imported = ImportedMatches::default();
         for (uuid, pairs) in by_library {
             let library = self.index.library(Selector::Uuid(uuid.to_owned()))?;
-            match self.import_into(&library, &pairs) {
+            match self.record_pairs_in(&library, &pairs, true) {
                 Ok(recorded) => {
                     imported.recorded += recorded;
                     imported.kept += pairs.len() - recorded;
@@ -109,23 +108,6 @@ impl Query<'_> {
             }
         }
         Ok(imported)
-    }
-
-    /// Records matches for the paths that have none in the library. Returns their number.
-    fn import_into(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<usize> {
-        let inner = self.index.inner();
-        let find = |call: &Call<'_>| inner.sync.find_library(&library.selection, "import matches", call);
-        let (_, row) = self.ask(find)?;
-        let existing = RecordRows(&inner.store).confirmed_paths(row.id)?;
-        let new: Vec<(&[u8], &str)> = pairs
-            .iter()
-            .filter(|(path, _)| !existing.contains(*path))
-            .copied()
-            .collect();
-        if !new.is_empty() {
-            self.record_pairs_in(library, &new)?;
-        }
-        Ok(new.len())
     }
 }
 

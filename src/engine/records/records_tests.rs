@@ -68,7 +68,7 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = rows.record_matches(&row, &given, &[], self.limit, Deadline::NONE);
+                let recorded = rows.record_matches(&row, (&given, false), &[], self.limit, Deadline::NONE);
                 recorded.expect("recorded").expect("a library");
                 self.ages.extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected.extend(pairs);

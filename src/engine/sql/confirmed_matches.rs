@@ -2,8 +2,6 @@
 //!
 //! Also invalidates paths, libraries and items, such as those that events report as deleted.
 
-use std::collections::HashSet;
-
 use rusqlite::params;
 
 use super::doubts::doubts_of;
@@ -48,12 +46,6 @@ impl RecordRows<'_> {
         rows.retain(|row| row.rating_key.as_deref().is_none_or(is_listed));
         rows.sort_unstable_by_key(|row| row.at);
         Ok(rows)
-    }
-
-    /// Returns the paths with confirmed matches in a library.
-    pub fn confirmed_paths(&self, library: LibraryId) -> Result<HashSet<Vec<u8>>> {
-        let all = self.0.read(|connection| all_matches_of(connection, library))?;
-        Ok(all.into_iter().map(|one| one.path).collect())
     }
 }
 

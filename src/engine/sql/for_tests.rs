@@ -339,7 +339,7 @@ pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)>
 /// Records matches.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<MatchWrite> {
     RecordRows(store)
-        .record_matches(row, pairs, &[], u64::MAX, Deadline::NONE)
+        .record_matches(row, (pairs, false), &[], u64::MAX, Deadline::NONE)
         .expect("recorded")
 }
 

@@ -50,16 +50,19 @@ pub struct MatchWrite {
     pub at: (DatabaseNumber, Sequence),
     /// Whether the write removed older matches.
     pub has_evicted: bool,
+    /// Number of matches that it recorded.
+    pub recorded: usize,
 }
 
 impl RecordRows<'_> {
     /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `unlisted`: those of these keys
-    /// that the library does not list, so that their items are doubted. `limit`: the maximum size of all matches, in
-    /// bytes; older ones go. Returns `None` if the library no longer exists, because another call cleared it.
+    /// that the library does not list, so that their items are doubted. `keeps`: records none for a file that has a match.
+    /// `limit`: the maximum size of all matches, in bytes; older ones go. Returns `None` if the library no longer exists,
+    /// because another call cleared it.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
-        pairs: &[(&[u8], &str)],
+        (pairs, keeps): (&[(&[u8], &str)], bool),
         unlisted: &[&str],
         limit: u64,
         deadline: Deadline,
@@ -74,28 +77,34 @@ impl RecordRows<'_> {
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // The host's word ends its doubt about the path. `cached` is set only for a library without doubts about paths.
-            let has_doubted_paths = cached.is_none() && has_doubted_paths(tx, row.id)?;
-            for (path, _) in pairs.iter().filter(|_| has_doubted_paths) {
-                tx.end_doubts_of_path(row.id, normal_form(path))?;
-            }
-            for key in unlisted {
-                tx.doubt_path_or_item(row.id, b"", key)?;
-            }
             let table = find_or_create_match_table(tx, &mut library)?;
             tx.is_shared.set(library.is_shared);
-            // Keep the library's state for the next write, unless doubted paths may remain.
-            tx.known.library.set(Some(library).filter(|_| !has_doubted_paths));
+            // `cached` is set only for a library without doubts about paths.
+            let has_doubted_paths = cached.is_none() && has_doubted_paths(tx, row.id)?;
+            let mut recorded = Vec::new();
             for (path, key) in pairs {
+                if keeps && !matches_of_file(tx, table, path, &normal_form(path))?.is_empty() {
+                    continue;
+                }
+                if has_doubted_paths {
+                    tx.end_doubts_of_path(row.id, normal_form(path))?; // the host's word ends its doubt
+                }
                 let after = taken_back_at(tx, &library, path)?;
                 let after = after.max(taken_back_at(tx, &library, &path_of_item(key))?);
                 tx.put_match(table, path, key, MatchTime::NowAfter(after))?;
+                recorded.push(*key);
             }
+            for key in unlisted.iter().filter(|key| !keeps || recorded.contains(key)) {
+                tx.doubt_path_or_item(row.id, b"", key)?;
+            }
+            // Keep the library's state for the next write, unless doubted paths may remain.
+            tx.known.library.set(Some(library).filter(|_| !has_doubted_paths));
             let most = MAX_EVICTED.max(2 * pairs.len());
             let has_evicted = tx.evict(Limited::All(RecordKind::Matches), limit, most)?;
             Ok(Some(MatchWrite {
                 at: (database_number, tx.sequence),
                 has_evicted,
+                recorded: recorded.len(),
             }))
         })
     }

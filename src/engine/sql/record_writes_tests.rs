@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::sql::Store;
-use crate::engine::sql::for_tests::{Random, opened};
+use crate::engine::sql::for_tests::{Films, Random, film, opened};
 use crate::engine::sql::record_rows::{all_matches_in, count_matches_in};
 use crate::model::{LibraryId, Sequence};
 
@@ -80,6 +80,32 @@ fn rows_and_totals_are_what_writes_left() {
             );
         }
     }
+}
+
+/// An import brings back what is not there, and is no later word about a file in another spelling.
+#[test]
+fn an_import_keeps_the_match_of_a_file_in_any_spelling() {
+    let films = Films::with(&[film(1)]);
+    films.record(&[(br"D:\x.mkv", "2"), (b"/h/a.mkv", "2")]);
+    films.invalidate(b"/h/a.mkv", "");
+    let pairs: [(&[u8], &str); 5] = [
+        (b"d:/x.mkv", "1"),
+        (br"\\?\D:\x.mkv", "1"),
+        (b"/h/a.mkv/", "1"),
+        (b"/h/A.mkv", "3"),
+        (b"/h/A.mkv", "4"),
+    ];
+    let rows = RecordRows(&films.store);
+    let written = rows.record_matches(&films.row(), (&pairs, true), &["1", "3"], u64::MAX, Deadline::NONE);
+    assert_eq!(written.expect("recorded").expect("a library").recorded, 1);
+    let all = [(&br"D:\x.mkv"[..], "2"), (b"/h/a.mkv", "2"), (b"/h/A.mkv", "3")];
+    let all = all.map(|(path, key)| (path.to_vec(), key.to_owned()));
+    assert_eq!(rows.all_matches(films.id).expect("read"), BTreeMap::from(all));
+    let doubted = "SELECT count(*) FROM doubts WHERE scope = CAST('i3' AS BLOB)";
+    assert_eq!(
+        (films.count("SELECT count(*) FROM doubts"), films.count(doubted)),
+        (1, 1)
+    );
 }
 
 /// The size of a table that has a limit is right after each commit, and its limit removes its own oldest entries only.

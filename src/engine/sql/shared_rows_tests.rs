@@ -348,7 +348,8 @@ fn an_eviction_is_no_removal() {
     let upto = rows.undelivered(films.view_id, 0, 100).expect("read").upto;
     set_delivered(&films, upto);
     films.record(&[(b"/h/2.mkv", "1")]);
-    let evicted = RecordRows(&films.store).record_matches(&films.row(), &[(b"/h/3.mkv", "1")], &[], 80, Deadline::NONE);
+    let evicted =
+        RecordRows(&films.store).record_matches(&films.row(), (&[(b"/h/3.mkv", "1")], false), &[], 80, Deadline::NONE);
     evicted.expect("recorded").expect("a library");
     assert_eq!(recorded(&films).len(), 1);
     assert_eq!(films.count("SELECT count(*) FROM taken_back"), 0);
