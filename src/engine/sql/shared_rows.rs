@@ -460,18 +460,16 @@ fn merge_path(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow)
     let Some(mut state) = tx.expect_library(library).optional()? else {
         return Ok(false);
     };
-    let old = match state.matches {
-        Some(table) => {
-            let of_file = matches_of_file(tx, table, &row.path, &normal_form(&row.path))?;
-            of_file.into_iter().max_by_key(|stored| stored.at)
-        }
-        None => None,
+    let of_file = match state.matches {
+        Some(table) => matches_of_file(tx, table, &row.path, &normal_form(&row.path))?,
+        None => Vec::new(),
     };
+    let old = of_file.iter().max_by_key(|stored| stored.at);
     let back = Version {
         at: taken_back_at(tx, &state, &row.path)?,
         rating_key: None,
     };
-    let known = old.as_ref().map_or(back, |old| old.version().max(back));
+    let known = old.map_or(back, |old| old.version().max(back));
     let version = Version {
         at: row.at,
         // As if the path were taken back, if its item was: see `merge_item`.
@@ -486,16 +484,19 @@ fn merge_path(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, row: &SharedRow)
     if let Some(rating_key) = version.rating_key {
         tx.end_doubts_of_path(library, normal_form(&row.path))?;
         // Which of two hosts is right is for the server to say.
-        if old.as_ref().is_some_and(|old| old.rating_key != rating_key) {
+        if old.is_some_and(|old| old.rating_key != rating_key) {
             tx.doubt_path_or_item(library, b"", rating_key)?;
         }
         let table = find_or_create_match_table(tx, &mut state)?;
         tx.put_match(table, &row.path, rating_key, MatchTime::At(row.at))?;
         return Ok(true);
     }
-    if let Some((table, old)) = state.matches.zip(old) {
-        tx.remove_match(table, &old.path)?;
-        tx.doubt_path_or_item(library, &row.path, "")?;
+    if let Some(table) = state.matches {
+        // An earlier version may have recorded a file twice.
+        for stored in &of_file {
+            tx.remove_match(table, &stored.path)?;
+            tx.doubt_path_or_item(library, &row.path, "")?;
+        }
     }
     tx.store_taken_back(view_id, &row.library, &row.path, row.at)?;
     Ok(true)

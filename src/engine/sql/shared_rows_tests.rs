@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::sql::for_tests::{Films, Random, film};
+use crate::engine::sql::record_encoding::encode_match;
 use crate::engine::sql::{Invalidated, LibraryRows, RecordRows};
 
 const DIGEST: u64 = 7;
@@ -85,6 +86,26 @@ fn a_spelling_that_a_later_one_replaces_goes_on_every_host() {
     }
     // What another host takes back in its spelling is this file's.
     add(&films, &[row(&films, "D:/x.mkv", None, i64::MAX / 2)]);
+    assert_eq!(recorded(&films), BTreeMap::new());
+}
+
+/// An earlier version recorded a file once in each spelling.
+#[test]
+fn a_removal_leaves_no_other_spelling() {
+    let films = shared();
+    films.record(&[(b"D:/x.mkv", "1")]);
+    let table = films.row().matches.expect("a table");
+    let written = films.store.write(Deadline::NONE, |tx| {
+        let (id, form) = (tx.next_row_id(), normal_form(b"D:/x.mkv"));
+        let (spelling, sum) = encode_match(id, table, (&form, br"D:\x.mkv"), "2");
+        tx.run(
+            "INSERT INTO matches (id, in_table, form, spelling, item, at, total, sum) VALUES (?1, ?2, ?3, ?4, '2', 5, 0, ?5)",
+            params![id, table, form, spelling, sum ^ 5],
+        )
+    });
+    written.expect("written");
+    assert_eq!(recorded(&films).len(), 2);
+    add(&films, &[row(&films, "d:/x.mkv", None, i64::MAX / 2)]);
     assert_eq!(recorded(&films), BTreeMap::new());
 }
 
