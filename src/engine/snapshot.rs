@@ -356,13 +356,18 @@ impl LiveSnapshot {
         keys.filter(|key| view.find_item(key).is_none()).collect()
     }
 
-    /// Returns the change sequence at which a library last listed a path for another item; `None` if it lists the path for
-    /// the item `rating_key`, or for no item.
-    pub fn listed_for_others(&self, row: &LibraryRow, path: &[u8], rating_key: &str) -> Option<Sequence> {
+    /// Returns the latest time, in Unix ms, at which a library may first have listed a path for another item; `None` if it
+    /// lists the path for the item `rating_key`, or for no item.
+    pub fn others_listed_ms(&self, library: LibraryId, path: &[u8], rating_key: &str) -> Option<i64> {
         let snapshot = self.snapshot.read();
-        let view = std::slice::from_ref(snapshot.fetched_library(row.id)?);
-        let listed = Resolver::new(view, Scope::One(0), &self.mappings).listed_for_others(path, rating_key);
-        listed.map(Sequence)
+        let (row, view) = snapshot
+            .library(library)
+            .filter(|(row, _)| row.generation.is_fetched())?;
+        let resolver = Resolver::new(std::slice::from_ref(view), Scope::One(0), &self.mappings);
+        let listed_at = Sequence(resolver.listed_for_others(path, rating_key)?);
+        // What the last listing did not show first was listed before it; all else, before the last check.
+        let is_older = listed_at <= row.listing_asked();
+        Some(if is_older { row.listed_ms() } else { row.checked_ms() })
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from

@@ -10,6 +10,7 @@ use plexindex::error::Status;
 use plexindex::options::{Mapping, Options};
 use plexindex_sharing::SharedIndex;
 
+use crate::link::Link;
 use crate::support::index::Ask as _;
 use crate::support::worker::{database, rounds, until};
 use crate::support::{NOW_MS, add, path_of, remove};
@@ -291,6 +292,32 @@ fn a_check_that_shows_nothing_new_ends_no_match() {
     world.exchange(&[&two]);
     assert_eq!(two.recorded(&listed), Some(corrected));
     assert_eq!(two.recorded(&moved), None, "Plex has another item there now");
+}
+
+/// Another process of the folder has checked the library.
+#[test]
+fn a_late_match_is_compared_with_what_the_folder_has() {
+    let Some(world) = World::new() else { return };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now_ms = i64::try_from(now.as_millis()).expect("a time");
+    world.clock.advance_ms(now_ms - 3_600_000 - NOW_MS);
+    let link = Link::to(&world.database);
+    let (one, two) = (world.host(), world.host_at(link.address(&world.database.name)));
+    two.refresh();
+    two.deliver();
+    link.set_cut(true);
+    let path = path_of(&world.server, 1, 3).0.replace(".mkv", " 2.mkv");
+    one.record(&path, &world.key(5));
+    one.deliver();
+    world.clock.advance_ms(2 * 3_600_000);
+    add(&world.server, &[&path]);
+    let mut options = two.options.clone();
+    options.shared = None;
+    let beside = world.open(options, None);
+    beside.index.query().checked().expect("checked");
+    link.set_cut(false);
+    world.exchange(&[&two]);
+    assert_eq!(two.recorded(&path), None, "Plex has another item there now");
 }
 
 #[test]

@@ -536,6 +536,7 @@ impl Sharing {
             }
             let to_host = |row| self.to_host(&view.libraries, row);
             let mut found: Vec<SharedRow> = page.rows.into_iter().filter_map(to_host).collect();
+            self.reading.catch_up(Deadline::NONE)?; // another process may have listed the library
             self.end_outdated(&view.libraries, &mut found, database.clock_us);
             let unlisted = self.unlisted(&view.libraries, &found);
             let step = SharedStep {
@@ -580,17 +581,8 @@ impl Sharing {
             let Some((library, rating_key)) = library.zip(row.rating_key.as_deref()) else {
                 continue;
             };
-            let Some(listed_at) = self.reading.listed_for_others(library, &row.path, rating_key) else {
-                continue;
-            };
-            // What the last listing did not show first was listed before it; all else, before the last check.
-            let is_older = listed_at <= library.listing_asked();
-            let latest_ms = if is_older {
-                library.listed_ms()
-            } else {
-                library.checked_ms()
-            };
-            if row.at <= RecordTime::of_unix(latest_ms, clock_us) {
+            let listed_ms = self.reading.others_listed_ms(library.id, &row.path, rating_key);
+            if listed_ms.is_some_and(|ms| row.at <= RecordTime::of_unix(ms, clock_us)) {
                 row.rating_key = None;
             }
         }
