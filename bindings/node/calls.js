@@ -26,7 +26,7 @@ class Room {
   }
 
   get bytes() {
-    return this.data.subarray(0, Math.min(this.data.length, this.buffer.length));
+    return this.data.subarray(0, this.buffer.length);
   }
 }
 
@@ -68,11 +68,16 @@ async function call(name, ...args) {
   }
 }
 
-/** Calls with memory of this size, and again with more if necessary. Returns the status and the bytes. */
-async function fill(capacity, work) {
+/**
+ * Calls with memory of this size, and again with more if necessary. Returns the status and the bytes; a promise of them
+ * if the call returns one.
+ */
+function fill(capacity, work) {
   const room = new Room(capacity);
-  const status = await work(room.buffer);
-  return status === statuses.BUFFER_TOO_SMALL ? fill(room.buffer.length, work) : [status, room.bytes];
+  const finish = (status) =>
+    status === statuses.BUFFER_TOO_SMALL ? fill(room.buffer.length, work) : [status, room.bytes];
+  const result = work(room.buffer);
+  return result instanceof Promise ? result.then(finish) : finish(result);
 }
 
 /** Calls a function that never waits, on this thread. */
@@ -96,4 +101,4 @@ if (isMainThread) {
   });
 }
 
-module.exports = { STATUS_NAMES, Room, inTurn, call, fill, callNow };
+module.exports = { STATUS_NAMES, inTurn, call, fill, callNow };

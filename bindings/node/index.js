@@ -3,7 +3,7 @@
 
 const check = require('./arguments.js');
 const { MATCH_KINDS, camelCase, camelNames, encode, decode, readBlock } = require('./answers.js');
-const { Room, inTurn, call, fill, callNow } = require('./calls.js');
+const { inTurn, call, fill, callNow } = require('./calls.js');
 const { abi, constants: c, statuses, words, structs, callbacks, load, koffi } = require('./native.js');
 
 const { PlexindexError } = check;
@@ -12,8 +12,6 @@ const LEVELS = words('LOG_');
 const LIMITS = ['timeoutMs', 'progress', 'signal'];
 const QUERY = [...LIMITS, 'offline', 'check'];
 const MATCH = [...QUERY, 'size'];
-// `/library/metadata/`, 255 digits, and a NUL.
-const LONGEST_KEY = 274;
 
 const bytesOf = (bytes) => ({ data: bytes, length: bytes.length });
 /** Returns a deadline for the library, for which 0 is the default. */
@@ -201,10 +199,9 @@ class Library extends IndexPart {
   lookupKeys(paths) {
     this._index._checkOpen();
     const [bytes, length, count] = check.joined(paths, 'paths');
-    const keys = new Room(count * LONGEST_KEY);
-    callNow('lookup_keys', this._handle, bytes, length, count, keys.buffer);
-    const texts = keys.bytes.toString().split('\0', count);
-    return texts.map((key) => key || null);
+    const ask = (buffer) => callNow('lookup_keys', this._handle, bytes, length, count, buffer);
+    const [, keys] = fill(64 + count * 40, ask);
+    return Array.from(keys.toString().split('\0', count), (key) => key || null);
   }
 
   async refresh(options) {

@@ -49,7 +49,9 @@ test('matches and lookups find items', async (t) => {
   equal(library.lookupKeys([movie.path, '/nowhere/x.mkv']), [movie.key, null]);
   equal([library.lookupKey(movie.path), library.lookupKey(Buffer.from(movie.path))], [movie.key, movie.key]);
   equal([library.lookupKey('\0'), library.lookupKey(Buffer.alloc(1))], [null, null]);
-  const [shows, episode] = [index.library('TV Shows'), show.paths[0]];
+  const [shows, episode, longest] = [index.library('TV Shows'), show.paths[0], '9'.repeat(255)];
+  await shows.recordMatch('/own/new.mkv', longest); // more memory than other keys
+  equal(shows.lookupKeys(['/own/new.mkv']), [`/library/metadata/${longest}`]);
   const { sure: listed } = await shows.match(Buffer.from(episode), { offline: false, timeoutMs: undefined });
   equal([listed.showTitle, typeof listed.season], [show.title, 'number']);
 });
