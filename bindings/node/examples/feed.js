@@ -13,7 +13,11 @@ async function main([serverUrl, token, cacheDir, library]) {
   console.log('listening');
   for (;;) {
     await index.call('changes.wait', { library, cursor });
-    await index.library(library).refresh();
+    const refreshed = index.library(library).refresh();
+    await refreshed.catch((error) => {
+      if (error.code === 'CLOSED') throw error;
+      console.error(error.message); // the server may be away; changes of other processes still arrive
+    });
     for (let more = true; more;) {
       const page = await index.call('changes.list', { library, cursor });
       for (const { change, path, from } of page.changes) console.log(change, from ?? '', path ?? '');
