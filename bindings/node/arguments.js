@@ -27,12 +27,14 @@ function path(value, name) {
   return typeof value === 'string' || value instanceof Uint8Array ? value : refuse(name, 'a string or a Buffer', value);
 }
 
-/** What no text of C has: a NUL, which ends it, and half a character, which would become another one in UTF-8. */
-const NOT_IN_C = /[\0\p{Surrogate}]/u;
+/** Returns whether UTF-8 has all characters of a text: half a character would become another one. */
+const isWellFormed = (text) => text.isWellFormed?.() ?? !/\p{Surrogate}/u.test(text); // Node.js 18 lacks the method
+/** Returns whether the library gets this text as it is, followed by a NUL. */
+const isInC = (text) => !text.includes('\0') && isWellFormed(text);
 
 /** Returns a copy of a text, because the caller may transfer its memory while a call reads it on another thread. */
 function text(value, name) {
-  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) refuse(name, 'well-formed Unicode', value);
+  if (typeof value === 'string' && !isWellFormed(value)) refuse(name, 'well-formed Unicode', value);
   return Buffer.from(path(value, name));
 }
 
@@ -82,4 +84,4 @@ function options(given, names, name = 'options') {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null));
 }
 
-module.exports = { PlexindexError, NOT_IN_C, refuse, path, text, sized, string, integer, list, joined, options };
+module.exports = { PlexindexError, isInC, refuse, path, text, sized, string, integer, list, joined, options };

@@ -191,7 +191,7 @@ class Library extends IndexPart {
 
   lookupKey(path) {
     this._index._checkOpen();
-    if (typeof path === 'string') return check.NOT_IN_C.test(path) ? null : load().lookup_key(this._handle, path);
+    if (typeof path === 'string') return check.isInC(path) ? load().lookup_key(this._handle, path) : null;
     const bytes = check.text(path, 'path');
     return bytes.includes(0) ? null : this.lookupKeys([bytes])[0];
   }
@@ -244,7 +244,7 @@ class Table extends IndexPart {
   lookup(name) {
     this._index._checkOpen();
     const value = [null];
-    if (!check.NOT_IN_C.test(check.string(name, 'name'))) load().table_lookup(this._handle, name, value);
+    if (check.isInC(check.string(name, 'name'))) load().table_lookup(this._handle, name, value);
     // In a value that is not text, koffi replaces bytes by this character.
     return value[0]?.includes('\uFFFD') ? null : value[0];
   }
