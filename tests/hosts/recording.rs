@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plexindex::error::Status;
+use plexindex::inside::Clock as _;
 use plexindex::options::{Mapping, Options};
 use plexindex_sharing::SharedIndex;
 
 use crate::link::Link;
 use crate::support::index::Ask as _;
 use crate::support::worker::{database, rounds, until};
-use crate::support::{NOW_MS, add, path_of, remove};
+use crate::support::{add, path_of, remove};
 use crate::world::{World, pair};
 
 const ODD: &str = "/mnt/odd.mkv";
@@ -246,13 +247,18 @@ fn a_correction_is_later_than_a_mistake_that_a_wrong_clock_made() {
     assert_eq!(one.recorded("/mnt/new.mkv"), Some(world.key(6)));
 }
 
+/// Sets the hosts' clock to some time before now. Records have the time of the system.
+fn set_clock(world: &World, before_ms: i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now_ms = i64::try_from(now.as_millis()).expect("a time");
+    world.clock.advance_ms(now_ms - before_ms - world.clock.now_ms());
+}
+
 /// A host corrects what Plex lists. Another one that has checked the library since knows that Plex still lists it.
 #[test]
 fn a_match_counts_from_when_it_was_recorded() {
     let Some(world) = World::new() else { return };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let now_ms = i64::try_from(now.as_millis()).expect("a time");
-    world.clock.advance_ms(now_ms - 3_600_000 - NOW_MS);
+    set_clock(&world, 3_600_000);
     let (one, two) = (world.host(), world.host());
     let (listed, _) = path_of(&world.server, 1, 3);
     one.record(&listed, &world.key(5));
@@ -261,21 +267,26 @@ fn a_match_counts_from_when_it_was_recorded() {
         [one.recorded(&listed), two.recorded(&listed)],
         [Some(world.key(5)), Some(world.key(5))]
     );
-    world.clock.advance_ms(2 * 3_600_000);
+    set_clock(&world, 0);
     let later = world.host_with(|options| options.shared = None);
     let address = world.database.address("postgres");
     let later = world.reopened(later, |options| options.shared = Some(address));
     world.exchange(&[&later]);
     assert_eq!(later.recorded(&listed), None);
+    // One whose clock was ahead cannot tell.
+    set_clock(&world, -3_600_000);
+    let ahead = world.host_with(|options| options.shared = None);
+    let address = world.database.address("postgres");
+    let ahead = world.reopened(ahead, |options| options.shared = Some(address));
+    world.exchange(&[&ahead]);
+    assert_eq!(ahead.recorded(&listed), Some(world.key(5)));
 }
 
 /// A host that cannot reach the database checks its library, which Plex lists as when another host corrected it.
 #[test]
 fn a_check_that_shows_nothing_new_ends_no_match() {
     let Some(world) = World::new() else { return };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let now_ms = i64::try_from(now.as_millis()).expect("a time");
-    world.clock.advance_ms(now_ms - 300_000 - NOW_MS);
+    set_clock(&world, 600_000); // too early for another listing
     let (one, two) = (world.host(), world.host());
     let two = world.reopened(two, |options| options.shared = None);
     let [(listed, _), (moved, key)] = [3, 4].map(|nth| path_of(&world.server, 1, nth));
@@ -283,7 +294,7 @@ fn a_check_that_shows_nothing_new_ends_no_match() {
     one.record(&listed, &corrected);
     one.record(&moved, &corrected);
     one.deliver();
-    world.clock.advance_ms(600_000); // too early for another listing
+    set_clock(&world, 0);
     remove(&world.server, &[key.parse().expect("a number")]);
     add(&world.server, &[&moved]);
     two.index.query().checked().expect("checked");
@@ -298,9 +309,7 @@ fn a_check_that_shows_nothing_new_ends_no_match() {
 #[test]
 fn a_late_match_is_compared_with_what_the_folder_has() {
     let Some(world) = World::new() else { return };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let now_ms = i64::try_from(now.as_millis()).expect("a time");
-    world.clock.advance_ms(now_ms - 3_600_000 - NOW_MS);
+    set_clock(&world, 3_600_000);
     let link = Link::to(&world.database);
     let (one, two) = (world.host(), world.host_at(link.address(&world.database.name)));
     two.refresh();
@@ -309,7 +318,7 @@ fn a_late_match_is_compared_with_what_the_folder_has() {
     let path = path_of(&world.server, 1, 3).0.replace(".mkv", " 2.mkv");
     one.record(&path, &world.key(5));
     one.deliver();
-    world.clock.advance_ms(2 * 3_600_000);
+    set_clock(&world, 0);
     add(&world.server, &[&path]);
     let mut options = two.options.clone();
     options.shared = None;

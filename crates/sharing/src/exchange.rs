@@ -36,6 +36,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(5);
 const LAST_DELIVERY: Duration = Duration::from_secs(1);
 /// How long closing the index waits for a connection.
 const LAST_CONNECT: Duration = Duration::from_millis(200);
+/// Maximum time in µs by which a stored time can be in the future. A later time comes from a wrong clock.
+const CLOCK_TOLERANCE_US: i64 = 60_000_000;
 /// How long a call that can continue without other hosts waits for them.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -537,7 +539,7 @@ impl Sharing {
             let to_host = |row| self.to_host(&view.libraries, row);
             let mut found: Vec<SharedRow> = page.rows.into_iter().filter_map(to_host).collect();
             self.reading.catch_up(Deadline::NONE)?; // another process may have listed the library
-            self.end_outdated(&view.libraries, &mut found, database.clock_us);
+            self.end_outdated(&view.libraries, &mut found, database);
             let unlisted = self.unlisted(&view.libraries, &found);
             let step = SharedStep {
                 from: state.read,
@@ -573,16 +575,18 @@ impl Sharing {
     }
 
     /// Ends the matches among `rows` whose paths Plex has listed for other items since the match was recorded, as far as this
-    /// host can tell: a match counts from when it was recorded, not from when it arrives. `clock_us`: what to add to this
-    /// host's clock.
-    fn end_outdated(&self, libraries: &[LibraryRow], rows: &mut [SharedRow], clock_us: i64) {
+    /// host can tell: a match counts from when it was recorded, not from when it arrives.
+    fn end_outdated(&self, libraries: &[LibraryRow], rows: &mut [SharedRow], database: &Database) {
+        let latest = RecordTime::at_us(database.now_us().saturating_add(CLOCK_TOLERANCE_US));
         for row in rows {
             let library = libraries.iter().find(|library| library.library.uuid == row.library);
             let Some((library, rating_key)) = library.zip(row.rating_key.as_deref()) else {
                 continue;
             };
             let listed_ms = self.reading.others_listed_ms(library.id, &row.path, rating_key);
-            if listed_ms.is_some_and(|ms| row.at <= RecordTime::of_unix(ms, clock_us)) {
+            let listed = listed_ms.map(|ms| RecordTime::of_unix(ms, database.clock_us));
+            // A time in the future comes from a wrong clock, and tells nothing.
+            if listed.is_some_and(|listed| row.at <= listed && listed <= latest) {
                 row.rating_key = None;
             }
         }
