@@ -13,7 +13,7 @@ import pickle
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -227,6 +227,39 @@ def test_an_event_loop_that_dies_takes_its_waits_with_it(own: aio.AsyncIndex) ->
     del loop
     until(lambda: gc.collect() and known() is None)
     until(lambda: all(thread.name != "plexindex-wait" for thread in threading.enumerate()))
+
+
+async def test_the_garbage_collector_can_end_a_wait_at_any_moment(
+    own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(wait: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(wait())
+        loop.run_until_complete(asyncio.sleep(0.1))
+        loop.close()
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        loop.cycle = loop, task  # type: ignore[attr-defined]
+
+    class Collecting(weakref.WeakSet[Any]):
+        def add(self, item: Any) -> None:
+            gc.collect()
+            super().add(item)
+
+    async def watch() -> None:
+        async for _ in own.watch():
+            pass
+
+    waits = own._threads.waits
+    monkeypatch.setattr(waits, "_heard", Collecting())
+    gc.disable()
+    try:
+        for wait in (lambda: own.wait_for(NEVER, timeout=None), watch):
+            await asyncio.to_thread(lose, wait)
+            found = asyncio.ensure_future(asyncio.to_thread(asyncio.run, own.wait_for(NEVER, timeout=0.3)))
+            assert (await asyncio.wait_for(found, 20)).status == "not_found"
+            assert not waits._heard
+    finally:
+        gc.enable()
 
 
 async def test_equal_waits_have_each_their_own_end(
@@ -602,6 +635,32 @@ async def test_a_token_is_awaited_in_the_loop(server: Server, tmp_path: Path) ->
         assert await index.refresh(full=True)
     with pytest.raises(TypeError, match=r"aio\.open"):
         plexindex.open(tmp_path, server.url, token)
+
+
+def test_a_token_is_awaited_in_the_loop_of_the_call(server: Server, tmp_path: Path) -> None:
+    tokens = ["third", "second", "first"]
+
+    async def token() -> str:
+        await asyncio.sleep(0)
+        return tokens.pop()
+
+    async def opened() -> aio.AsyncIndex:
+        return await aio.open(tmp_path, server.url, token, user="ann")
+
+    async def refresh() -> bool:
+        return await index.refresh(full=True, timeout=10)
+
+    first = asyncio.new_event_loop()
+    server.post("tokens", {"tokens": [{"token": "first"}]})
+    index = first.run_until_complete(opened())
+    server.post("tokens", {"tokens": [{"token": "second"}]})
+    assert asyncio.run(refresh()), "the first loop stands still"
+    first.close()
+    server.post("tokens", {"tokens": [{"token": "third"}]})
+    with pytest.raises(plexindex.UnauthorizedError) as caught:
+        index.index.refresh(full=True, timeout=10)
+    assert "event loop" in str(caught.value.__cause__)
+    asyncio.run(index.close())
 
 
 async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

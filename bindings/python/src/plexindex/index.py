@@ -22,7 +22,7 @@ from .table import Table
 class Index(Queries):
     """An open index, which finds the Plex items for files. Its queries are about all libraries; :meth:`library` returns
     one. Any number of threads can use an index at once. Close it with :meth:`close` or ``with``; after that, every
-    method raises :class:`ClosedError`. For ``asyncio``, see :mod:`plexindex.aio`.
+    method raises :class:`ClosedError`, or an iterator at its first step. For ``asyncio``, see :mod:`plexindex.aio`.
 
     You can pickle an index like a :class:`Library`. An unpickled index stays open until you close it, or until the
     process exits.

@@ -27,8 +27,8 @@ THREADS = 32
 _AT_ONCE = 1000
 # Seconds between two looks whether a call that waits for its token was stopped.
 _TICK = 0.1
-# What ends the call of this thread.
-_ends: ContextVar[Stoppable] = ContextVar("plexindex_ends")
+# What ends the call of this thread, and the event loop that waits for it.
+_call: ContextVar[tuple[Stoppable, asyncio.AbstractEventLoop]] = ContextVar("plexindex_call")
 
 
 class Token:
@@ -37,17 +37,18 @@ class Token:
     def __init__(self, token: Callable[[], Any], timeout: float | None, ends: Stoppable) -> None:
         """``ends`` ends the waits for a coroutine, with the index."""
         self._token, self._timeout, self._ends = token, timeout, ends
-        self._loop, self._home = asyncio.get_running_loop(), threading.get_ident()
+        self._loop = asyncio.get_running_loop()
 
     def __call__(self) -> Any:
         found = self._token()
         if not iscoroutine(found):
             return found
-        if threading.get_ident() == self._home:
+        opening = Stoppable(None, monotonic() + self._timeout if self._timeout else FOREVER)
+        call, loop = _call.get((opening, self._loop))
+        if not loop.is_running() or loop is _running_loop():
             found.close()
-            raise RuntimeError("the thread of the event loop cannot wait for its own token: await the call")
-        future = asyncio.run_coroutine_threadsafe(found, self._loop)
-        call = _ends.get(None) or Stoppable(None, monotonic() + self._timeout if self._timeout else FOREVER)
+            raise RuntimeError("no other thread runs an event loop that can wait for the token: await the call")
+        future = asyncio.run_coroutine_threadsafe(found, loop)
         try:
             while not wait([future], min(max(call.until - monotonic(), 0), _TICK)).done:
                 if call.stopped or self._ends.stopped:
@@ -57,6 +58,13 @@ class Token:
             return future.result()
         finally:
             future.cancel()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Threads:
@@ -100,9 +108,10 @@ class Threads:
         timeout: float | None = options.get("timeout")
         convert.timeout_ms(timeout)
         ends.until = FOREVER if timeout is None else monotonic() + timeout
+        loop = asyncio.get_running_loop()
 
         def run() -> Any:
-            _ends.set(ends)
+            _call.set((ends, loop))
             if timeout is not None:
                 options["timeout"] = max(ends.until - monotonic(), 0)
             return call(*arguments, **options)

@@ -36,7 +36,8 @@ class Waits:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock, self._heard = session, threading.Lock(), WeakSet[News]()
+        # The garbage collector can end a wait of a lost event loop while this thread holds the lock.
+        self._session, self._lock, self._heard = session, threading.RLock(), WeakSet[News]()
         self._is_running = False
         self._cursor: str | None = None
         self.asked: WeakValueDictionary[object, asyncio.Task[Match | None]] = WeakValueDictionary()
@@ -67,7 +68,7 @@ class Waits:
                 self._is_running = bool(self._heard)
                 if not self._is_running:
                     return
-                given = {"cursor": self._cursor, "offline": not any(news.asks for news in self._heard)}
+                given = {"cursor": self._cursor, "offline": not any(news.asks for news in list(self._heard))}
             failure: BaseException | None = None
             try:
                 if self._cursor and not self._session.request("changes.wait", _BETWEEN_ENDS, **given)["ready"]:
@@ -84,7 +85,7 @@ class Waits:
 
     def _tell(self, failure: BaseException | None) -> None:
         with self._lock:
-            for news in self._heard:
+            for news in list(self._heard):
                 with suppress(RuntimeError):  # its event loop was closed
                     news.loop.call_soon_threadsafe(news.ring, failure)
 
@@ -170,7 +171,8 @@ class Wait:
             self._checks = False  # here, because the event loop can end before the task does
             if self._asking is not None and self._is_own:
                 self._ends.stop()
-                self._asking.cancel()
+                with suppress(RuntimeError):  # the event loop was closed
+                    self._asking.cancel()
         last = match if self._answered is None else self._answered
         if last.status == "not_yet":
             with suppress(NotFetchedError):  # without an answer, the store can have an old one

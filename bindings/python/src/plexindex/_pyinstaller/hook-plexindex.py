@@ -2,5 +2,5 @@
 
 from PyInstaller.utils.hooks import collect_dynamic_libs, collect_submodules
 
-hiddenimports = collect_submodules("plexindex", on_error="ignore")  # `cli` needs rich
+hiddenimports = collect_submodules("plexindex", on_error="ignore")  # `_cli` needs rich
 binaries = collect_dynamic_libs("plexindex", search_patterns=["libplexindex.*", "plexindex.dll"])
