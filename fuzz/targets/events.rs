@@ -1,5 +1,5 @@
 //! What a server tells of its own accord: notifications, webhooks, and streams of them. How a stream is cut into pieces
-//! makes no difference, and an event that comes by a stream is the one that comes by itself.
+//! makes no difference, and an event that comes by a stream is the one that comes by itself, or a hint if it cannot be read.
 
 use plexindex::source::Event;
 use plexindex::source::plex;
@@ -45,13 +45,17 @@ pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let piece = usize::from(input.byte()) + 1;
     let body = input.0;
-    let told = (plex::KIND.parse_notification)(body).map_or(Vec::new(), |told| told.events);
-    told.iter().for_each(check);
+    let told = (plex::KIND.parse_notification)(body).map(|told| told.events);
+    told.iter().flatten().for_each(check);
     // As a stream of its own.
     if !body.contains(&b'\n') && !body.contains(&b'\r') {
         let line = [b"event: timeline\ndata: ", body, b"\n\n"].concat();
         let by_stream = events(&mut std::iter::once(line.as_slice()), usize::MAX);
-        assert_eq!(told, by_stream);
+        match told {
+            Ok(told) => assert_eq!(told, by_stream),
+            Err(_) if by_stream.is_empty() => {}
+            Err(_) => assert!(matches!(&by_stream[..], [Event::Changed { section: None, .. }])),
+        }
     }
     // As a stream already.
     let whole = events(&mut std::iter::once(body), usize::MAX);

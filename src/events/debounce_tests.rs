@@ -177,6 +177,20 @@ fn a_scan_without_changes_is_written_once() {
     assert_eq!(bench.written(), [(6_000, Some("1"), Hint::Probe, 0)]);
 }
 
+/// An event that cannot be read may be about another library than the one that is scanned.
+#[test]
+fn a_change_anywhere_is_written_during_a_scan() {
+    let mut bench = Bench::new();
+    bench.add(Event::Scanning { section: one() });
+    bench.add(Event::Changed {
+        section: None,
+        rating_key: String::new(),
+        stamp: None,
+    });
+    bench.wait(2_000);
+    assert_eq!(bench.written(), [(1_000, None, Hint::Probe, 0)]);
+}
+
 #[test]
 fn a_scan_without_events_counts_as_ended() {
     let mut bench = Bench::new();

@@ -27,6 +27,13 @@ const STATE_PROCESSING: i64 = 1;
 const STATE_FINISHED: i64 = 5;
 const STATE_DELETED: i64 = 9;
 
+/// What stands for an event that cannot be read, which may be about anything. No scan makes it superfluous.
+const UNREADABLE: Event = Event::Changed {
+    section: None,
+    rating_key: String::new(),
+    stamp: None,
+};
+
 /// Parses the JSON of a notification, with or without its wrapper `NotificationContainer`, or of a webhook. Also returns
 /// the server that sent a webhook. Fails with advice for the host if the body is neither a notification nor a webhook.
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
@@ -97,7 +104,8 @@ fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
         return None;
     }
     let section = id(entry.get("sectionID"));
-    let rating_key = id(entry.get("itemID").or(entry.get("ratingKey"))).unwrap_or_default();
+    let ids = ["itemID", "ratingKey"].map(|name| id(entry.get(name)));
+    let rating_key = ids.into_iter().flatten().next().unwrap_or_default();
     let state = number(entry.get("state"));
     let metadata_state = text(entry.get("metadataState")).unwrap_or_default();
     let media_state = text(entry.get("mediaState"));
@@ -160,6 +168,11 @@ fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
         },
         (None, _) => Event::Unspecific { section: None },
     })
+}
+
+/// Returns whether a text begins like a JSON object, but is no JSON.
+fn is_malformed_object(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<Value>(text).is_err()
 }
 
 /// Returns the string in a value; `None` for other types.
@@ -234,15 +247,16 @@ impl EventLines {
         true
     }
 
-    /// Passes the current event to `each`. An event that is too long becomes an unspecific event. Returns `false` if
-    /// `each` returned `false`.
+    /// Passes the current event to `each`; [`UNREADABLE`] if it is too long, or if its JSON is malformed, such as by half a
+    /// surrogate pair in a truncated title. Returns `false` if `each` returned `false`.
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
-        if std::mem::take(&mut self.is_too_long) {
-            return each(Event::Unspecific { section: None });
+        let is_too_long = std::mem::take(&mut self.is_too_long);
+        match parse_notification(&data) {
+            Ok(body) if !is_too_long => body.events.into_iter().all(each),
+            _ if is_too_long || is_malformed_object(&data) => each(UNREADABLE),
+            _ => true, // neither a notification nor a webhook, such as a ping
         }
-        // Ignores a body that is neither a notification nor a webhook.
-        parse_notification(&data).map_or(true, |body| body.events.into_iter().all(each))
     }
 }
 

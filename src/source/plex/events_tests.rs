@@ -84,6 +84,10 @@ fn timeline_events_may_lack_an_item_or_a_library() {
             vec![deleted("108")],
         ),
         (r#"{"sectionID":1,"ratingKey":108,"state":9}"#, vec![deleted("108")]),
+        (
+            r#"{"sectionID":1,"itemID":null,"ratingKey":108,"state":9}"#,
+            vec![deleted("108")],
+        ),
         (r#"{"sectionID":-1,"itemID":"108","state":5}"#, vec![anywhere]),
         (
             r#"{"sectionID":"1","itemID":-1,"state":5}"#,
@@ -199,7 +203,22 @@ fn data_may_go_over_several_lines() {
 fn a_too_long_event_is_a_hint_and_the_next_one_is_read() {
     let long = vec![b'x'; MAX_EVENT_BYTES + 10];
     let seen = streamed(&[b"data: ", &long, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
-    assert_eq!(seen, [Event::Unspecific { section: None }, deleted("108")]);
+    assert_eq!(seen, [UNREADABLE, deleted("108")]);
+}
+
+#[test]
+fn a_malformed_event_is_a_hint_and_the_next_one_is_read() {
+    for malformed in [
+        &br#"{"TimelineEntry":{"sectionID":"1","itemID":"107","state":9,"title":"a \ud83d"}}"#[..],
+        b"{\"TimelineEntry\":{\"sectionID\":\"1\",\"itemID\":\"107\",\"state\":9,\"title\":\"\xe9\"}}",
+        br#" {"TimelineEntry":{"sectionID":"1","itemID":"107","sta"#,
+    ] {
+        let seen = streamed(&[b"data: ", malformed, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
+        assert_eq!(seen, [UNREADABLE, deleted("108")]);
+    }
+    for other in ["", "ping", "{}", "[1]"] {
+        assert_eq!(streamed(&[b"data: ", other.as_bytes(), b"\n\n"]), [], "{other}");
+    }
 }
 
 #[test]
