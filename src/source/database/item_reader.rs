@@ -170,10 +170,10 @@ impl<'c> ItemReader<'c> {
     }
 
     /// Returns the item with this id; `None` if there is no such item, or if it is in a different library, has a
-    /// different type, or is in the trash.
+    /// different type, or is in the trash. Items have positive ids, and so rating keys as the server has them.
     pub fn read_item(&mut self, id: i64) -> Sql<Option<Item>> {
         let mut items = Vec::new();
-        self.read_rows(id.saturating_sub(1), id, 1, &mut items)?;
+        self.read_rows(id.saturating_sub(1).max(0), id, 1, &mut items)?;
         Ok(items.pop().map(|(_, item)| item))
     }
 
@@ -276,14 +276,14 @@ impl<'c> ItemReader<'c> {
         };
         // `+id` makes SQLite use the index on library and type.
         let all = count(&format!(
-            "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND +id <= ?2 AND metadata_type IN ({})",
+            "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND +id BETWEEN 1 AND ?2 AND metadata_type IN ({})",
             self.sql_types()
         ))?;
         // The trash is small and has its own index. SQLite uses this index for a query that reads only ids, hence the
         // join.
         let trashed = count(&format!(
             "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
-             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id <= ?2 AND +i.metadata_type IN \
+             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id BETWEEN 1 AND ?2 AND +i.metadata_type IN \
              ({})",
             self.sql_types()
         ))?;

@@ -4,7 +4,7 @@ use crate::support::index::{self, Ask as _};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, Source};
+use plexindex::source::{Bounds, PageRequest, Source};
 
 use crate::database::alone::{films, path};
 use crate::database::{key_of, open, options};
@@ -107,6 +107,35 @@ fn a_row_with_another_odd_cell_costs_no_other_one() {
         let new = server.write(|database| written::add_film(database, section, "new", "/data/films/new.mkv"));
         assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(new.to_string()), "{odd}");
     }
+}
+
+/// The server's ids begin at 1, and an id is a rating key.
+#[test]
+fn a_row_with_a_negative_id_is_no_item() {
+    let (_folder, server, _) = films(2);
+    server.write(|database| {
+        written::run(
+            database,
+            "UPDATE media_items SET metadata_item_id = -2 WHERE metadata_item_id = 2",
+            [],
+        );
+        written::run(database, "UPDATE metadata_items SET id = -2 WHERE id = 2", []);
+    });
+    let source = PlexDatabase::new(&server.folder);
+    let library = source.libraries(Bounds::NONE).expect("read").swap_remove(0);
+    let request = PageRequest {
+        library: &library,
+        partition: 0,
+        position: 0,
+        size: 10,
+    };
+    let mut items = Vec::new();
+    let page = source.page(&request, Bounds::NONE, &mut items).expect("read");
+    assert_eq!((items.len(), page.total), (1, Some(1)));
+    let paths = [path(1).into_bytes()];
+    let wanted = wanted(&paths, "Film 1.mkv", None);
+    let is_found = source.find_path(&library, &wanted, Bounds::NONE, &mut |found| Ok(!found.is_empty()));
+    assert_eq!(is_found, Ok(false));
 }
 
 /// A library that is none of the server's has no items, which says nothing about its paths.
