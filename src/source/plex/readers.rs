@@ -665,7 +665,7 @@ impl PlexHttp {
             Err(error) if error.status == Status::NotOnServer => return Ok(None),
             result => result?,
         }
-        for mut located in reply.items {
+        for located in reply.items {
             // Skips items that were not requested, and repeated items.
             let batch = items.get(items_before..).unwrap_or_default();
             if keys.contains(&located.item.rating_key.as_str())
@@ -673,12 +673,13 @@ impl PlexHttp {
                     .iter()
                     .all(|other| other.item.rating_key != located.item.rating_key)
             {
-                // If all rows have the same section id, only the reply's metadata contains the id.
-                if located.section.is_empty() {
-                    located.section = reply.section.clone().unwrap_or_default();
-                }
                 items.push(located);
             }
+        }
+        // Only an empty reply says that the server has none of the items. Another one is not about them, such as a proxy's
+        // reply to an earlier request.
+        if items.len() == items_before && reply.total.unwrap_or(0).max(reply.rows) > 0 {
+            return Err(self.foreign_rows_error(&request));
         }
         Ok(reply.total)
     }

@@ -423,11 +423,26 @@ impl PlexHttp {
                     log::debug!("another call closed the connection during a page; requesting the page again: {error}");
                 }
                 result => {
+                    if !reply.items.iter().all(|located| located.is_in(rows_request.section)) {
+                        return Err(self.foreign_rows_error(&request));
+                    }
                     items.extend(reply.items.drain(..).map(|located| located.item));
                     return result.map(|()| reply);
                 }
             }
         }
+    }
+
+    /// Returns the error for a reply with rows that the request does not ask for.
+    pub(super) fn foreign_rows_error(&self, request: &ServerRequest<'_>) -> Error {
+        Error::new(
+            Status::BadAnswer,
+            format!(
+                "cannot {} ({}): the server, or a proxy in front of it, returned other items; make the proxy cache \
+                 nothing, or set server_url to the server",
+                request.purpose, self.base_url.origin
+            ),
+        )
     }
 
     /// Sends a request, and reads the reply into `reply`, even if the call fails midway. Retries transient failures.
@@ -566,6 +581,11 @@ impl PlexHttp {
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         *reply = Reply::new(reply.kind);
         let result = read_reply(body, encoding, request.max_reply_bytes, &progress, reply);
+        // If all rows have the same section id, only the reply's metadata contains the id.
+        let section = reply.section.clone().unwrap_or_default();
+        for located in reply.items.iter_mut().filter(|located| located.section.is_empty()) {
+            located.section.clone_from(&section);
+        }
         result.map_err(|failure| match (failure, reply.kind) {
             (BodyError::Aborted, _) => errors.body_error(BodyError::Aborted, reply.rows),
             (_, ReplyKind::Items(_, max_rows)) if reply.exceeds_limit => {

@@ -1,5 +1,6 @@
 //! Asking for items by their rating keys.
 
+use plexindex::error::Status;
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, RequestKind, Source};
 use plexindex_standin::{Kind, Standin};
@@ -44,4 +45,26 @@ fn what_was_not_asked_for_is_no_answer() {
     let body = r#"{"MediaContainer":{"Metadata":[{"ratingKey":"7"},{"ratingKey":"1"},{"ratingKey":"1"}]}}"#;
     let raw = Standin::answering([answer("200 OK", "", body)]);
     assert_eq!(confirmed(&client(&raw.url()), &["1"]), ["1"]);
+}
+
+/// A proxy may answer with what it has of an earlier request, and a server with less than it counts.
+#[test]
+fn only_a_reply_without_items_says_that_items_are_gone() {
+    for (container, is_answer) in [
+        (r#""size":0"#, true),
+        (r#""size":0,"totalSize":0,"Metadata":[]"#, true),
+        (r#""Metadata":[{"ratingKey":"7"}]"#, false),
+        (r#""Metadata":[{"ratingKey":null}]"#, false),
+        (r#""totalSize":1"#, false),
+    ] {
+        let body = format!(r#"{{"MediaContainer":{{{container}}}}}"#);
+        let raw = Standin::answering([answer("200 OK", "", body)]);
+        match client(&raw.url()).plex.items(&["1"], Bounds::NONE) {
+            Ok(items) => assert!(is_answer && items.is_empty(), "{container}"),
+            Err(error) => {
+                assert!(!is_answer && error.status == Status::BadAnswer, "{container}: {error}");
+                assert!(error.message.contains("returned other items"), "{error}");
+            }
+        }
+    }
 }

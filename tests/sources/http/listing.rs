@@ -10,7 +10,7 @@ use crate::support::rows_of;
 
 use LibraryKind::{Artist, Movie, Photo, Show};
 
-use super::support::{TOKEN, answer, client, standin};
+use super::support::{PAGE, TOKEN, answer, client, standin};
 
 #[test]
 fn the_server_says_who_it_is_without_a_token() {
@@ -172,6 +172,34 @@ fn headers_stand_in_for_missing_numbers() {
     server.fault(Fault::new(Action::omit(&["offset", "totalSize"])));
     let (end, _) = client.page(Rows::All, 10, 10).unwrap();
     assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
+}
+
+/// A proxy may answer with what it has of a request for another library.
+#[test]
+fn rows_of_another_library_are_no_answer() {
+    for (container, rows, is_answer) in [
+        ("", r#"{"ratingKey":"1"},{"ratingKey":"2","librarySectionID":1}"#, true),
+        (
+            r#""librarySectionID":"1","#,
+            r#"{"ratingKey":"1"},{"ratingKey":"2"}"#,
+            true,
+        ),
+        (
+            r#""librarySectionID":2,"#,
+            r#"{"ratingKey":"1"},{"ratingKey":"2"}"#,
+            false,
+        ),
+        ("", r#"{"ratingKey":"1"},{"ratingKey":"2","librarySectionID":2}"#, false),
+    ] {
+        let body = format!(r#"{{"MediaContainer":{{{container}"Metadata":[{rows}]}}}}"#);
+        let raw = Standin::answering([answer("200 OK", "", &body)]);
+        let mut items = Vec::new();
+        let result = client(&raw.url()).plex.fetch_rows(&PAGE, Bounds::NONE, &mut items);
+        assert_eq!(items.len(), if is_answer { 2 } else { 0 }, "{body}");
+        let status = result.map_or_else(|error| error.status, |_| Status::Ok);
+        let expected = if is_answer { Status::Ok } else { Status::BadAnswer };
+        assert_eq!(status, expected, "{body}");
+    }
 }
 
 #[test]
