@@ -761,7 +761,8 @@ impl PlexHttp {
             // Otherwise the body would be an empty chunk, which some servers take for the next request.
             builder = builder.header("Content-Length", "0");
         }
-        builder = builder.header("Accept", accept);
+        // An earlier reply from a cache would count as an answer to this request.
+        builder = builder.header("Accept", accept).header("Cache-Control", "no-cache");
         if !matches!(request.kind, RequestKind::Scan | RequestKind::Events) {
             // On one machine, compression takes many times as long as the copying that it saves.
             let encoding = if self.base_url.origin.is_loopback_host() {

@@ -107,6 +107,7 @@ fn a_page_asks_for_what_is_stored_and_no_more() {
     assert_eq!(header("accept"), Some("application/json"));
     // The server is on this machine.
     assert_eq!(header("accept-encoding"), Some("identity"));
+    assert_eq!(header("cache-control"), Some("no-cache"));
     assert_eq!(header("x-plex-container-start"), Some("2"));
     assert_eq!(header("x-plex-container-size"), Some("1000"));
     assert_eq!(header("x-plex-client-identifier"), Some("plexindex-of-the-tests"));

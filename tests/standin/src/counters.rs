@@ -111,7 +111,7 @@ pub struct LogEntry {
     /// The target as it was sent: path and query, not decoded.
     pub target: String,
     /// The headers that matter, by lower-case name, and never the token: `user-agent`, `accept`,
-    /// `accept-encoding`, `host`, `connection`, and all `x-plex-*` but the token.
+    /// `accept-encoding`, `cache-control`, `host`, `connection`, and all `x-plex-*` but the token.
     pub headers: BTreeMap<String, String>,
     /// Whether a header had a token.
     pub token_in_header: bool,
@@ -154,7 +154,7 @@ impl Counters {
                 (name.starts_with("x-plex-") && name != "x-plex-token")
                     || matches!(
                         name.as_str(),
-                        "user-agent" | "accept" | "accept-encoding" | "host" | "connection"
+                        "user-agent" | "accept" | "accept-encoding" | "cache-control" | "host" | "connection"
                     )
             })
             .collect();
