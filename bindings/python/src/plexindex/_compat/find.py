@@ -27,8 +27,11 @@ _warned: set[str] = set()
 _AWAY = ("connect", "timeout", "starting", "unauthorized", "server_error")
 
 
-# With these reasons, the size or the name shows that the listed file is a different one.
-_OTHER_FILES = ("no_location", "size_differs", "same_size")
+# With these reasons, a listed file of the name can be this one. With others, the size or the name shows that it is not.
+_SAME_NAME = (
+    None, "same_name", "only_root_differs", "several_items", "several_libraries", "several_episodes", "not_listed",
+    "not_fetched", "not_asked", "unconfirmed", "unavailable",
+)  # fmt: skip
 
 
 class MatchConfidence(str, Enum):
@@ -93,7 +96,7 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any, size: int
         section.index.server()  # raises the error of a server that is away
     if match.match_kind in LISTED:
         raise CannotAnswerError(match.message)  # the server has not confirmed the item
-    if elsewhere or not match.candidates or match.reason in _OTHER_FILES:
+    if elsewhere or not match.candidates or match.reason not in _SAME_NAME:
         return []
     # As in the original, which finds neither episodes nor tracks, only films match by their names alone.
     if section.plex.type != "movie":
