@@ -19,7 +19,7 @@ pub struct Interval {
     pub came: Ticket,
 }
 
-/// The tickets of the requests that first showed the files of an item: one for each file, or one for all.
+/// The tickets of the requests that first showed the files of an item: one for each file, one for all, or none if all are 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileTickets(Vec<Ticket>);
 
@@ -36,6 +36,7 @@ impl FileTickets {
     pub fn new(mut each: Vec<Ticket>) -> Self {
         if each.windows(2).all(|pair| pair[0] == pair[1]) {
             each.truncate(1);
+            each.retain(|ticket| *ticket != Ticket::default());
         }
         Self(each)
     }
@@ -55,7 +56,7 @@ impl FileTickets {
     /// Returns whether all files have this ticket.
     #[must_use]
     pub fn are_all(&self, ticket: Ticket) -> bool {
-        self.0.iter().all(|one| *one == ticket)
+        self.of(0) == ticket && self.0.iter().all(|one| *one == ticket)
     }
 
     /// Returns these tickets, but none that is later than `last`.

@@ -326,8 +326,7 @@ impl ItemTail<'_> {
 
     /// Returns the tickets of the requests that first showed the files. `last`: that of the last request for the item.
     pub fn shown(&self, last: Sequence) -> FileTickets {
-        let facts = self.facts.filter(|_| last.0 > 0).unwrap_or_default();
-        let decoded = postcard::take_from_bytes::<ItemFacts>(facts);
+        let decoded = postcard::take_from_bytes::<ItemFacts>(self.facts.unwrap_or_default());
         let shown = decoded.and_then(|(_, shown)| postcard::from_bytes(shown));
         shown.unwrap_or_else(|_| last.into())
     }

@@ -174,9 +174,13 @@ impl ListingSegment {
     /// Returns the ticket of the last request for the item of a first entry, and those of the requests that first showed its
     /// files.
     fn tickets(&self, entry: &EntryRef<'_>) -> ReadResult<(Sequence, FileTickets)> {
-        let extras = record::item(&self.file, self.item_offset(entry)?)?.1;
-        let shown = extras.tail(&self.file)?.shown(extras.last);
-        Ok((extras.last, shown))
+        let at = self.item_offset(entry)?;
+        let last = record::last_ticket(&self.file, at)?;
+        if last.0 == 0 {
+            return Ok((last, FileTickets::default())); // as most, which need no second look
+        }
+        let extras = record::item(&self.file, at)?.1;
+        Ok((last, extras.tail(&self.file)?.shown(last)))
     }
 
     /// Returns the tickets of the requests that first showed the files of the item whose first entry has the number `first`,
