@@ -30,9 +30,9 @@ failed=0
 # released. If these two tests run together with others, they reach the usual limit of 20,000 open files, and fail with
 # "database is locked" or "too many open files".
 alone='plan_tests matches_written_in_whatever_order'
-# These tests cannot run under wine: wine rejects the parameters of certificate verification, plexindex does not use
-# the state file there, and the last tests read source files of this repository.
-left_out='http:: state_file:: documented_ readme:: source_layers::'
+# These tests cannot run under wine: wine rejects the parameters of certificate verification, and the last tests read
+# source files of this repository.
+left_out='http:: documented_ readme:: source_layers::'
 # shellcheck disable=SC2046
 run $(printf -- '--skip=%s ' $alone $left_out)
 for name in $alone; do run "$name"; done

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use crate::engine::{
-    LibraryRows, ListingSegments, Selection, Selector, Store, StoreStates, StoreWriter, Tables, Totals,
-};
+use crate::engine::{LibraryRows, ListingSegments, Selection, Selector, Store, StoreWriter, Tables, Totals};
 use crate::error::{Result, invalid_argument_error};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -419,7 +417,7 @@ impl Inner {
         self.events.watch_stop();
         self.sync.peers.stop();
         let flushed = self.store_writer.flush_counters_on_close();
-        StoreStates(&self.store).close_and_write_state_file(self.reading.viewpoint.endpoint().as_ref());
+        self.store.close();
         flushed
     }
 

@@ -27,7 +27,7 @@ pub use sql::{
     KnowledgeRows, LIBRARY_LIST, LastQuestion, LibraryHint, LibraryRow, LibraryRows, ListedItems, Listing,
     ListingDraft, ListingResult, ListingRows, ListingSegments, MAX_DELTA_ITEMS, PathRequests, QuestionOutcome,
     RecordRows, Replies, SearchRows, SharedPosition, SharedRow, SharedRows, SharedState, SharedStep,
-    SharedWriteListener, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, is_locked,
+    SharedWriteListener, ShowRows, Store, StoreInfo, StoredItems, Sweeper, Totals, is_locked,
 };
 pub use view::LibrarySnapshot;
 pub use writing::{FolderLimit, StoreWriter};

@@ -1,7 +1,5 @@
 //! The rows of hosts' tables and of confirmed matches.
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{LibraryId, Sequence, TableId};
 
 /// Maximum length of a value that a process keeps in memory, in bytes.
@@ -69,7 +67,7 @@ pub struct Version<'k> {
 }
 
 /// A confirmed match.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredMatch {
     /// The change sequence at which the match was recorded.
     pub sequence: Sequence,
@@ -77,7 +75,6 @@ pub struct StoredMatch {
     pub path: Vec<u8>,
     pub rating_key: String,
     /// When it was recorded, by the hosts' common clock: [`RecordTime`]. 0 in a snapshot, which does not need it.
-    #[serde(skip)]
     pub at: RecordTime,
 }
 

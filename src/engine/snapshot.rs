@@ -502,8 +502,7 @@ impl LiveSnapshot {
             StoreStates(&self.store).state_at((self.endpoint)().as_ref(), (held_of, held), deadline)?;
         let (sequence, database_number, rows) = (state.sequence, state.database_number, state.libraries);
         let memories = self.matches(database_number);
-        let since = if state.is_from_file { sequence } else { held_since };
-        memories.follow(since, sequence, state.changed_matches.as_deref());
+        memories.follow(held_since, sequence, state.changed_matches.as_deref());
         let load_few = |(table, matches): TableMatches| {
             let table = MatchTable::new(table, memories.memory(table));
             table.load_all(matches, sequence);

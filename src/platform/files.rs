@@ -17,8 +17,7 @@ pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
 use super::fork::lock;
 use super::system::{self, MORE_OPEN_FILES, absolute_if_exists, shown};
 pub use super::system::{
-    boot as boot_id, expect_writable, for_sqlite, is_gone, is_open_to_others, is_out_of_files, log_version, may_read,
-    read_at, write_at,
+    expect_writable, for_sqlite, is_gone, is_open_to_others, is_out_of_files, log_version, may_read, read_at, write_at,
 };
 
 /// Converts file system bytes (WTF-8 on Windows) to a path.
@@ -496,17 +495,6 @@ const SETTLING_TIME: Duration = Duration::from_millis(50);
 /// Initial capacity for a stamp in bytes. No stamp is longer.
 const LENGTH: usize = 88;
 
-/// The attributes that a file's stamp contains, besides the inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StampContent {
-    /// Content and metadata.
-    All,
-    /// Only the content, for a file whose owner and permissions another program may set again.
-    Content,
-    /// Nothing, for a mapped file, whose times do not show changes.
-    Nothing,
-}
-
 /// The state of a file at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamp {
@@ -521,20 +509,14 @@ pub struct FileStamp {
 
 impl FileStamp {
     /// Returns a regular file's stamp, which changes when the file changes; `None` if there is no regular file at the
-    /// path. `compared`: the attributes that the stamp contains.
+    /// path.
     #[must_use]
-    pub fn of(path: &Path, compared: StampContent) -> Option<Self> {
+    pub fn of(path: &Path) -> Option<Self> {
         let facts = FileFacts::of(path).ok().filter(|facts| facts.kind == FileType::File)?;
-        let times: &[(i64, i64)] = match compared {
-            StampContent::All => &[facts.written, facts.changed],
-            StampContent::Content => &[facts.written],
-            StampContent::Nothing => &[],
-        };
+        let times = [facts.written, facts.changed];
         let mut bytes = Vec::with_capacity(LENGTH);
         bytes.extend(facts.inode.bytes());
-        if compared != StampContent::Nothing {
-            bytes.extend(facts.length.to_le_bytes());
-        }
+        bytes.extend(facts.length.to_le_bytes());
         for (seconds, nanoseconds) in times {
             bytes.extend(seconds.to_le_bytes());
             bytes.extend(nanoseconds.to_le_bytes());
@@ -542,7 +524,7 @@ impl FileStamp {
         Some(Self {
             file: facts.inode,
             bytes,
-            is_settled: times.iter().copied().all(is_settled),
+            is_settled: times.into_iter().all(is_settled),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path};
@@ -24,15 +24,6 @@ pub fn is_open(path: &Path, file: Inode) -> bool {
         fs::read_link(&link).is_ok_and(|target| target.file_name() == path.file_name())
             && Inode::of_target(&link) == Some(file)
     })
-}
-
-/// Returns an identifier for the current boot; `None` if it cannot be read.
-pub fn boot() -> Option<Vec<u8>> {
-    // One read returns the whole identifier: a UUID of 32 digits, with hyphens and a newline.
-    let mut id = [0; 64];
-    let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
-    let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;
-    Some(id[..length].to_vec())
 }
 
 /// Starts writing a file's dirty pages to disk, without waiting.

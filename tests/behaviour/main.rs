@@ -28,7 +28,6 @@ mod source_contract;
 mod source_layers;
 #[path = "../sources/source_log.rs"]
 mod source_log;
-mod state_file;
 mod tables;
 mod token_renewal;
 mod upgrade;

@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use once_cell::race::OnceBox;
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::knowledge::FileTickets;
@@ -35,7 +34,7 @@ pub use record_memory::{
 };
 
 /// A change in a library.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MemtableChange {
     /// The path is doubted: lookups return no item whose request began before `raised`.
     DoubtedPath {
@@ -77,7 +76,7 @@ pub enum MemtableChange {
 }
 
 /// A change with its library, which processes apply to their earlier snapshots.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LibraryChange {
     pub sequence: Sequence,
     pub library: LibraryId,

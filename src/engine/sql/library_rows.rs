@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::doubts::doubts_of_library;
 use super::overlay::count_changes;
@@ -22,11 +22,10 @@ use crate::model::{Generation, Item, Library, LibraryId, Sequence, SourceState, 
 use crate::platform::clock::Deadline;
 
 /// A library in the store, as one view sees it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LibraryRow {
     pub id: LibraryId,
     /// The library, as the last probe returned it.
-    #[serde(with = "as_json")]
     pub library: Library,
     /// Whether the last probe returned the library.
     pub present: bool,
@@ -85,25 +84,6 @@ impl LibraryRow {
     /// Returns the time when the store was last known to have all changes, in Unix ms; 0 without a listing.
     pub fn checked_ms(&self) -> i64 {
         self.knowledge.listing.as_ref().map_or(0, |listing| listing.checked_ms)
-    }
-}
-
-/// A library in the state file, as in the database, so that it can get fields.
-mod as_json {
-    use serde::de::{Deserialize, Deserializer, Error as _};
-    use serde::ser::{Error as _, Serializer};
-
-    use super::Library;
-
-    /// Serializes the library's JSON, for serde's `with`.
-    pub fn serialize<S: Serializer>(library: &Library, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(&super::to_json(library).map_err(S::Error::custom)?)
-    }
-
-    /// Deserializes a library from its JSON.
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Library, D::Error> {
-        let json = <&str>::deserialize(from)?;
-        serde_json::from_str(json).map_err(D::Error::custom)
     }
 }
 

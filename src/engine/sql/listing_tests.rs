@@ -4,19 +4,16 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fs, io, slice};
 
-use super::for_tests::{FINISHED, Films, NOW_MS, endpoint, film, merge, movie, segments};
+use super::for_tests::{FINISHED, Films, NOW_MS, film, merge, movie, segments};
 use super::listings::{FileEnd, append_page, read_pages};
-use super::state_file::StoreFiles;
 use super::{LibraryRows, ListingRows, RecordRows, SharedRow, SharedRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::record_rows::RecordTime;
 use crate::error::{Result, Status};
 use crate::model::{Item, Sequence};
 use crate::platform::clock::Deadline;
-use crate::platform::fork::lock;
 
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
@@ -279,26 +276,24 @@ fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
     assert_eq!(known(first), None);
 }
 
+/// Another process can list the library between the transaction that reads a segment's name and the opening of the file.
 #[test]
 fn a_process_that_has_read_the_name_of_a_segment_copes_with_its_removal() {
     let films = Films::with(&[film(1)]);
-    films.store.close(); // which copies the log
-    let are_settled = || StoreFiles::of(&films.store.folder).is_some_and(|files| files.detect_later_changes());
-    while !are_settled() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    StoreStates(&films.store).close_and_write_state_file(Some(&endpoint("http://a")));
-    let reader = Arc::new(Store::open(films.folder.path(), true).expect("the store opens"));
-    assert!(lock(&reader.cached_state).is_some(), "it knows the names");
     let before = films.row().segment.expect("a segment");
-    films.list(&[film(2)]);
+    let reader = Arc::new(Store::open_elsewhere(films.folder.path()));
+    let live = super::for_tests::live(&reader);
+    std::thread::scope(|scope| {
+        let listing = scope.spawn(|| (2..100).for_each(|number| drop(films.list(&[film(number)]))));
+        while !listing.is_finished() {
+            live.reload(Deadline::NONE).expect("loaded");
+            assert!(!live.snapshot().is_incomplete);
+        }
+    });
     assert!(
         films.store.listing_segment(&before).is_err(),
         "the file went with its listing"
     );
-    let live = super::for_tests::live(&reader);
-    live.reload(Deadline::NONE).expect("loaded");
-    assert!(!live.snapshot().is_incomplete);
 }
 
 /// The item as a search has it, which nobody doubted.

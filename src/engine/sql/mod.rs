@@ -13,7 +13,6 @@ mod connection;
 mod migrations;
 mod record_encoding;
 mod schema;
-mod state_file;
 mod store;
 mod store_folder;
 

@@ -20,7 +20,6 @@ use super::connection::{Connections, LazyConnection, OpenConnection};
 use super::schema::{
     BUSY, CachedStatements, LastWrite, RollbackGuard, SEQUENCE_BITS, Tx, WaitGuard, check_version, failure, sequence_of,
 };
-use super::state_file::{CachedEndpoint, CachedState, StoreFiles, read_state_file};
 use super::store_folder::{StoreFolder, StoreKey, explain, is_broken, is_locked};
 use crate::engine::common_clock::CommonClock;
 use crate::engine::memtable::StoreMemories;
@@ -40,10 +39,6 @@ pub struct Store {
     /// Whether lookups in this process use the version page. Writes update the page in any case.
     pub(super) uses_version_page: bool,
     pub(super) opened: OpenFiles,
-    /// The content of the state file, until the first read of a state takes it.
-    pub(super) cached_state: Mutex<Option<CachedState>>,
-    /// The change sequence and the endpoint (server URL and user) of the state that was taken from the state file.
-    pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
     /// Is told of writes that other hosts must get.
@@ -86,8 +81,6 @@ impl Store {
             opened: OpenFiles::new(&folder, 0, [0; 32], None, None),
             folder,
             uses_version_page,
-            cached_state: Mutex::default(),
-            cache_used: Mutex::default(),
             warned_of_views: AtomicBool::new(false),
             listener: OnceLock::new(),
             syncs_shared: AtomicBool::new(false),
@@ -95,9 +88,6 @@ impl Store {
             common_clock: CommonClock::default(),
             short_wait: ShortWait::default(),
         };
-        if store.open_from_state_file() {
-            return Ok(store);
-        }
         let opened = {
             let mut writer = lock(&store.connections.writer);
             let result = store.inspect(&mut writer, Some(Deadline::NONE));
@@ -127,21 +117,6 @@ impl Store {
     pub fn listen(&self, listener: Weak<dyn SharedWriteListener>, syncs: bool) {
         let _ = self.listener.set(listener);
         self.syncs_shared.store(syncs, Ordering::Relaxed);
-    }
-
-    /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
-    /// file is missing or outdated.
-    fn open_from_state_file(&mut self) -> bool {
-        let can_use_page = self.uses_version_page && self.folder.shares_memory;
-        if !can_use_page {
-            return false;
-        }
-        let Some((cached, page, files)) = read_state_file(&self.folder) else {
-            return false;
-        };
-        self.opened = OpenFiles::from_state_file(&self.folder, &cached, page, &files);
-        self.cached_state = Mutex::new(Some(cached));
-        true
     }
 
     /// Opens the writer's connection, maps the version page, and returns the database's file and the page. Repairs a
@@ -403,15 +378,6 @@ impl OpenFiles {
             is_lost: AtomicBool::default(),
             memories: OnceLock::new(),
             next: OnceBox::default(),
-        }
-    }
-
-    /// Creates an entry for a database that stays closed, because the state file has all necessary data. The caller has
-    /// just opened the page and inspected `files` by name.
-    pub fn from_state_file(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
-        Self {
-            valid_until_ms: AtomicU64::new(files.inspected_ms.saturating_add(PAGE_CHECK_MS)),
-            ..Self::new(folder, cached.id, cached.secret, Some(files.database.file), Some(page))
         }
     }
 

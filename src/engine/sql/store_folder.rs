@@ -204,11 +204,6 @@ impl StoreFolder {
         self.path.join(format!("{NAME}.page"))
     }
 
-    /// Returns the path of the state file.
-    pub fn state(&self) -> PathBuf {
-        self.path.join(format!("{NAME}.state"))
-    }
-
     /// Returns the path of the lock file with this name.
     pub fn lock_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("{NAME}-{name}.lock"))
@@ -472,8 +467,9 @@ pub fn is_abandoned(name: &str, file: &fs::DirEntry) -> bool {
     age.is_none_or(|age| age.as_secs() >= kept_s)
 }
 
+/// Returns whether a file is unfinished, or a cache of earlier builds.
 pub fn is_temporary(name: &str) -> bool {
-    name.starts_with(NAME) && name.contains(".new")
+    name.starts_with(NAME) && (name.contains(".new") || name.contains(".state"))
 }
 
 /// The key for a store's keyed hashes.

@@ -3,51 +3,35 @@
 use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
 
 use super::doubts::{doubts_of_items_and_paths, doubts_since};
 use super::library_rows::{LibraryRow, libraries};
 use super::overlay::{changes_of, changes_since};
 use super::record_rows::{MAX_FOLLOWED, all_matches_in, count_matches_in, matches_changed_since};
 use super::schema::{CachedStatements, sequence_of};
-use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
-use super::store::{DatabaseNumber, Store, is_first_sequence};
+use super::store::{DatabaseNumber, Store};
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
 use crate::engine::record_rows::{ChangedRecord, TableMatches};
 use crate::error::Result;
 use crate::model::{Sequence, TableId, ViewId};
 use crate::platform::clock::Deadline;
-use crate::platform::fork::lock;
 
 /// Maximum number of a library's matches that a new snapshot has in memory from the start.
 const MAX_LOADED: i64 = 1_024;
 
-/// Maximum number of changes in a cached state. Compaction would soon replace a state with more changes.
-const MAX_CACHED_CHANGES: usize = 1_024;
-
-/// Returns the URL and the user of an endpoint, which are the key of a state in the state file.
-fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
-    endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.user_hash.clone()))
-}
-
 /// The data that a process needs to answer queries, read in one transaction.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreState {
     pub sequence: Sequence,
     /// The database from which the state was read.
-    #[serde(skip)]
     pub database_number: DatabaseNumber,
     /// The libraries from the last probe.
     pub libraries: Vec<LibraryRow>,
     /// The confirmed matches of libraries with few of them.
     pub matches: Vec<TableMatches>,
     /// The matches that have changed since [`HeldMatches`]; `None` if they cannot be told.
-    #[serde(skip)]
     pub changed_matches: Option<Vec<ChangedRecord>>,
-    /// Whether the state comes from the state file.
-    #[serde(skip)]
-    pub is_from_file: bool,
     /// Single items that the segments do not include, and doubts about items and paths; oldest first.
     pub changes: Vec<LibraryChange>,
 }
@@ -92,12 +76,11 @@ pub fn state_of(
         libraries,
         matches,
         changed_matches,
-        is_from_file: false,
         changes,
     })
 }
 
-/// Reads a store's state from the database or the state file, and writes the state file for the next process.
+/// Reads a store's state.
 pub struct StoreStates<'s>(pub &'s Store);
 
 impl StoreStates<'_> {
@@ -117,9 +100,6 @@ impl StoreStates<'_> {
         (held_of, held): (DatabaseNumber, HeldMatches),
         deadline: Option<Deadline>,
     ) -> Result<(Option<ViewId>, StoreState)> {
-        if let Some(cached) = self.take_cached_state(endpoint) {
-            return Ok(cached);
-        }
         self.0.read_by(deadline, |connection| {
             // Read the database first. If the database is replaced during the read, the state then belongs to an old
             // database, so the caller reads it again.
@@ -180,97 +160,5 @@ impl StoreStates<'_> {
             return outcome.map(|(current, _)| (current, None));
         }
         outcome
-    }
-
-    /// Takes the view id and the state for `endpoint` (server URL and user) from the state file with which the store
-    /// was opened; `None` if the file has none. Only the first call returns a state, because it becomes outdated.
-    fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<ViewId>, StoreState)> {
-        // Only the database knows whether a server accepted an expired token.
-        let is_expired = endpoint.is_some_and(Endpoint::is_expired);
-        let cached = lock(&self.0.cached_state).take().filter(|_| !is_expired)?;
-        let cached_endpoint = cached_endpoint_of(endpoint);
-        let view = cached.views.into_iter().find(|view| view.endpoint == cached_endpoint)?;
-        let state: StoreState = postcard::from_bytes(&view.state).ok()?;
-        *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
-        let database_number = self.0.database_number();
-        Some((
-            Some(view.view_id),
-            StoreState {
-                database_number,
-                is_from_file: true,
-                ..state
-            },
-        ))
-    }
-
-    /// Closes the connections. If the state file is outdated, writes a new one for `endpoint` (server URL and user), so
-    /// that the next process need not open the database.
-    pub fn close_and_write_state_file(&self, endpoint: Option<&Endpoint>) {
-        let cached = self.state_to_cache(endpoint);
-        self.0.close();
-        let Some(cached) = cached else { return };
-        let opened = self.0.opened.newest();
-        // Closing copies the WAL into the database, so inspect the files afterwards.
-        let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.file == Some(files.database.file))
-        else {
-            return;
-        };
-        let sequence = cached.sequence.0;
-        let is_unchanged = || opened.page_state() == Some(sequence) && opened.is_page_valid();
-        if let Err(error) = write_state_file(&self.0.folder, cached, &files, is_unchanged) {
-            log::debug!("cannot write the state file: {error}; the next process will open the database");
-        }
-    }
-
-    /// Returns the state to write to the state file: the state of the view for `endpoint` (the host's server URL and
-    /// user), or of the newest view without an `endpoint`. `None` if the file already has this state, if a process that
-    /// reads the file could miss a commit or a warning, if the state is too large, or if reading it would have to wait.
-    fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
-        let opened = self.0.opened.newest();
-        let sequence = Sequence(opened.page_state()?);
-        let is_file_current = lock(&self.0.cache_used)
-            .as_ref()
-            .is_some_and(|(read_at, cached)| *read_at == sequence && *cached == cached_endpoint_of(endpoint));
-        // Before the first commit, another process can replace the version page unnoticed. If the files are not
-        // settled, a later change may leave their stamps unchanged.
-        if !self.0.uses_version_page
-            || is_first_sequence(sequence)
-            || is_file_current
-            || !StoreFiles::of(&self.0.folder)?.detect_later_changes()
-        {
-            return None;
-        }
-        let database_number = self.0.database_number();
-        // `None`: fail rather than wait long.
-        let view = self.0.read_by(None, |connection| {
-            let Some(view_id) = view_of(connection, endpoint)? else {
-                return Ok(None);
-            };
-            // With several views, the next process must read the database to log which view it uses.
-            if endpoint.is_none() && several_views_warning(connection, view_id)?.is_some() {
-                return Ok(None);
-            }
-            let mut state = state_of(connection, database_number, Some(view_id), &HeldMatches::default())?;
-            if state.sequence != sequence || state.changes.len() > MAX_CACHED_CHANGES {
-                return Ok(None);
-            }
-            // Without them, the next process asks the database.
-            if state.matches.iter().map(|(_, matches)| matches.len()).sum::<usize>() > MAX_CACHED_CHANGES {
-                state.matches.clear();
-            }
-            let state = postcard::to_stdvec(&state).ok();
-            Ok(state.map(|state| CachedView {
-                endpoint: cached_endpoint_of(endpoint),
-                view_id,
-                state,
-            }))
-        });
-        let view = view.ok()??;
-        Some(CachedState {
-            id: opened.id,
-            secret: opened.secret,
-            sequence,
-            views: vec![view],
-        })
     }
 }

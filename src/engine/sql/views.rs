@@ -10,7 +10,6 @@ use super::sweeper::Sweeper;
 use crate::error::Result;
 use crate::model::{LibraryId, Server, ViewId};
 use crate::platform::clock::Deadline;
-use crate::platform::files;
 
 /// A keyed hash of the user that a token claims, and of the key that signed the token. Anyone can forge a token, so the
 /// hash proves nothing until the server accepts the token.
@@ -97,8 +96,6 @@ impl LibraryRows<'_> {
             tx.libraries_changed(view_id)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);
-        // The state file is already invalid, but its content must be removed from the disk too.
-        let _ = files::remove(&self.0.folder.state());
         Ok(())
     }
 }

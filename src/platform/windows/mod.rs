@@ -34,11 +34,6 @@ pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }
 
-/// Returns `None`, since Windows has no identifier for the current boot.
-pub fn boot() -> Option<Vec<u8>> {
-    None
-}
-
 /// Does nothing, since Windows has no call that starts writing a file to disk.
 pub fn write_out(_: &File) {}
 

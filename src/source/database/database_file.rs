@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 use super::super::contract::Bounds;
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::{Clock, Deadline};
-use crate::platform::files::{self, FileStamp, Inode, StampContent, canonical};
+use crate::platform::files::{self, FileStamp, Inode, canonical};
 use crate::platform::fork::{ForkLock, HeldLock, lock, lock_for_fork};
 use crate::platform::sqlite::ReadOnlyWalVfs;
 
@@ -117,14 +117,14 @@ impl DatabaseFile {
     /// Reads the files' state from their metadata, without opening the files.
     pub fn read_state(&self) -> Result<FileState> {
         let path = self.path()?;
-        let database = FileStamp::of(path, StampContent::All).ok_or_else(|| match fs::metadata(path) {
+        let database = FileStamp::of(path).ok_or_else(|| match fs::metadata(path) {
             Ok(_) => self.error(
                 Status::NotPlex,
                 "is not a regular file; specify Plex's database, or the folder 'Plex Media Server'",
             ),
             Err(error) => self.io_error(&error),
         })?;
-        let wal = FileStamp::of(&companion_path(path, "-wal"), StampContent::All);
+        let wal = FileStamp::of(&companion_path(path, "-wal"));
         let shm_path = companion_path(path, "-shm");
         let has_shm = Inode::of(&shm_path).is_some();
         // In journal mode TRUNCATE, SQLite keeps the journal file, and empties it after each transaction.

@@ -18,7 +18,7 @@ fn answer(index: &Index, path: &str) -> String {
 fn assert_tidy(folder: &Path) {
     for path in files_in(folder) {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let known = [".db", ".db-wal", ".db-shm", ".page", ".state"].map(|end| format!("plexindex-1{end}"));
+        let known = [".db", ".db-wal", ".db-shm", ".page"].map(|end| format!("plexindex-1{end}"));
         let in_use = known.contains(&name) || name == "plexindex-client-id" || name.ends_with(".lock");
         let age = path
             .metadata()
