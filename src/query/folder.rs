@@ -113,7 +113,7 @@ impl FolderQuery<'_> {
     fn compare_sizes(&self, context: &QueryContext<'_>, found: &mut FoundFolder<'_>) {
         let outcome = &mut found.outcome;
         let [folder] = &outcome.folders[..] else { return };
-        let is_listed = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        let is_listed = outcome.members.match_kind.is_by_plex();
         let has_other_root =
             !self.at_once && matches!(outcome.members.reason, Reason::OnlyRootDiffers | Reason::SameName);
         if outcome.members.total != 1 || !(is_listed || has_other_root) || context.call.file_size != FileSize::Read {
@@ -150,7 +150,7 @@ impl FolderQuery<'_> {
                 resolver.resolve_normal(path, QueriedSize::Read(&read), None, false, &mut resolution);
             });
             let single = resolution.single();
-            let is_at_path = matches!(resolution.match_kind, MatchKind::Exact | MatchKind::Mapped);
+            let is_at_path = resolution.match_kind.is_by_plex();
             let is_this_file = single.is_some_and(|single| single.path == file.found.path);
             let is_this_item = || single.is_some_and(|single| single.item.rating_key == file.found.item.rating_key);
             // Of a path that is recorded, listed or mapped in this spelling, no size is read.
@@ -204,14 +204,14 @@ impl QueryKind for FolderQuery<'_> {
                 false,
                 &mut file,
             );
-            found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
+            found.is_file = file.match_kind.is_by_plex();
         }
         Ok(())
     }
 
     /// Assesses the result. A folder is missing if no file is listed below the folder or the mapped folder.
     fn assess(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Assessment {
-        let is_listed = matches!(found.outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped);
+        let is_listed = found.outcome.members.match_kind.is_by_plex();
         Assessment {
             needs_rebuild: found.outcome.members.is_broken || context.snapshot.is_incomplete,
             // A folder without listed files may be new.
@@ -237,8 +237,7 @@ impl QueryKind for FolderQuery<'_> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
         let mappings = &context.queries.reading.mappings;
-        let is_certain = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped)
-            || outcome.members.confidence == Confidence::High;
+        let is_certain = outcome.members.match_kind.is_by_plex() || outcome.members.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| is_certain) {
             let limit = MAX_CANDIDATES - unverified.len();
             let view = &context.snapshot.libraries[folder.library];

@@ -387,7 +387,7 @@ impl PathQuery<'_> {
         let row = &context.snapshot.rows[found.library];
         if row.generation.is_fetched()
             || !context.is_current(found.library, found.item.rating_key)
-            || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
+            || !outcome.match_kind.is_by_plex()
         {
             return Ok(false);
         }

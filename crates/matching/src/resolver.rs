@@ -752,7 +752,7 @@ pub fn owns(view: &impl LibraryIndex, path: &NormalPath<'_>, mappings: &Mappings
 /// Returns whether a path with this kind and rank is listed or mapped only in another spelling. A disk may have both
 /// spellings, so the files may differ.
 fn is_respelled(match_kind: MatchKind, rank: usize) -> bool {
-    matches!(match_kind, MatchKind::Exact | MatchKind::Mapped) && rank == 0
+    match_kind.is_by_plex() && rank == 0
 }
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].

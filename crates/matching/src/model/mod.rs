@@ -504,7 +504,7 @@ pub enum MatchKind {
 }
 
 impl MatchKind {
-    /// All kinds of match, in search order.
+    /// All kinds of match, in the order of their numbers.
     pub const ALL: &'static [Self] = Self::NAMED.split_at(1).1;
 
     /// Number of kinds, including [`MatchKind::None`]; the length of arrays indexed by kind.
@@ -514,7 +514,13 @@ impl MatchKind {
     /// Returns whether the whole path is confirmed, listed or mapped; `false` if only a suffix matches.
     #[doc(hidden)]
     pub fn is_listed(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
+        self.is_by_plex() || self == Self::Confirmed
+    }
+
+    /// Returns whether Plex lists the path, or one that a mapping gives.
+    #[doc(hidden)]
+    pub fn is_by_plex(self) -> bool {
+        matches!(self, Self::Exact | Self::Mapped)
     }
 }
 

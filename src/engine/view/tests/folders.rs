@@ -403,8 +403,7 @@ fn compare_pages(
 ) {
     let scope = one.map_or(Scope::All, Scope::One);
     let outcome = asked(views, scope, mappings, path);
-    let sure = matches!(outcome.members.match_kind, MatchKind::Exact | MatchKind::Mapped)
-        || outcome.members.confidence == Confidence::High;
+    let sure = outcome.members.match_kind.is_by_plex() || outcome.members.confidence == Confidence::High;
     let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
