@@ -19,7 +19,7 @@ from typing import Any
 import plexindex
 import pytest
 import requests
-from conftest import NEW, OLD, OpenIndex
+from conftest import NEW, OLD, OpenIndex, Server
 from plexapi.exceptions import NotFound, Unauthorized
 from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
@@ -31,71 +31,39 @@ from plexindex.testing import FakePlex
 MOVIE = "/media/movies/Big Buck Bunny (2008).mkv"
 
 
-class Counted(FakePlex):
+FILMS = [f"/data/movies/Film {n:03} ({1950 + n % 70}).mkv" for n in range(250)]
+EPISODES = [
+    f"/data/tv/{show}/Season {n // 10 + 1:02}/{show} - S{n // 10 + 1:02}E{n % 10 + 1:02} - The {n % 10 + 1}.mkv"
+    for show, count in (("A", 40), ("B", 5))
+    for n in range(count)
+]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakePlex]:
     """250 movies, 45 episodes of 2 shows, 25 tracks of an artist and 120 photos, in the sections 1 to 4."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        movies = [f"/data/movies/Film {n:03} ({1950 + n % 70}).mkv" for n in range(250)]
-        self.add_library("Movies", movies)
-        for n, path in enumerate(movies):
+    with FakePlex({"Movies": FILMS, "TV Shows": EPISODES}) as fake:
+        for n, path in enumerate(FILMS):
             genre = ["Drama", "Noir", "Comedy"][n % 3]
-            self.set(path, guids=[f"imdb://tt{n:07}"], tags={"genre": [genre]}, addedAt=1_700_000_000 + n)
-        episodes = [(show, n // 10 + 1, n % 10 + 1) for show, count in (("A", 40), ("B", 5)) for n in range(count)]
-        files = [f"/data/tv/{t}/Season {s:02}/{t} - S{s:02}E{e:02} - The {e}.mkv" for t, s, e in episodes]
-        self.add_library("TV Shows", files)
-        self.add_library("Music", [f"/m/Band/Album {n % 3} (2001)/{n + 1:02} - Song {n}.flac" for n in range(25)])
-        self.add_library("Photos", [f"/p/{2001 + (n >= 100)}/IMG_{n:03}.jpg" for n in range(120)])
-        self.requests.clear()
-
-    def counted(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for request in self.requests:
-            kind = self._kind(request)
-            counts[kind] = counts.get(kind, 0) + 1
-        self.requests.clear()
-        return counts
-
-    def _kind(self, request: Any) -> str:
-        if request.method == "PUT":
-            return "edit"
-        for word in ("metadata", "refresh"):
-            if f"/{word}" in request.path:
-                return word
-        if not request.path.endswith("/all"):
-            return {"/": "root", "/library/sections": "sections"}.get(request.path, "other")
-        if request.window and request.window[1] == 0:
-            return "count"
-        return "search" if request.argument("title") else "listing"
-
-    def files(self, section: int) -> list[dict[str, Any]]:
-        found = [self.item(item.key) for item in self._libraries[section].items.values() if item.files]
-        return [{**row, "path": row["Media"][0]["Part"][0]["file"]} for row in found]
+            fake.set(path, guids=[f"imdb://tt{n:07}"], tags={"genre": [genre]}, addedAt=1_700_000_000 + n)
+        fake.add_library("Music", [f"/m/Band/Album {n % 3} (2001)/{n + 1:02} - Song {n}.flac" for n in range(25)])
+        fake.add_library("Photos", [f"/p/{2001 + (n >= 100)}/IMG_{n:03}.jpg" for n in range(120)])
+        yield fake
 
 
 @pytest.fixture
-def server() -> Iterator[Counted]:
-    counted = Counted()
-    yield counted
-    counted.stop()
+def client(fake: FakePlex) -> Any:
+    return PlexServer(fake.url, fake.token)
 
 
 @pytest.fixture
-def client(server: Counted) -> PlexServer:
-    return PlexServer(server.url, server.token)
+def movies(client: PlexServer) -> Any:
+    return client.library.section("Movies")
 
 
-@pytest.fixture
-def plex_with_movie() -> Iterator[FakePlex]:
-    """One library with one movie."""
-    with FakePlex({"Movies": [MOVIE]}) as plex:
-        yield plex
-
-
-def test_connect_and_sections(server: Counted) -> None:
-    client = PlexServer(server.url + "/", server.token)
+def test_connect_and_sections(fake: FakePlex, movies: Any) -> None:
+    client = PlexServer(fake.url + "/", fake.token)
     assert len(client.machineIdentifier) == 40
-    movies = client.library.section("Movies")
     assert [s.title for s in client.library.sections()] == ["Movies", "TV Shows", "Music", "Photos"]
     assert movies.type == "movie"
     assert movies.locations == ["/data/movies"]
@@ -104,33 +72,28 @@ def test_connect_and_sections(server: Counted) -> None:
     assert client.activities[0].type == "butler"
 
 
-def test_wrong_tokens_are_refused(server: Counted) -> None:
+def test_wrong_tokens_are_refused(fake: FakePlex) -> None:
     for token in ("wrong", None):
         with pytest.raises(Unauthorized):
-            PlexServer(server.url, token)
+            PlexServer(fake.url, token)
 
 
-def test_files_and_guids_cost_nothing_more(server: Counted, client: PlexServer) -> None:
-    movies = client.library.section("Movies").all()
-    server.counted()
-    found = {part.file for m in movies for media in m.media for part in media.parts}
-    assert found == {row["path"] for row in server.files(1)}
-    assert all(any(guid.id.startswith("imdb://tt") for guid in m.guids) for m in movies)
-    assert server.counted() == {}
+def test_files_and_guids_cost_nothing_more(fake: FakePlex, movies: Any) -> None:
+    items = movies.all()
+    fake.requests.clear()
+    assert [part.file for item in items for media in item.media for part in media.parts] == FILMS
+    assert all(any(guid.id.startswith("imdb://tt") for guid in item.guids) for item in items)
+    assert fake.requests == []
 
 
-def test_search_and_get(server: Counted, client: PlexServer) -> None:
-    movies = client.library.section("Movies")
-    title = server.files(1)[17]["title"]
-    assert [m.title for m in movies.search(title=title.lower())] == [title]
-    assert movies.get(title).title == title
+def test_search(movies: Any) -> None:
+    assert [movie.title for movie in movies.search(title="film 017")] == ["Film 017"]
+    assert movies.get("Film 017").title == "Film 017"
     assert movies.search(title="no such title") == []
-    with pytest.raises(NotFound):
-        movies.get("no such title")
-
-
-def test_search_with_filters(client: PlexServer) -> None:
-    movies = client.library.section("Movies")
+    for get in (movies.get, movies.getGuid):
+        with pytest.raises(NotFound):
+            get("no such title")
+    assert movies.getGuid("imdb://tt0000003").title == "Film 003"
     found = movies.search(sort="addedAt:desc", maxresults=5)
     times = [m.addedAt for m in found]
     assert len(found) == 5
@@ -158,9 +121,8 @@ def test_sizes_and_scans(client: PlexServer) -> None:
     shows.emptyTrash()
 
 
-def test_single_items(server: Counted, client: PlexServer) -> None:
-    movies = client.library.section("Movies")
-    key = int(server.files(1)[3]["ratingKey"])
+def test_single_items(client: PlexServer, movies: Any) -> None:
+    key = movies.get("Film 003").ratingKey
     item = client.fetchItem(key)
     assert item.ratingKey == key
     assert item.librarySectionID == movies.key
@@ -173,8 +135,7 @@ def test_single_items(server: Counted, client: PlexServer) -> None:
     assert len(many) == 150
 
 
-def test_batch_edits(client: PlexServer) -> None:
-    movies = client.library.section("Movies")
+def test_batch_edits(movies: Any) -> None:
     items = movies.all(maxresults=3)
     for item in items:
         item.reload()
@@ -207,14 +168,12 @@ def test_single_edits(client: PlexServer) -> None:
     assert client.library.section("TV Shows").all()[-1] == item
 
 
-def test_shows(server: Counted, client: PlexServer) -> None:
+def test_shows(client: PlexServer) -> None:
     section = client.library.section("TV Shows")
     shows = section.all()
     assert [s.type for s in shows] == ["show", "show"]
     assert sorted(s.leafCount for s in shows) == [5, 40]
-    episodes = section.all(libtype="episode")
-    assert len(episodes) == 45
-    assert {e.media[0].parts[0].file for e in episodes} == {row["path"] for row in server.files(2)}
+    assert sorted(e.media[0].parts[0].file for e in section.all(libtype="episode")) == sorted(EPISODES)
     show = max(shows, key=lambda s: s.leafCount)
     assert [s.index for s in show.seasons()] == [1, 2, 3, 4]
     assert len(show.episodes()) == 40
@@ -256,9 +215,8 @@ def test_a_moved_file_is_another_part() -> None:
         assert kept == second
 
 
-def test_events_over_a_websocket(plex_with_movie: FakePlex) -> None:
+def test_events_over_a_websocket(plex: FakePlex) -> None:
     """As plexapi's alert listener reads them."""
-    plex = plex_with_movie
     with socket.create_connection(("127.0.0.1", int(plex.url.rpartition(":")[2])), timeout=10) as client:
         client.sendall(
             f"GET /:/websockets/notifications?X-Plex-Token={plex.token} HTTP/1.1\r\nHost: plex\r\n"
@@ -270,7 +228,7 @@ def test_events_over_a_websocket(plex_with_movie: FakePlex) -> None:
         assert head.startswith(b"HTTP/1.1 101")
         # The example of RFC 6455.
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-        plex.remove(MOVIE)
+        plex.remove(OLD)
         kind, length, long_length = struct.unpack("!BBH", stream.read(4))
         assert kind == 0x81
         assert length == 126
@@ -318,80 +276,69 @@ def test_the_folder_of_a_library(tmp_path: Path) -> None:
         assert [item.title for item in section.all()] == ["Another"]
 
 
-def test_watched_states(plex_with_movie: FakePlex) -> None:
-    movie = PlexServer(plex_with_movie.url, plex_with_movie.token).library.section("Movies").all()[0]
+def test_watched_states(fake: FakePlex, movies: Any) -> None:
+    movie = movies.all()[0]
     movie.markPlayed()
     assert movie.reload().isPlayed
-    assert plex_with_movie.item(MOVIE)["viewCount"] == 1
+    assert fake.item(FILMS[0])["viewCount"] == 1
     movie.updateProgress(60_000)
-    assert plex_with_movie.item(MOVIE)["viewOffset"] == 60_000
+    assert fake.item(FILMS[0])["viewOffset"] == 60_000
     movie.rate(8.0)
     movie.markUnplayed()
-    row = plex_with_movie.item(MOVIE)
+    row = fake.item(FILMS[0])
     assert row["userRating"] == 8.0
     assert "viewCount" not in row
 
 
-def test_the_item_with_an_external_id(server: Counted) -> None:
-    section = PlexServer(server.url, server.token).library.section("Movies")
-    assert section.getGuid("imdb://tt0000003").ratingKey == section.get("Film 003").ratingKey
-    with pytest.raises(NotFound):
-        section.getGuid("imdb://tt9999999")
+def test_items_with_several_files(fake: FakePlex, movies: Any) -> None:
+    assert movies.search(duplicate=True) == []
+    fake.add("Movies", FILMS[7].replace(".mkv", " - 2160p.mkv"))
+    assert [item.title for item in movies.search(duplicate=True)] == ["Film 007"]
 
 
-def test_items_with_several_files(plex_with_movie: FakePlex) -> None:
-    section = PlexServer(plex_with_movie.url, plex_with_movie.token).library.section("Movies")
-    assert section.search(duplicate=True) == []
-    plex_with_movie.add("Movies", MOVIE.replace(".mkv", " - 2160p.mkv"))
-    assert [item.title for item in section.search(duplicate=True)] == ["Big Buck Bunny"]
-
-
-def test_the_history_of_plays(server: Counted) -> None:
-    plex = PlexServer(server.url, server.token)
-    movies, shows = plex.library.section("Movies"), plex.library.section("TV Shows")
+def test_the_history_of_plays(client: PlexServer, movies: Any) -> None:
+    shows = client.library.section("TV Shows")
     first, second = movies.all()[:2]
     for item in (first, second, shows.get("A").episodes()[0], first):
         item.markPlayed()
     assert [play.ratingKey for play in movies.history()] == [first.ratingKey, second.ratingKey, first.ratingKey]
     assert [play.grandparentTitle for play in shows.history()] == ["A"]
-    assert len(plex.history()) == 4
-    assert len(plex.history(mindate=first.reload().lastViewedAt)) == 0
+    assert len(client.history()) == 4
+    assert len(client.history(mindate=first.reload().lastViewedAt)) == 0
     assert [play.ratingKey for play in second.history()] == [second.ratingKey]
 
 
-def test_collections(server: Counted) -> None:
-    section = PlexServer(server.url, server.token).library.section("Movies")
-    first, second = section.all()[:2]
-    assert section.collections() == []
-    best = section.createCollection("Best & last", items=[first])
-    assert section.collections() == [best]
+def test_collections(movies: Any) -> None:
+    first, second = movies.all()[:2]
+    assert movies.collections() == []
+    best = movies.createCollection("Best & last", items=[first])
+    assert movies.collections() == [best]
     best.addItems([second])
-    assert section.collection("Best & last").items() == [first, second]
+    assert movies.collection("Best & last").items() == [first, second]
     assert [tag.tag for tag in second.reload().collections] == ["Best & last"]
     assert best.reload().childCount == 2
     best.removeItems([first])
-    assert section.collection("Best & last").items() == [second]
+    assert movies.collection("Best & last").items() == [second]
     best.delete()
-    assert section.collections() == []
+    assert movies.collections() == []
     first.addCollection("Tagged")
-    assert [one.title for one in section.collections()] == ["Tagged"]
+    assert [one.title for one in movies.collections()] == ["Tagged"]
 
 
-def test_keys_are_numbers_or_strings(plex_with_movie: FakePlex) -> None:
-    key = int(plex_with_movie.item(MOVIE)["ratingKey"])
-    for form in (key, str(key), f"/library/metadata/{key}"):
-        plex_with_movie.set(form, summary=f"By {form}")
-        assert plex_with_movie.item(form)["summary"] == f"By {form}"
+def test_keys_are_numbers_or_strings(plex: FakePlex) -> None:
+    for form in (101, "101", "/library/metadata/101"):
+        plex.set(form, summary=f"By {form}")
+        assert plex.item(form)["summary"] == f"By {form}"
 
 
-def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
+def test_wrong_arguments(plex: FakePlex) -> None:
     calls: list[tuple[type[Exception], str, Callable[[], object]]] = [
-        (ValueError, "'films'", lambda: plex_with_movie.add_library("Films", kind="films")),
-        (ValueError, "already lists", lambda: plex_with_movie.add("Movies", MOVIE)),
-        (ValueError, "not in the folder", lambda: plex_with_movie.add("Movies", "/elsewhere/B (2002).mkv")),
-        (LookupError, "'Films'", lambda: plex_with_movie.add("Films", MOVIE)),
-        (LookupError, "'/no'", lambda: plex_with_movie.remove("/no")),
-        (ValueError, "'Media'", lambda: plex_with_movie.set(MOVIE, Media=[])),
+        (ValueError, "'films'", lambda: plex.add_library("Others", kind="films")),
+        (ValueError, "already lists", lambda: plex.add("Films", OLD)),
+        (ValueError, "not in the folder", lambda: plex.add("Films", "/elsewhere/B (2002).mkv")),
+        (LookupError, "'Movies'", lambda: plex.add("Movies", OLD)),
+        (LookupError, "'/no'", lambda: plex.remove("/no")),
+        (ValueError, "'Media'", lambda: plex.set(OLD, Media=[])),
         (TypeError, "list", lambda: FakePlex([MOVIE])),  # type: ignore[arg-type]
         (NotADirectoryError, "folder", lambda: FakePlex({"Movies": MOVIE})),
     ]
@@ -399,7 +346,7 @@ def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
         with pytest.raises(kind, match=said):
             call()
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{plex_with_movie.url}/nonsense?X-Plex-Token={plex_with_movie.token}")
+        urllib.request.urlopen(f"{plex.url}/nonsense?X-Plex-Token={plex.token}")
 
 
 @pytest.mark.parametrize(
@@ -420,11 +367,10 @@ def test_the_location_of_a_library(files: list[str], location: str, open_index: 
         assert library.locations == (location,)
 
 
-def test_what_an_edit_sends(server: Counted, index: plexindex.Index) -> None:
+def test_what_an_edit_sends(server: Server, index: plexindex.Index) -> None:
     index.refresh()
-    films = [film.key for film in index.library("Movies").items()]
-    path = str(next(index.library("Movies").items()).paths[0])
-    show = index.library("TV Shows").shows()[0]
+    films, show = [film.key for film in index.library("Movies").items()], index.library("TV Shows").shows()[0]
+    path = str(next(index.library("Movies").items()).path)
     index.library("Movies").record_match("/host/a.mkv", films[0])
     before = index.stats()["sequence"]
     server.counted()
@@ -434,9 +380,6 @@ def test_what_an_edit_sends(server: Counted, index: plexindex.Index) -> None:
     assert server.counted() == {"root": 1, "edit": 2}
     index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
     assert server.counted() == {"edit": 1}
-    found = server.item(path)
-    assert [tag["tag"] for tag in found["Genre"]] == ["Comedy", "Noir"]
-    assert found["title"] == "Same"
     # Two keys of one item are one edit.
     keys = [films[0], f"/library/metadata/{films[0]}"]
     report = index.library("Movies").edit_items(keys, {"title": "Same"})
@@ -453,8 +396,15 @@ def test_what_an_edit_sends(server: Counted, index: plexindex.Index) -> None:
     assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
 
 
+def test_an_edit_adds_and_removes_tags(plex: FakePlex, films: plexindex.Index) -> None:
+    edit = films.library("Films").edit_items
+    edit(["101"], {"genre": ["Noir", "A & B", "Comedy"]})
+    edit(["101"], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
+    assert [tag["tag"] for tag in plex.item(OLD)["Genre"]] == ["Noir", "Comedy"]
+
+
 def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
-    server: Counted, index: plexindex.Index, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+    server: Server, index: plexindex.Index, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = open_index()
     index.refresh()
@@ -498,7 +448,7 @@ def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
     assert other.match(film.paths[0]).title == "Newer"
 
 
-def test_an_edit_of_what_is_not_there_edits_nothing(server: Counted, index: plexindex.Index) -> None:
+def test_an_edit_of_what_is_not_there_edits_nothing(server: Server, index: plexindex.Index) -> None:
     film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
     server.counted()
     with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
