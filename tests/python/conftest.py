@@ -121,7 +121,7 @@ forks = on_unix("it forks")
 makes_links = on_unix("it makes links, which wine does not, or names that are no text")
 names_bytes = on_unix("file names there are no bytes")
 runs_shell = on_unix("it runs a line of a Unix shell, or one of its programs")
-sends_signal = on_unix("it sends a signal to another process, which Windows has not; test_windows.py has Ctrl-C")
+sends_signal = on_unix("it sends a signal to another process, which Windows has not")
 takes_rights = on_unix("it takes rights or free space away as Unix does")
 types_at_terminal = on_unix("it types at a terminal of Unix")
 # They cannot even be imported there.
@@ -191,13 +191,15 @@ def cache(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_index(cache: Path, server: Server) -> Iterator[OpenIndex]:
+def open_index(cache: Path, request: pytest.FixtureRequest) -> Iterator[OpenIndex]:
     """Opens indexes on the cache and the server, unless the test says otherwise."""
     with contextlib.ExitStack() as stack:
 
         def open_one(folder: Any = cache, **options: Any) -> plexindex.Index:
-            options = {"server_url": server.url, "token": server.token, "retry_for": 0, **options}
-            return stack.enter_context(plexindex.open(folder, **options))
+            if "server_url" not in options:
+                server = request.getfixturevalue("server")
+                options.update(server_url=server.url, token=options.get("token", server.token))
+            return stack.enter_context(plexindex.open(folder, **{"retry_for": 0, **options}))
 
         yield open_one
 
@@ -206,6 +208,18 @@ def open_index(cache: Path, server: Server) -> Iterator[OpenIndex]:
 def index(open_index: OpenIndex) -> plexindex.Index:
     """An open index; nothing was fetched yet."""
     return open_index()
+
+
+@pytest.fixture
+def movies(index: plexindex.Index) -> Any:
+    """The films of the index."""
+    return index.library("Movies")
+
+
+@pytest.fixture
+def row(server: Server) -> dict[str, Any]:
+    """A listed film: ratingKey, title, path and size."""
+    return server.paths()[0]
 
 
 OLD, NEW, SIZE = "/m/Old.mkv", "/m/New.mkv", 20_000_001
@@ -250,15 +264,20 @@ def exit_of_child(child: Callable[[], object], parent: Callable[[], object] = la
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(*command: object, timeout: float | None = 60, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end, which has to come within a minute."""
     words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, **options)
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout, **options)
+
+
+def output(*command: object, **options: Any) -> str:
+    """What a program prints, which must end well."""
+    done = run(*command, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:
     """What a Python process prints that runs this code in an empty folder; it must end well."""
     with tempfile.TemporaryDirectory() as folder:
-        done = run(sys.executable, "-c", code, *arguments, cwd=folder, env={**os.environ, **(environment or {})})
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+        return output(sys.executable, "-c", code, *arguments, cwd=folder, env={**os.environ, **(environment or {})})

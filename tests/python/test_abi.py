@@ -14,7 +14,7 @@ from typing import get_args
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, output
 from plexindex import types
 from plexindex._cli import doctor
 from plexindex._core import abi as c
@@ -50,8 +50,7 @@ def test_the_description_says_what_the_c_compiler_says(tmp_path: Path) -> None:
             lines.append(f"{declared} = {name};" if part == "functions" else f"{declared} = ({name})0;")
     program = tmp_path / "abi.c"
     program.write_text("\n".join([*lines, ""]))
-    done = run(os.environ.get("CC", "cc"), "-std=c11", "-Werror", "-fsyntax-only", f"-I{HEADER.parent}", program)
-    assert done.returncode == 0, done.stderr
+    output(os.environ.get("CC", "cc"), "-std=c11", "-Werror", "-fsyntax-only", f"-I{HEADER.parent}", program)
 
 
 def test_the_description_has_all_of_the_header() -> None:
@@ -76,8 +75,7 @@ def test_the_man_page_is_well_formed(tmp_path: Path) -> None:
     page.write_text(make_man.page(), encoding="utf-8")
     assert all(f"\n.SS plexindex {command} " in page.read_text("utf-8") for command in ("match", "matches export"))
     if shutil.which("mandoc"):
-        done = run("mandoc", "-Tlint", "-Werror", page)
-        assert done.returncode == 0, done.stdout
+        output("mandoc", "-Tlint", "-Werror", page)
 
 
 ERRORS = {number: name for number, name in c.STATUS_NAMES.items() if number >= c.FIRST_ERROR}

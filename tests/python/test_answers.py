@@ -18,26 +18,18 @@ from typing import Any
 import plexapi
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, ServerFactory, until
+from conftest import OpenIndex, Server, until
 from disk import make, set_size
+from plexapi.library import LibrarySection
+from plexapi.server import PlexServer
 from plexindex import aio
 from plexindex._core import abi as c
 from plexindex._core import native
 from plexindex._core.answers import one_number
+from plexindex._core.selection import Selection
 from plexindex.testing import FakePlex
 
 MISSING = "/data/movies/Not There (1950)/Not There (1950).mkv"
-
-
-@pytest.fixture
-def movies(index: plexindex.Index) -> Any:
-    return index.library("Movies")
-
-
-@pytest.fixture
-def row(server: Server) -> dict[str, str]:
-    """A listed film."""
-    return server.paths(1)[11]
 
 
 def test_paths_as_str_bytes_and_path_objects(movies: plexindex.Library, row: dict[str, str]) -> None:
@@ -102,7 +94,7 @@ def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, st
         match = movies.match(row["path"])
         return [match, match.sure, movies.match_paths([row["path"]])]
 
-    first, other = answers(), movies.match(server.paths(1)[0]["path"])
+    first, other = answers(), movies.match(server.paths(1)[1]["path"])
     assert first == answers()
     assert first == pickle.loads(pickle.dumps(first))  # noqa: S301
     match = first[0]
@@ -115,11 +107,9 @@ def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, st
     assert movies.match("/nowhere/a.mkv").ratingKey is None
 
 
-def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
-    server = start_server("--movies", "3", "--episodes", "40", "--plain")
+def test_a_folder(index: plexindex.Index, server: Server) -> None:
     season = os.path.dirname(server.paths(2)[0]["path"])
     inside = sorted(row["path"] for row in server.paths(2) if row["path"].startswith(f"{season}/"))
-    index = open_index(server_url=server.url)
     with pytest.raises(plexindex.NotFetchedError):
         next(index.items_below(season, offline=True))
     shows = index.library("TV Shows")
@@ -248,9 +238,9 @@ def test_numbers_and_structs_of_a_later_version(index: plexindex.Index, server: 
     assert [match.key for match in plexindex.Matches(block, None, paths[::2])] == kept
 
 
-def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> None:
+def test_a_batch_is_a_sequence(movies: plexindex.Library, row: dict[str, str]) -> None:
     paths: list[Any] = [row["path"], os.fsencode(MISSING), Path(MISSING)]
-    matches = index.library("Movies").match_paths(paths)
+    matches = movies.match_paths(paths)
     paths.reverse()  # the batch does not change with the list
     assert isinstance(matches, Sequence)
     assert [match.asked for match in matches] == [row["path"], MISSING, str(Path(MISSING))]
@@ -295,6 +285,96 @@ def test_a_failed_edit_says_what_was_done(index: plexindex.Index, server: Server
     assert report.requests == 2
     assert server.requests() == 3, "and one of plexapi"
     assert repr(report) == "<plexindex.EditReport: 100 done, 100 failed, 50 left, 2 requests>"
+
+
+def test_what_an_edit_sends(server: Server, index: plexindex.Index) -> None:
+    index.refresh()
+    films, show = [film.key for film in index.library("Movies").items()], index.library("TV Shows").shows()[0]
+    path = str(next(index.library("Movies").items()).path)
+    index.library("Movies").record_match("/host/a.mkv", films[0])
+    before = index.stats()["sequence"]
+    server.counted()
+    report = index.library("Movies").edit_items([*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]})
+    assert (report.done, report.requests) == (films[:150], 2)
+    assert index.stats()["sequence"] - before == 4, "a write before and after each request"
+    assert server.counted() == {"root": 1, "edit": 2}
+    index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
+    assert server.counted() == {"edit": 1}
+    # Two keys of one item are one edit.
+    keys = [films[0], f"/library/metadata/{films[0]}"]
+    report = index.library("Movies").edit_items(keys, {"title": "Same"})
+    assert (report.done, report.left, report.requests) == (keys, [], 1)
+    assert server.counted() == {"edit": 1}
+    # The first lookup of an edited item asks for it once.
+    item = index.match(path).require()
+    assert item.title == "Same"
+    assert server.counted() == {"metadata": 1}
+    assert index.match("/host/a.mkv", offline=True).match_kind == "confirmed"
+    # Shows are not items of the index, so that the server says what they are.
+    index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
+    assert server.counted() == {"metadata": 1, "edit": 1}
+    assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
+
+
+def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
+    server: Server, index: plexindex.Index, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = open_index()
+    index.refresh()
+    film = next(index.library("Movies").items())
+    server.counted()
+    multi_edit = LibrarySection.multiEdit
+
+    def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
+        # Another process settles the doubt before the server has the edit.
+        assert other.match(film.paths[0]).title == film.title
+        return multi_edit(section, *arguments, **options)
+
+    monkeypatch.setattr(LibrarySection, "multiEdit", lookup_and_edit)
+    index.library("Movies").edit_items([film], {"title": "New"})
+    assert other.match(film.paths[0]).title == "New"
+    assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
+    # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
+    note, calls = Selection.note_items, []
+
+    def fail_at(number: int) -> None:
+        def fail(*arguments: Any) -> None:
+            calls.append(arguments)
+            if len(calls) == number:
+                raise plexindex.StoreError("the store is locked")
+            note(*arguments)
+
+        calls.clear()
+        monkeypatch.setattr(Selection, "note_items", fail)
+
+    fail_at(1)
+    with pytest.raises(plexindex.StoreError) as caught:
+        index.library("Movies").edit_items([film], {"title": "Never"})
+    assert caught.value.report is not None
+    assert (caught.value.report.left, caught.value.report.requests) == ([film.rating_key], 0)
+    monkeypatch.setattr(LibrarySection, "multiEdit", multi_edit)
+    fail_at(2)
+    with pytest.raises(plexindex.StoreError) as caught:
+        index.library("Movies").edit_items([film], {"title": "Newer"})
+    assert caught.value.report is not None
+    assert caught.value.report.done == [film.rating_key]
+    assert other.match(film.paths[0]).title == "Newer"
+
+
+def test_an_edit_of_what_is_not_there_edits_nothing(server: Server, index: plexindex.Index) -> None:
+    film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
+    server.counted()
+    with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
+        index.library("Movies").edit_items([film, episode, "999999"], {"title": "x"})
+    assert "edit" not in server.counted()
+    report = caught.value.report
+    assert report is not None
+    assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
+    with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
+        index.library("Movies").edit_items([], {"title": "x"})
+    server.stop()
+    with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
+        index.library("Movies").edit_items([film], {"title": "x"})
 
 
 @pytest.mark.parametrize("kind", [dict, str, bytes, bytearray, memoryview])

@@ -43,8 +43,8 @@ def test_what_is_no_number_of_seconds(wrong: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", pytest.param("/m/\ud800", marks=names_have_half_characters)]
 )
-def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: Any) -> None:
-    movies, good = index.library("Movies"), "/data/movies/x.mkv"
+def test_paths_that_are_refused(movies: plexindex.Library, server: Server, path: Any) -> None:
+    good = "/data/movies/x.mkv"
     for ask in (
         movies.match,
         movies.lookup_key,
@@ -101,11 +101,10 @@ def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server:
 
 
 @names_bytes
-def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:
-    movies = index.library("Movies")
+def test_a_path_that_is_not_utf8_matches_itself(movies: plexindex.Library, row: dict[str, str]) -> None:
     movies.refresh()
     odd = os.fsdecode(b"/data/movies/\xff\xfe.mkv")
-    movies.record_match(odd, server.paths(1)[0]["ratingKey"])
+    movies.record_match(odd, row["ratingKey"])
     for path in (odd, os.fsencode(odd)):
         match = movies.match(path)
         assert match.match_kind == "confirmed"
@@ -250,17 +249,16 @@ def test_an_error_names_the_argument(tmp_path: Path, index: plexindex.Index) -> 
         assert caught.value.argument == argument
 
 
-def test_only_real_strings_reach_the_library(index: plexindex.Index) -> None:
+def test_only_real_strings_reach_the_library(movies: plexindex.Library) -> None:
     class Odd(str):
         def encode(self, *_: object) -> Any:
             return 5
 
-    index.refresh()
-    path = next(iter(index.library("Movies"))).path
+    path = next(iter(movies)).path
     assert path is not None
-    assert index.lookup_key(Odd(path)) == index.lookup_key(path) is not None
+    assert movies.lookup_key(Odd(path)) == movies.lookup_key(path) is not None
     with pytest.raises(TypeError):
-        index.lookup_key(SimpleNamespace(encode=lambda: 5))
+        movies.lookup_key(SimpleNamespace(encode=lambda: 5))
 
 
 def test_an_item_of_another_server_and_an_unsure_match_are_no_keys(tmp_path: Path, open_index: OpenIndex) -> None:

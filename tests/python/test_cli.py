@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import base64
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from conftest import (
     on_unix,
     run,
     runs_shell,
-    sends_signal,
     types_at_terminal,
     until,
 )
@@ -94,16 +94,17 @@ def test_refresh_at_a_terminal(tmp_path: Path, start_server: ServerFactory) -> N
     assert re.search(r"\x1b\[2Kplexindex: INFO", cli.at_terminal("refresh", "--full", "-v")[1])
 
 
-@sends_signal
 def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: Server) -> None:
-    server.fault(kind="identity", action="delay", ms=30_000, count=1)
-    command, environment = cli.start("refresh")
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    def interrupt() -> None:
         until(server.requests)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=15)
-    assert process.returncode == 130
-    assert errors == "\nplexindex: interrupted\n", "nothing was fetched"
+        _thread.interrupt_main()  # what the handler of Ctrl-C does, on Windows too
+
+    server.fault(kind="identity", action="delay", ms=30_000, count=1)
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    done = cli.run("refresh")
+    interrupter.join()
+    assert (done.returncode, done.stderr) == (130, "\nplexindex: interrupted\n"), "nothing was fetched"
 
 
 def test_match(cli: Cli, server: Server) -> None:
@@ -167,8 +168,7 @@ def test_match_names_candidates_and_the_episodes_of_a_file(tmp_path: Path, start
 
 
 @on_unix("a path without a drive lies on no disk of Windows, so no rule of a disk is looked up")
-def test_match_explains_a_file_without_an_item(cli: Cli, server: Server, tmp_path: Path) -> None:
-    row = server.paths(1)[0]
+def test_match_explains_a_file_without_an_item(cli: Cli, row: dict[str, str], tmp_path: Path) -> None:
     path = row["path"].replace("/data", "/mnt", 1)
     cli.good("refresh")
     text = cli.good("match", "--offline", "--mapping", "/mnt -> /data/movies", path)
@@ -191,10 +191,11 @@ def test_match_checks_for_a_file_that_was_just_scanned(cli: Cli, server: Server)
 
 
 @pytest.mark.parametrize(("is_refused", "code"), [(True, 4), (False, 3)])
-def test_json_says_that_a_check_failed(cli: Cli, server: Server, is_refused: bool, code: int) -> None:
+def test_json_says_that_a_check_failed(
+    cli: Cli, server: Server, row: dict[str, str], is_refused: bool, code: int
+) -> None:
     cli.good("refresh")
-    path = server.paths(1)[0]["path"]
-    words = ["match", "--check", path]
+    words = ["match", "--check", row["path"]]
     assert cli.json(*words)["stale"] is False
     if is_refused:
         server.post("tokens", {"tokens": [{"token": server.token, "expired": True}]})
@@ -326,12 +327,11 @@ def test_a_misspelt_folder_is_not_created(cli: Cli, tmp_path: Path, words: str) 
     assert any(folder.iterdir()) == (words == "doctor"), "only what asks the server makes a store"
 
 
-def test_verbose_logs_each_step(cli: Cli, server: Server) -> None:
-    path = server.paths(1)[0]["path"]
-    errors = cli.run("match", "-v", path).stderr
+def test_verbose_logs_each_step(cli: Cli, row: dict[str, str]) -> None:
+    errors = cli.run("match", "-v", row["path"]).stderr
     assert "plexindex: INFO: 'Movies': listed 300 items" in errors
-    assert path not in errors
-    assert path in cli.run("match", "-vv", path).stderr
+    assert row["path"] not in errors
+    assert row["path"] in cli.run("match", "-vv", row["path"]).stderr
     assert "WARNING" in cli.run("stats", "--size-limit", "3").stderr
 
 
@@ -362,9 +362,8 @@ def test_matches_are_moved_and_recovered_from_a_damaged_database(
     assert cli.good("matches", "export") == line == lines
 
 
-def test_refresh_item(cli: Cli, server: Server) -> None:
+def test_refresh_item(cli: Cli, server: Server, row: dict[str, str]) -> None:
     cli.good("refresh")
-    row = server.paths(1)[0]
     path, key = row["path"], f"/library/metadata/{row['ratingKey']}"
     server.reset()
     assert key in cli.good("refresh-item", path)

@@ -221,12 +221,11 @@ def test_the_user_is_found_beside_the_token(cli: Cli, ours: dict[str, Any]) -> N
 
 @on_unix("the default folder is another")
 def test_a_process_in_the_former_folder_loses_nothing(
-    cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]
+    cli: Cli, server: Server, row: dict[str, str], tmp_path: Path, ours: dict[str, Any]
 ) -> None:
     ours["PLEXINDEX_CACHE_DIR"] = None
     former, data = tmp_path / ".cache" / "plexindex", tmp_path / ".local" / "share" / "plexindex"
     former.parent.mkdir()
-    row = server.paths(1)[0]
     with plexindex.open(former, server.url, TOKEN) as older:
         # While the index is in the former folder, newer processes use it too.
         older.library("Movies").record_match("/mnt/one.mkv", row["ratingKey"])

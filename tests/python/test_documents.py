@@ -21,7 +21,7 @@ import plexindex
 import pytest
 import requests
 from cli import Cli
-from conftest import REPOSITORY, Server, ServerFactory, run, run_python
+from conftest import REPOSITORY, Server, ServerFactory, output, run, run_python
 from disk import Tree, make
 from plexapi.server import PlexServer
 from plexindex.testing import FakePlex
@@ -141,8 +141,7 @@ class Shell:
         script = script.replace("/mnt/media", str(self.tree.media))
         environment = {**self.cli.environment, "PATH": self.path, **variables}
         done = run("sh", "-c", script, "recipe", *given, env=environment)
-        assert done.stderr == ""
-        assert done.returncode == 0
+        assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
 
@@ -402,5 +401,5 @@ def test_the_test_in_the_readme(tmp_path: Path) -> None:
     blocks = [text.split("```")[0] for text in read(READMES[1]).split("```python\n")[1:]]
     test = tmp_path / "test_readme.py"
     test.write_text(next(code for code in blocks if "import FakePlex" in code), encoding="utf-8")
-    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, test)
-    assert "1 passed" in done.stdout
+    words = ("-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, test)
+    assert "1 passed" in output(sys.executable, "-m", "pytest", *words)

@@ -138,8 +138,9 @@ thread.join()""",
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
-    row = server.paths(1)[0]
+def test_a_process_may_leave_at_any_time_with_a_watch_running(
+    server: Server, row: dict[str, str], tmp_path: Path, end: str
+) -> None:
     key = row["ratingKey"]
     begin = f"watch = index.watch()\nwatch.start()\nindex.library('Movies').record_match('/host/a.mkv', {key!r})"
     code = f"{BUSY}\n{begin}\n{ENDS[end]}"

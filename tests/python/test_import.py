@@ -6,7 +6,6 @@ import ast
 import graphlib
 import os
 import runpy
-import subprocess
 import sys
 import zipfile
 from importlib import metadata
@@ -15,7 +14,7 @@ from types import SimpleNamespace
 
 import plexindex
 import pytest
-from conftest import on_unix, run_python
+from conftest import on_unix, output, run_python
 from plexindex._core import abi as _constants
 from plexindex._core import native as _native
 
@@ -37,8 +36,8 @@ FEW = {"__future__", "struct", "_struct", "_collections_abc", "_thread", "atexit
 # A lookup needs the modules of all queries, so that no call imports what another thread imports at the same time.
 @pytest.mark.parametrize(("program", "most"), [(LOOKUP, 27), (PROGRESS, 3), (CACHE, 15)])
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, most: int) -> None:
-    command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
-    added = subprocess.check_output(command, text=True).split()
+    sources = Path(plexindex.__file__).parents[1]
+    added = output(sys.executable, "-S", "-c", LOADED, sources, program, tmp_path).split()
     assert {name.partition(".")[0] for name in added} <= FEW
     assert sum(name.startswith("plexindex") for name in added) <= most, added
 
@@ -84,7 +83,7 @@ const char *plexindex_get_version(void) {{ return "9.9.9"; }}
 def test_another_library_is_refused(tmp_path: Path, code: str, words: list[str]) -> None:
     source, library = tmp_path / "other.c", str(tmp_path / "libother.so")
     source.write_text(code)
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", str(source), "-o", library], check=True)
+    output(os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library)
     with pytest.raises(ImportError) as caught:
         _native.Native(library)
     for text in (library, *words):

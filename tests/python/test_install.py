@@ -7,11 +7,10 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, TOKEN, Server
+from conftest import REPOSITORY, TOKEN, Server, output, run
 from test_wheel import version
 
 pytestmark = pytest.mark.packaging
@@ -23,18 +22,10 @@ EXAMPLES = REPOSITORY / "examples/c"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
 
 
-def run(*command: str | Path, **options: object) -> str:
-    """What a command prints; its errors are shown when it fails."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    printed: str = done.stdout
-    return printed
-
-
 def make(target: str, **variables: str | Path) -> str:
     """`make` in the repository."""
     given = [f"{name}={value}" for name, value in variables.items()]
-    return run("make", "--no-print-directory", "-C", REPOSITORY, target, *given)
+    return output("make", "--no-print-directory", "-C", REPOSITORY, target, *given, timeout=None)
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +52,10 @@ def test_everything_is_in_its_place(installed: Path) -> None:
 
 
 def test_the_shared_object_exports_the_functions_and_nothing_else(installed: Path) -> None:
-    dynamic = run("readelf", "-dW", shared(installed))
+    dynamic = output("readelf", "-dW", shared(installed))
     assert "Library soname: [libplexindex.so.0]" in dynamic
     # Number, value, size, type, binding, visibility, section, name.
-    lines = map(str.split, run("readelf", "-W", "--dyn-syms", shared(installed)).splitlines())
+    lines = map(str.split, output("readelf", "-W", "--dyn-syms", shared(installed)).splitlines())
     rows = [row for row in lines if len(row) >= 8 and row[0][:-1].isdigit()]
     record = json.loads((REPOSITORY / "include/plexindex.json").read_text(encoding="utf-8"))
     exported = {row[7] for row in rows if row[6] != "UND" and row[4] == "GLOBAL"}
@@ -78,12 +69,12 @@ def test_the_shared_object_exports_the_functions_and_nothing_else(installed: Pat
 
 
 def test_the_shared_object_is_hardened(installed: Path) -> None:
-    dynamic = run("readelf", "-dW", shared(installed))
+    dynamic = output("readelf", "-dW", shared(installed))
     assert "TEXTREL" not in dynamic
     assert "RPATH" not in dynamic
     assert "RUNPATH" not in dynamic
     assert "BIND_NOW" in dynamic
-    segments = run("readelf", "-lW", shared(installed))
+    segments = output("readelf", "-lW", shared(installed))
     assert "GNU_RELRO" in segments
     (stack,) = [line for line in segments.splitlines() if "GNU_STACK" in line]
     assert " RW " in stack
@@ -102,7 +93,7 @@ def test_what_is_installed_has_postgresql_and_names_no_folder_of_the_builder(ins
 def pkg_config(installed: Path, *arguments: str) -> list[str]:
     variables = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
     # It writes a space in a path as `\\ `.
-    printed = run("pkg-config", *arguments, env=variables)
+    printed = output("pkg-config", *arguments, env=variables)
     return [word.replace("\\ ", " ") for word in re.split(r"(?<!\\)\s+", printed.strip())]
 
 
@@ -115,15 +106,15 @@ def check_examples(programs: Path, folder: Path, server: Server) -> None:
     """Examples say what their comments promise. `bindings/c/tests` runs the others."""
     movie, asking = server.paths()[0], (server.url, TOKEN, folder / "store")
     key = f"/library/metadata/{movie['ratingKey']}"
-    said = run(programs / "match", *asking, "Movies", movie["path"], env=ENVIRONMENT)
+    said = output(programs / "match", *asking, "Movies", movie["path"], env=ENVIRONMENT)
     assert said.startswith(f"OK\n  {key}  {movie['title']}")
-    said = run(programs / "match", *asking, "Movies", "/nowhere/at all.mkv", env=ENVIRONMENT)
+    said = output(programs / "match", *asking, "Movies", "/nowhere/at all.mkv", env=ENVIRONMENT)
     assert said.startswith("NOT_FOUND\n  ")
-    said = run(programs / "lookup", *asking, input=f"{movie['path']}\n/nowhere/at all.mkv\n", env=ENVIRONMENT)
+    said = output(programs / "lookup", *asking, input=f"{movie['path']}\n/nowhere/at all.mkv\n", env=ENVIRONMENT)
     assert said == f"{key}\t{movie['path']}\nNOT_FOUND\t/nowhere/at all.mkv\n"
-    run(programs / "tables", folder / "store", "colour", "blue", env=ENVIRONMENT)
-    assert run(programs / "tables", folder / "store", "colour", env=ENVIRONMENT) == "blue\n"
-    unset = subprocess.run([programs / "tables", folder / "store", "size"], capture_output=True, text=True, check=False)
+    output(programs / "tables", folder / "store", "colour", "blue", env=ENVIRONMENT)
+    assert output(programs / "tables", folder / "store", "colour", env=ENVIRONMENT) == "blue\n"
+    unset = run(programs / "tables", folder / "store", "size")
     assert unset.returncode == 1
     assert "size" in unset.stderr
 
@@ -131,12 +122,12 @@ def check_examples(programs: Path, folder: Path, server: Server) -> None:
 def test_examples_build_with_pkg_config(installed: Path, tmp_path: Path, server: Server) -> None:
     assert pkg_config(installed, "--modversion", "plexindex") == [version()]
     for source in sorted(EXAMPLES.glob("*.c")):
-        run(CC, *STRICT, source, "-o", tmp_path / source.stem, *flags(installed))
-    assert "[libplexindex.so.0]" in run("readelf", "-dW", tmp_path / "match")
+        output(CC, *STRICT, source, "-o", tmp_path / source.stem, *flags(installed))
+    assert "[libplexindex.so.0]" in output("readelf", "-dW", tmp_path / "match")
     check_examples(tmp_path, tmp_path, server)
-    run(CXX, "-std=c++17", REPOSITORY / "examples/cpp/match.cpp", "-o", tmp_path / "cpp", *flags(installed))
+    output(CXX, "-std=c++17", REPOSITORY / "examples/cpp/match.cpp", "-o", tmp_path / "cpp", *flags(installed))
     movie = server.paths()[0]
-    said = run(tmp_path / "cpp", server.url, TOKEN, tmp_path / "store", "Movies", movie["path"], env=ENVIRONMENT)
+    said = output(tmp_path / "cpp", server.url, TOKEN, tmp_path / "store", "Movies", movie["path"], env=ENVIRONMENT)
     assert said == f"/library/metadata/{movie['ratingKey']}: {movie['title']}\n"
 
 
@@ -152,13 +143,13 @@ def test_the_readme_s_commands_build_and_run_the_example(installed: Path, tmp_pa
     movie = server.paths()[0]
     asked = shlex.join([server.url, TOKEN, str(tmp_path / "store"), movie["path"]])
     script = "\n".join(commands).replace("URL TOKEN CACHE FILE", asked)
-    said = run("sh", "-ec", script, cwd=tmp_path, env={**ENVIRONMENT, "HOME": str(tmp_path)})
+    said = output("sh", "-ec", script, cwd=tmp_path, env={**ENVIRONMENT, "HOME": str(tmp_path)})
     assert said == f"sure: /library/metadata/{movie['ratingKey']}\n"
 
 
 def test_examples_build_with_cmake(installed: Path, tmp_path: Path, server: Server) -> None:
-    run("cmake", "-S", EXAMPLES, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
-    run("cmake", "--build", tmp_path / "build")
+    output("cmake", "-S", EXAMPLES, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+    output("cmake", "--build", tmp_path / "build")
     check_examples(tmp_path / "build", tmp_path, server)
 
 
@@ -173,8 +164,7 @@ def test_cmake_refuses_what_does_not_fit(installed: Path, tmp_path: Path) -> Non
         source.mkdir()
         lists = f"cmake_minimum_required(VERSION 3.13)\nproject(x C)\nfind_package(plexindex {wanted} REQUIRED)\n"
         (source / "CMakeLists.txt").write_text(lists)
-        command = ["cmake", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={installed}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run("cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={installed}")
         assert (done.returncode == 0) == fits, wanted + done.stdout + done.stderr
         assert ("nosuch" in done.stderr) == ("nosuch" in wanted and not fits), done.stderr
 
@@ -186,18 +176,17 @@ def test_a_host_keeps_its_own_sqlite_and_zlib(installed: Path, tmp_path: Path) -
     names += ["inflate", "inflateInit2_", "inflateEnd", "crc32", "adler32", "mz_inflate", "zng_inflate"]
     source, program = tmp_path / "own.c", tmp_path / "own"
     source.write_text("#include <stdlib.h>\n" + "\n".join(f"void {name}(void) {{ abort(); }}" for name in names))
-    run(CC, "-std=c11", source, EXAMPLES / "tables.c", "-rdynamic", "-o", program, *flags(installed))
-    run(program, tmp_path / "store", "colour", "blue", env=ENVIRONMENT)
-    assert run(program, tmp_path / "store", "colour", env=ENVIRONMENT) == "blue\n"
+    output(CC, "-std=c11", source, EXAMPLES / "tables.c", "-rdynamic", "-o", program, *flags(installed))
+    output(program, tmp_path / "store", "colour", "blue", env=ENVIRONMENT)
+    assert output(program, tmp_path / "store", "colour", env=ENVIRONMENT) == "blue\n"
 
 
 def test_the_c_programs_run_with_the_installed_library(installed: Path) -> None:
-    cargo = os.environ.get("CARGO", "cargo")
+    command = (os.environ.get("CARGO", "cargo"), "test", "--workspace", "--test=c", "--")
     variables = {**os.environ, "PLEXINDEX_TEST_LIBRARY": str(installed / "lib")}
     # Those in C++ are of the header: they do not care which library is behind it.
-    programs = ["capi_c::", "--skip=readme", "--skip=every_program", "--skip=cpp_"]
-    said = run(cargo, "test", "--workspace", "--test=c", "--", *programs, cwd=REPOSITORY, env=variables)
-    assert " 0 failed" in said
+    programs = ("capi_c::", "--skip=readme", "--skip=every_program", "--skip=cpp_")
+    assert " 0 failed" in output(*command, *programs, cwd=REPOSITORY, env=variables, timeout=None)
 
 
 def test_uninstall_leaves_what_is_not_its_own(installed: Path, tmp_path: Path) -> None:

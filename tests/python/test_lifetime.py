@@ -11,7 +11,6 @@ import logging
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import threading
 import types
@@ -26,7 +25,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, exit_of_child, forks, run, until
+from conftest import OpenIndex, Server, exit_of_child, forks, run, run_python, until
 from plexindex import aio, queries
 from plexindex._core import callbacks
 from plexindex.testing import FakePlex
@@ -58,9 +57,7 @@ def test_use_after_close_is_an_error(cache: Path) -> None:
     assert "(closed)" in repr(movies)
 
 
-def test_a_close_while_others_look_up(open_index: OpenIndex, server: Server) -> None:
-    path = server.paths(1)[0]["path"]
-
+def test_a_close_while_others_look_up(open_index: OpenIndex, row: dict[str, str]) -> None:
     def ask(use: Callable[[], object], looking: threading.Semaphore) -> None:
         while True:
             use()
@@ -71,9 +68,9 @@ def test_a_close_while_others_look_up(open_index: OpenIndex, server: Server) -> 
         movies = index.library("Movies")
         movies.refresh()
         uses: list[Callable[[], object]] = [
-            partial(movies.lookup_key, path),
-            partial(movies.match, path),
-            partial(movies.lookup_keys, [path]),
+            partial(movies.lookup_key, row["path"]),
+            partial(movies.match, row["path"]),
+            partial(movies.lookup_keys, [row["path"]]),
             partial(index.library, "New"),
         ]
         with ThreadPoolExecutor(4) as pool:
@@ -98,13 +95,12 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, slow_serv
 
 
 def test_without_a_global_lock_lookups_count_as_calls(
-    open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
+    open_index: OpenIndex, row: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "HAS_GLOBAL_LOCK", False)
     index = open_index()
     movies = index.library("Movies")
     movies.refresh()
-    row = server.paths(1)[0]
     assert movies.lookup_key(row["path"]) == f"/library/metadata/{row['ratingKey']}"
     assert movies.lookup_key(b"/nowhere") is None
     with pytest.raises(plexindex.InvalidArgumentError):
@@ -116,8 +112,9 @@ def test_without_a_global_lock_lookups_count_as_calls(
 
 
 @forks
-def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: Server) -> None:
-    movies = index.library("Movies")
+def test_an_index_works_on_both_sides_of_a_fork(
+    index: plexindex.Index, movies: plexindex.Library, server: Server
+) -> None:
     rows = server.paths(1)
     movies.refresh()
 
@@ -137,11 +134,11 @@ def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: 
 @pytest.fixture
 def slow(open_index: OpenIndex, slow_server: Server) -> plexindex.Index:
     """An index that fetches 300 movies in many small pages: half a second, and progress is told ten times in each."""
-    return open_index(server_url=slow_server.url, page_size=20)
+    return open_index(server_url=slow_server.url, token=slow_server.token, page_size=20)
 
 
 @forks
-def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index, server: Server) -> None:
+def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index, row: dict[str, str]) -> None:
     fetching = threading.Event()
     thread = threading.Thread(target=slow.library("Movies").refresh, kwargs={"progress": lambda _: fetching.set()})
     thread.start()
@@ -149,7 +146,7 @@ def test_a_closing_child_waits_for_no_thread_of_its_parent(slow: plexindex.Index
     # The thread and its call do not exist in the child.
     assert exit_of_child(slow.close) == 0
     thread.join(60)
-    assert slow.library("Movies").match(server.paths(1)[0]["path"], offline=True).match_kind == "exact"
+    assert slow.library("Movies").match(row["path"], offline=True).match_kind == "exact"
 
 
 def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Server) -> None:
@@ -183,7 +180,7 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
         slow.refresh(full=True, progress=leave)
 
 
-def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
+def test_a_callback_cannot_close_its_index(slow: plexindex.Index, row: dict[str, str]) -> None:
     def close(*_: object) -> None:
         slow.close()
 
@@ -199,52 +196,57 @@ def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert slow.is_open
-    assert slow.library("Movies").match(server.paths(1)[0]["path"]).match_kind == "exact"
+    assert slow.library("Movies").match(row["path"]).match_kind == "exact"
 
+
+# Each program below begins with this. One that hangs says where.
+PROGRAM = """
+import faulthandler, os, signal, sys, threading, time
+import plexindex
+
+faulthandler.dump_traceback_later(50, exit=True)
+
+def in_threads(*functions):
+    threads = [threading.Thread(target=one) for one in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
 
 TWO_CLOSE = """
-import faulthandler, sys, threading, time
-import plexindex
 from plexindex.testing import FakePlex
 
-faulthandler.dump_traceback_later(30, exit=True)
 how, refused, inside = sys.argv[2], [], threading.Barrier(2)
 
 def close(*_):
     inside.wait(20)
     while how == "a thread" and index.is_open:
         time.sleep(0.01)
-    try:
-        index.close()
-    except plexindex.InvalidArgumentError as error:
-        refused.append(str(error))
-        raise
+    index.close()
 
-def fetch(library):
+def fetch(library="A"):
     try:
         index.library(library).refresh(progress=close)
-    except plexindex.InvalidArgumentError:
-        pass
+    except plexindex.InvalidArgumentError as error:
+        refused.append(str(error))
+
+def close_too():
+    inside.wait(20)
+    index.close()
 
 films = {name: [f"/{name}/{number}.mkv" for number in range(50)] for name in ("A", "B")}
 with FakePlex(films) as plex:
     index = plexindex.open(sys.argv[1], plex.url, plex.token, page_size=5)
-    threads = [threading.Thread(target=fetch, args=(name,)) for name in list(films)[: 2 - (how == "a thread")]]
-    for thread in threads:
-        thread.start()
-    if how == "a thread":
-        inside.wait(20)
-        index.close()
-    for thread in threads:
-        thread.join()
-    assert len(refused) == len(threads) and index.is_open == (how != "a thread"), refused
+    in_threads(fetch, close_too if how == "a thread" else lambda: fetch("B"))
+    assert len(refused) == 2 - (how == "a thread") and index.is_open == (how != "a thread"), refused
     index.close()
 """
 
 
 @pytest.mark.parametrize("how", ["a thread", "a callback"])
 def test_a_callback_that_closes_while_another_thread_does_is_refused(tmp_path: Path, how: str) -> None:
-    subprocess.run([sys.executable, "-c", TWO_CLOSE, tmp_path, how], check=True, timeout=60)
+    run_python(PROGRAM + TWO_CLOSE, tmp_path, how)
 
 
 def test_a_token_callable_cannot_close_its_index(open_index: OpenIndex) -> None:
@@ -262,11 +264,9 @@ def test_a_token_callable_cannot_close_its_index(open_index: OpenIndex) -> None:
 
 
 INTERRUPTED = """
-import faulthandler, os, random, signal, sys, threading, time
-import plexindex
+import random
 from plexindex._core import importing
 
-faulthandler.dump_traceback_later(50, exit=True)
 class Stop(Exception):
     pass
 def stop(*_):
@@ -284,20 +284,16 @@ for number in range(20):
                     table["a"]
         except (Stop, KeyError):
             signal.setitimer(signal.ITIMER_REAL, 0)
-    closer = threading.Thread(target=index.close)
-    closer.start()
-    closer.join()
+    in_threads(index.close)
 began = time.monotonic()
-forker = threading.Thread(target=lambda: os.fork() or os._exit(0))
-forker.start()
-forker.join()
+in_threads(lambda: os.fork() or os._exit(0))
 assert time.monotonic() - began < 4, "the fork waited for an import that has ended"
 """
 
 
 @forks
 def test_interrupted_calls_prevent_no_close_and_no_fork(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", INTERRUPTED, tmp_path], check=True, timeout=60)
+    run_python(PROGRAM + INTERRUPTED, tmp_path)
 
 
 def interrupted_at(line: int, use: Callable[[], object]) -> bool:
@@ -427,13 +423,12 @@ def logger() -> Iterator[logging.Logger]:
     found.handlers = handlers
 
 
-def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logger: logging.Logger) -> None:
-    path = server.paths(1)[0]["path"]
+def test_a_handler_may_use_the_index(open_index: OpenIndex, row: dict[str, str], logger: logging.Logger) -> None:
     found: list[plexindex.Match] = []
 
     class Handler(logging.Handler):
         def emit(self, _: logging.LogRecord) -> None:
-            found.append(index.library("Movies").match(path, offline=True))
+            found.append(index.library("Movies").match(row["path"], offline=True))
 
     logger.addHandler(Handler())
     logger.setLevel(logging.INFO)
@@ -451,10 +446,8 @@ def test_only_a_handler_of_the_host_prints_log_lines(tmp_path: Path, before: str
 
 
 def test_the_level_is_the_logger_s_at_the_time_of_the_message(
-    index: plexindex.Index, server: Server, logger: logging.Logger, caplog: pytest.LogCaptureFixture
+    index: plexindex.Index, row: dict[str, str], logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = server.paths(1)[0]["path"]
-
     def levels(call: Callable[[], object]) -> set[int]:
         caplog.clear()
         call()
@@ -464,7 +457,7 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
     assert levels(lambda: index.library("Movies").refresh()) == set()
     logger.setLevel(logging.INFO)
     assert levels(lambda: index.library("TV Shows").refresh()) == {logging.INFO}
-    assert levels(lambda: index.library("Movies").match(path)) == set()
+    assert levels(lambda: index.library("Movies").match(row["path"])) == set()
     own = aio.AsyncIndex(index)
     lookups = (
         index.match,
@@ -474,9 +467,9 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
     )
     for lookup in lookups:
         logger.setLevel(logging.DEBUG)
-        assert levels(lambda: lookup(path)) == {logging.DEBUG}  # noqa: B023
+        assert levels(lambda: lookup(row["path"])) == {logging.DEBUG}  # noqa: B023
         logger.setLevel(logging.INFO)
-        assert levels(lambda: lookup(path)) == set()  # noqa: B023
+        assert levels(lambda: lookup(row["path"])) == set()  # noqa: B023
 
 
 def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
@@ -507,9 +500,6 @@ def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
 
 
 DURING_AN_IMPORT = """
-import os, sys, threading, time
-import plexindex
-
 class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == "json":
@@ -523,29 +513,21 @@ thread.start()
 begun.wait()
 child = os.fork()
 if child == 0:
+    signal.alarm(20)
     index.store()
     os._exit(0)
 thread.join()
-until = time.monotonic() + 20
-while not os.waitpid(child, os.WNOHANG)[0]:
-    if time.monotonic() > until:
-        os.kill(child, 9)
-        sys.exit("the child hangs")
-    time.sleep(0.05)
+assert os.waitpid(child, 0)[1] == 0, "the child hangs"
 index.close()
 """
 
 
 @forks
 def test_a_fork_waits_for_an_import_of_another_thread(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", DURING_AN_IMPORT, tmp_path], check=True, timeout=60)
+    run_python(PROGRAM + DURING_AN_IMPORT, tmp_path)
 
 
 IN_TWO_WAYS = """
-import faulthandler, sys, threading, time
-import plexindex
-
-faulthandler.dump_traceback_later(20, exit=True)
 sys.setswitchinterval(1e-6)
 
 def as_module():
@@ -555,18 +537,14 @@ def by_name():
     time.sleep(0.001)
     getattr(plexindex, sys.argv[3])
 
-threads = [threading.Thread(target=one) for one in (as_module, by_name)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
+in_threads(as_module, by_name)
 """
 
 
 @pytest.mark.parametrize("names", [("changes", "Changes", "Changes"), ("aio", "AsyncIndex", "aio")])
 def test_two_threads_import_a_module_in_two_ways(names: tuple[str, str, str]) -> None:
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", IN_TWO_WAYS, *names], check=True, timeout=60)
+        run_python(PROGRAM + IN_TWO_WAYS, *names)
 
 
 def test_calls_import_only_under_the_lock() -> None:

@@ -85,9 +85,8 @@ def test_the_same_library_is_equal_and_all_libraries_are_each_in_turn(index: ple
 
 
 def test_a_library_is_a_recipe_for_another_process(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex
+    server: Server, row: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex
 ) -> None:
-    row = server.paths(1)[0]
     index = open_index(mappings=[("/mnt/media", "/data")])
     movies = index.library("movies")
     pickled = pickle.dumps(movies)
@@ -182,11 +181,10 @@ def door(plex: Any, tmp_path: Path) -> Iterator[plexindex.ServerIndex]:
         yield index
 
 
-def test_a_section_of_plexapi_is_a_library(door: plexindex.ServerIndex, server: Server) -> None:
-    path = server.paths(1)[0]["path"]
+def test_a_section_of_plexapi_is_a_library(door: plexindex.ServerIndex, row: dict[str, str]) -> None:
     section = door.section("Movies")
     assert isinstance(section, plexindex.Library)
-    assert section.match(path) == door.match(path)
+    assert section.match(row["path"]) == door.match(row["path"])
     assert section.title == section.plex.title == "Movies"
     assert section.refresh() is True
     assert {"match", "lookup_keys", "fetchItem"} <= set(dir(section))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, run
+from conftest import REPOSITORY, output, run
 from disk import make
 
 SCRIPT = REPOSITORY / "docs" / "stash2plex" / "use_plexindex.py"
@@ -87,7 +87,7 @@ def run_host(folder: Path, before: str = "", after: str = "", **variables: str) 
     """What a process of the host prints, and its log."""
     for file, text in HOST.items():
         make(folder / file, text.encode())
-    assert run(sys.executable, SCRIPT, cwd=folder).returncode == 0
+    output(sys.executable, SCRIPT, cwd=folder)
     places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
     code = f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}"
     done = run(sys.executable, "-c", code, folder, env={**os.environ, **variables})

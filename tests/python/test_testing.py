@@ -19,12 +19,11 @@ from typing import Any
 import plexindex
 import pytest
 import requests
-from conftest import NEW, OLD, OpenIndex, Server
+from conftest import NEW, OLD, OpenIndex
 from plexapi.exceptions import NotFound, Unauthorized
-from plexapi.library import LibrarySection
 from plexapi.server import PlexServer
 from plexindex._core import abi as c
-from plexindex._core.selection import Selection, selection_of
+from plexindex._core.selection import selection_of
 from plexindex.library import Library
 from plexindex.testing import FakePlex
 
@@ -367,101 +366,11 @@ def test_the_location_of_a_library(files: list[str], location: str, open_index: 
         assert library.locations == (location,)
 
 
-def test_what_an_edit_sends(server: Server, index: plexindex.Index) -> None:
-    index.refresh()
-    films, show = [film.key for film in index.library("Movies").items()], index.library("TV Shows").shows()[0]
-    path = str(next(index.library("Movies").items()).path)
-    index.library("Movies").record_match("/host/a.mkv", films[0])
-    before = index.stats()["sequence"]
-    server.counted()
-    report = index.library("Movies").edit_items([*films[:150], films[0]], {"title": "Same", "genre": ["Noir", "A & B"]})
-    assert (report.done, report.requests) == (films[:150], 2)
-    assert index.stats()["sequence"] - before == 4, "a write before and after each request"
-    assert server.counted() == {"root": 1, "edit": 2}
-    index.library("Movies").edit_items(films[:1], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
-    assert server.counted() == {"edit": 1}
-    # Two keys of one item are one edit.
-    keys = [films[0], f"/library/metadata/{films[0]}"]
-    report = index.library("Movies").edit_items(keys, {"title": "Same"})
-    assert (report.done, report.left, report.requests) == (keys, [], 1)
-    assert server.counted() == {"edit": 1}
-    # The first lookup of an edited item asks for it once.
-    item = index.match(path).require()
-    assert item.title == "Same"
-    assert server.counted() == {"metadata": 1}
-    assert index.match("/host/a.mkv", offline=True).match_kind == "confirmed"
-    # Shows are not items of the index, so that the server says what they are.
-    index.library("TV Shows").edit_items([show.rating_key], {"title": "Another"})
-    assert server.counted() == {"metadata": 1, "edit": 1}
-    assert PlexServer(server.url, server.token).fetchItem(int(show.rating_key)).title == "Another"
-
-
 def test_an_edit_adds_and_removes_tags(plex: FakePlex, films: plexindex.Index) -> None:
     edit = films.library("Films").edit_items
     edit(["101"], {"genre": ["Noir", "A & B", "Comedy"]})
     edit(["101"], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
     assert [tag["tag"] for tag in plex.item(OLD)["Genre"]] == ["Noir", "Comedy"]
-
-
-def test_an_edit_is_doubted_before_it_is_sent_and_after_it(
-    server: Server, index: plexindex.Index, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = open_index()
-    index.refresh()
-    film = next(index.library("Movies").items())
-    server.counted()
-    multi_edit = LibrarySection.multiEdit
-
-    def lookup_and_edit(section: LibrarySection, *arguments: object, **options: object) -> object:
-        # Another process settles the doubt before the server has the edit.
-        assert other.match(film.paths[0]).title == film.title
-        return multi_edit(section, *arguments, **options)
-
-    monkeypatch.setattr(LibrarySection, "multiEdit", lookup_and_edit)
-    index.library("Movies").edit_items([film], {"title": "New"})
-    assert other.match(film.paths[0]).title == "New"
-    assert server.counted() == {"root": 1, "metadata": 2, "edit": 1}
-    # A store that takes no write prevents the edit; one that takes none after it loses no doubt.
-    note, calls = Selection.note_items, []
-
-    def fail_at(number: int) -> None:
-        def fail(*arguments: Any) -> None:
-            calls.append(arguments)
-            if len(calls) == number:
-                raise plexindex.StoreError("the store is locked")
-            note(*arguments)
-
-        calls.clear()
-        monkeypatch.setattr(Selection, "note_items", fail)
-
-    fail_at(1)
-    with pytest.raises(plexindex.StoreError) as caught:
-        index.library("Movies").edit_items([film], {"title": "Never"})
-    assert caught.value.report is not None
-    assert (caught.value.report.left, caught.value.report.requests) == ([film.rating_key], 0)
-    monkeypatch.setattr(LibrarySection, "multiEdit", multi_edit)
-    fail_at(2)
-    with pytest.raises(plexindex.StoreError) as caught:
-        index.library("Movies").edit_items([film], {"title": "Newer"})
-    assert caught.value.report is not None
-    assert caught.value.report.done == [film.rating_key]
-    assert other.match(film.paths[0]).title == "Newer"
-
-
-def test_an_edit_of_what_is_not_there_edits_nothing(server: Server, index: plexindex.Index) -> None:
-    film, episode = (next(index.library(name).items()).key for name in ("Movies", "TV Shows"))
-    server.counted()
-    with pytest.raises(plexindex.NotOnServerError, match="has no item") as caught:
-        index.library("Movies").edit_items([film, episode, "999999"], {"title": "x"})
-    assert "edit" not in server.counted()
-    report = caught.value.report
-    assert report is not None
-    assert (report.missing, report.left, report.requests) == ([episode, "999999"], [film], 0)
-    with pytest.raises(plexindex.InvalidArgumentError, match="at least one item"):
-        index.library("Movies").edit_items([], {"title": "x"})
-    server.stop()
-    with pytest.raises(plexindex.ServerUnavailableError, match=f"{server.url} does not answer.*retry later"):
-        index.library("Movies").edit_items([film], {"title": "x"})
 
 
 def test_an_edit_uses_a_renewed_token(plex: FakePlex, open_index: OpenIndex) -> None:
@@ -527,7 +436,7 @@ def test_an_edit_sends_the_token_to_nobody_else(
             monkeypatch.setenv("http_proxy", url)
             assert films.library("Films").edit_items(["101"], {"title": "B"}).done == ["101"]
             assert not seen
-            index = open_index(tmp_path / "other", server_url=url, user="ann")
+            index = open_index(tmp_path / "other", server_url=url, token="secret", user="ann")
             movies = Library(index, selection_of(index).select(c.SELECT_SECTION, "1"))
             monkeypatch.setattr(type(movies._selection), "request", lambda *_, **__: {"libraries": [{"section": "1"}]})
             with pytest.raises(plexindex.NotPlexError, match="redirects"):

@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import zipfile
@@ -20,7 +19,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, Server, run, run_python
+from conftest import REPOSITORY, Server, output, run, run_python
 from plexindex._core import native as _native
 
 pytestmark = pytest.mark.packaging
@@ -30,9 +29,8 @@ PACKAGE = REPOSITORY / "bindings/python"
 
 def hatchling(target: str, folder: Path, package: Path, **environment: str) -> tuple[bool, str]:
     """Whether it was built, and what was printed."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
-    environment = {**os.environ, **environment}
-    done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=False)
+    words = ("build", "-t", target, "-d", folder)
+    done = run(sys.executable, "-m", "hatchling", *words, cwd=package, env={**os.environ, **environment}, timeout=None)
     return done.returncode == 0, done.stdout + done.stderr
 
 
@@ -44,9 +42,9 @@ def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str
 
 
 def test_the_licences_are_those_of_each_crate() -> None:
-    told = subprocess.check_output(["sh", str(REPOSITORY / "scripts/licences.sh")], text=True)
-    tree = ["cargo", "tree", "--locked", "--offline", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}"]
-    linked = subprocess.check_output([*tree, "--package=plexindex-capi"], cwd=REPOSITORY, text=True).splitlines()
+    told = output("sh", REPOSITORY / "scripts/licences.sh")
+    shown = ("--locked", "--offline", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}")
+    linked = output("cargo", "tree", *shown, "--package=plexindex-capi", cwd=REPOSITORY).splitlines()
     crates = {line.replace(" (*)", "") for line in linked if not line.startswith("plexindex")}
     assert len(crates) > 50
     assert [crate for crate in crates if f"\n== {crate}: " not in told] == []
@@ -116,7 +114,7 @@ def test_a_compiled_library_has_tls_and_shares(tmp_path: Path) -> None:
     cargo.chmod(0o755)
     assert not hatchling("wheel", tmp_path, PACKAGE, CARGO=str(cargo), PLEXINDEX_PREBUILT="")[0]
     chosen = [word for word in asked.read_text().split() if word.startswith(("--package", "--features", "--no-def"))]
-    tree = subprocess.check_output(["cargo", "tree", "--offline", "--edges=normal", *chosen], cwd=REPOSITORY, text=True)
+    tree = output("cargo", "tree", "--offline", "--edges=normal", *chosen, cwd=REPOSITORY)
     assert "plexindex-sharing " in tree
     assert "rustls " in tree
 
@@ -158,7 +156,7 @@ def test_a_higher_version_on_the_public_index_is_not_installed(tmp_path: Path) -
     build("wheel", tmp_path / "wheels", PLEXINDEX_PREBUILT=_native.load().path)
     needed = {"rich": "99", "tomli": "9"}
     index_of_a_stranger(tmp_path / "index", {**needed, "plexindex": "99"})
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    output(sys.executable, "-m", "venv", tmp_path / "venv")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "index"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -167,10 +165,11 @@ def test_a_higher_version_on_the_public_index_is_not_installed(tmp_path: Path) -
         environment["PIP_INDEX_URL"] = f"http://127.0.0.1:{server.server_port}/"
         environment["PIP_CONFIG_FILE"] = os.devnull
         script = REPOSITORY / "scripts/install_wheel.sh"
-        done = run("sh", script, tmp_path / "wheels", "[cli]", cwd=tmp_path, env=environment)
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    listed = run(tmp_path / "venv/bin/pip", "list", "--format=freeze", env=environment).stdout.split()
+        try:
+            output("sh", script, tmp_path / "wheels", "[cli]", cwd=tmp_path, env=environment)
+        finally:
+            server.shutdown()
+    listed = output(tmp_path / "venv/bin/pip", "list", "--format=freeze", env=environment).split()
     installed = dict(line.split("==") for line in listed)
     assert installed["plexindex"] == plexindex.__version__
     assert installed["rich"] == needed["rich"]
@@ -180,7 +179,7 @@ def test_a_higher_version_on_the_public_index_is_not_installed(tmp_path: Path) -
 def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> None:
     sdist = build("sdist", tmp_path / "sdist")
     # tarfile has filters from Python 3.11.4 on, and warns without one from 3.12 on.
-    subprocess.run(["tar", "-xf", str(sdist), "-C", str(tmp_path), "--strip-components=1"], check=True)
+    output("tar", "-xf", sdist, "-C", tmp_path, "--strip-components=1")
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     # cargo looks for lib.rs and main.rs below, and for no other file.
     assert {
@@ -192,17 +191,15 @@ def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> N
     assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]
     # A copy of the package alone has none of it, and what lies beside it is somebody else's.
     package = copy_of_package(tmp_path / "elsewhere/vendored")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist"]
-    made = subprocess.run(command, cwd=package, capture_output=True, text=True)
-    assert made.returncode
-    assert "Rust sources of plexindex are missing" in made.stderr
+    is_built, printed = hatchling("sdist", package / "dist", package)
+    assert not is_built
+    assert "Rust sources of plexindex are missing" in printed
     # All can be collected. Those of the stand-in server take minutes.
     for which in (["--collect-only", "tests/python"], ["tests/python/test_testing.py"]):
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *which]
-        subprocess.run(command, cwd=tmp_path / "rust", check=True, stdout=subprocess.DEVNULL)
-    metadata = ["cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1"]
-    manifest = tmp_path / "rust/Cargo.toml"
-    subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)
+        options = ("-q", "-p", "no:cacheprovider")
+        output(sys.executable, "-m", "pytest", *options, *which, cwd=tmp_path / "rust", timeout=None)
+    described = ("--no-deps", "--format-version=1", f"--manifest-path={tmp_path / 'rust/Cargo.toml'}")
+    output("cargo", "metadata", "--offline", "--locked", *described)
     # With a library that is there already: building one takes minutes. `make install` names it with its version.
     library, versioned = Path(_native.load().path), tmp_path / "libplexindex.so.0.1.0"
     shutil.copyfile(library, versioned)
@@ -217,15 +214,14 @@ def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
     package = copy_of_package(tmp_path)
     library = Path(_native.load().path)
     code = "import hatchling.build as b, sys; print(b.build_editable(sys.argv[1]))"
-    command = [sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PLEXINDEX_PREBUILT": str(library)}
-    made = subprocess.check_output(command, cwd=package, env=environment, text=True).split()[-1]
+    made = output(sys.executable, "-c", code, tmp_path, cwd=package, env=environment).split()[-1]
     with zipfile.ZipFile(tmp_path / made) as archive:
         (pth,) = [name for name in archive.namelist() if name.endswith(".pth")]
         sources = archive.read(pth).decode().strip()
     assert Path(sources) == package / "src"
     code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom plexindex._core import native\nprint(native.load().path)"
-    printed = subprocess.check_output([sys.executable, "-S", "-c", code, sources], text=True)
+    printed = output(sys.executable, "-S", "-c", code, sources)
     assert Path(printed.strip()) == package / "src/plexindex" / f"libplexindex{library.suffix}"
 
 

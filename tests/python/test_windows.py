@@ -1,10 +1,8 @@
-"""What only Windows has: drives, its encodings and its way to interrupt. Run under wine: `make test-windows`."""
+"""What only Windows has: drives and its encodings. Run under wine: `make test-windows`."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import plexindex
@@ -14,32 +12,6 @@ from conftest import Server, ServerFactory
 from disk import serve
 
 pytestmark = pytest.mark.skipif(os.name != "nt", reason="for Windows")
-
-# Ctrl-C reaches Python as this call does: there are no signals between processes.
-INTERRUPTED = """
-import _thread, json, sys, threading, urllib.request
-from plexindex.__main__ import main
-
-url = sys.argv[1]
-
-def wait():
-    while not json.load(urllib.request.urlopen(url + "/_standin/stats"))["total"]:
-        pass
-    _thread.interrupt_main()
-
-threading.Thread(target=wait, daemon=True).start()
-sys.argv[1:] = ["refresh"]
-sys.exit(main())
-"""
-
-
-def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(server: Server, tmp_path: Path) -> None:
-    server.fault(kind="identity", action="delay", ms=30_000, count=1)
-    command = [sys.executable, "-c", INTERRUPTED, server.url]
-    environment = Cli(tmp_path, server).environment
-    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=25)
-    assert done.returncode == 130
-    assert done.stderr.strip() == b"plexindex: interrupted"
 
 
 def test_output_to_a_pipe_is_utf_8_in_any_code_page(server: Server, cli: Cli) -> None:
