@@ -103,18 +103,6 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path, module: str) -> No
         assert printed.startswith("ImportError cannot load the library in PLEXINDEX_LIBRARY: ")
 
 
-def test_the_package_is_typed_and_its_public_names_are_documented() -> None:
-    assert (Path(plexindex.__file__).parent / "py.typed").exists()
-    assert sorted(plexindex.__all__) == sorted(set(plexindex.__all__))
-    for name in plexindex.__all__:
-        thing = getattr(plexindex, name)
-        assert thing.__doc__, name
-        if isinstance(thing, type):
-            members = {name: getattr(one, "__func__", one) for name, one in vars(thing).items() if name[0] != "_"}
-            documented = {name: one.__doc__ for name, one in members.items() if callable(one) or hasattr(one, "fget")}
-            assert [member for member, text in documented.items() if not text] == [], name
-
-
 def test_from_a_zip_it_says_what_to_do_and_loads_another_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

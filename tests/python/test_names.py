@@ -28,6 +28,7 @@ def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:
         index.library("Nothing").match("/x.mkv")
     printed = traceback.format_exception_only(caught.type, caught.value)[0]
     assert printed.startswith("plexindex.errors.LibraryNotFoundError: ")
+    assert sorted(plexindex.__all__) == sorted(set(plexindex.__all__))
     for name in plexindex.__all__:
         assert "._" not in getattr(plexindex, name).__module__, name
 
@@ -50,7 +51,8 @@ def public_callables() -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="before 3.10, Python cannot read the `|` of an annotation")
 @pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in public_callables()])
-def test_each_public_callable_has_types_and_names_its_options(one: Any) -> None:
+def test_each_public_callable_is_documented_has_types_and_names_its_options(one: Any) -> None:
+    assert one.__doc__ or one.__module__.endswith(".methods"), "docs/methods.md describes what answers have"
     hints = typing.get_type_hints(one)
     if isinstance(one, type):
         return
