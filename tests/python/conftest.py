@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import json
 import os
@@ -222,6 +223,14 @@ def row(server: Server) -> dict[str, Any]:
     return server.paths()[0]
 
 
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """The garbage collector does not help."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 OLD, NEW, SIZE = "/m/Old.mkv", "/m/New.mkv", 20_000_001
 
 
@@ -246,6 +255,11 @@ def until(done: Callable[[], object]) -> None:
     while not done():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+async def soon(done: Callable[[], object]) -> None:
+    """Waits for a condition while the event loop goes on."""
+    await asyncio.to_thread(until, done)
 
 
 def exit_of_child(child: Callable[[], object], parent: Callable[[], object] = lambda: None) -> int:

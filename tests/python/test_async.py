@@ -20,7 +20,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, until
+from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, soon, until
 from plexindex import aio
 from plexindex._core import waits as waiting
 from plexindex._core.callbacks import Stoppable, running
@@ -45,7 +45,7 @@ async def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, s
     with pytest.raises(asyncio.CancelledError):
         await task
     # The call ends on its thread, soon after its task.
-    await asyncio.to_thread(until, lambda: index.stats()["calls"])
+    await soon(lambda: index.stats()["calls"])
     assert slow_server.get("stats")["requests"]["listing"] < 14
     slow_server.post("reset")
     # What had come is kept, and the index goes on.
@@ -146,8 +146,7 @@ async def test_waits_and_watches_occupy_no_thread_of_other_calls(
         assert [name for name in names if name.startswith("plexindex-wait")] == ["plexindex-wait"]
         plex.add("Films", NEW)
         assert [(await wait).title for wait in waits] == ["New"] * 32
-        while len(found) < 32:
-            await asyncio.sleep(0.05)
+        await soon(lambda: len(found) >= 32)
         assert found == [NEW] * 32
         for task in tasks:
             task.cancel()
@@ -165,8 +164,7 @@ async def test_waits_and_watches_occupy_no_thread_of_other_calls(
     for ended in (last, index.match(OLD), index.stats()):
         with pytest.raises(plexindex.ClosedError):
             await ended
-    while {thread for thread in threading.enumerate() if thread.name.startswith("plexindex")} - before:
-        await asyncio.sleep(0.05)
+    await soon(lambda: not {one for one in threading.enumerate() if one.name.startswith("plexindex")} - before)
 
 
 async def test_a_wait_asks_once_until_something_changes(
@@ -229,6 +227,7 @@ def test_an_event_loop_that_dies_takes_its_waits_with_it(own: aio.AsyncIndex) ->
     until(lambda: all(thread.name != "plexindex-wait" for thread in threading.enumerate()))
 
 
+@pytest.mark.usefixtures("without_collector")
 async def test_the_garbage_collector_can_end_a_wait_at_any_moment(
     own: aio.AsyncIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,15 +250,11 @@ async def test_the_garbage_collector_can_end_a_wait_at_any_moment(
 
     waits = own._threads.waits
     monkeypatch.setattr(waits, "_heard", Collecting())
-    gc.disable()
-    try:
-        for wait in (lambda: own.wait_for(NEVER, timeout=None), watch):
-            await asyncio.to_thread(lose, wait)
-            found = asyncio.ensure_future(asyncio.to_thread(asyncio.run, own.wait_for(NEVER, timeout=0.3)))
-            assert (await asyncio.wait_for(found, 20)).status == "not_found"
-            assert not waits._heard
-    finally:
-        gc.enable()
+    for wait in (lambda: own.wait_for(NEVER, timeout=None), watch):
+        await asyncio.to_thread(lose, wait)
+        found = asyncio.ensure_future(asyncio.to_thread(asyncio.run, own.wait_for(NEVER, timeout=0.3)))
+        assert (await asyncio.wait_for(found, 20)).status == "not_found"
+        assert not waits._heard
 
 
 async def test_equal_waits_have_each_their_own_end(
@@ -334,8 +329,7 @@ async def test_watches_of_many_indexes_hear_a_change(
 
     monkeypatch.setattr(waiting, "start", counted)
     tasks = [asyncio.create_task(follow(tmp_path / str(at))) for at in range(8)]
-    while len(cursors) < 8:
-        await asyncio.sleep(0.05)
+    await soon(lambda: len(cursors) >= 8)
     await asyncio.sleep(1)
     assert len(started) < 50
     plex.add("Films", NEW)
@@ -439,8 +433,7 @@ async def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) ->
             plex.requests.clear()
             plex.pause()
             task = asyncio.create_task(films.edit_items(keys, {"label": ["x"]}))
-            while not plex.requests:
-                await asyncio.sleep(0.01)
+            await soon(lambda: plex.requests)
             plex.resume()  # plexapi's own request
             while not any(request.method == "PUT" for request in plex.requests):
                 await asyncio.sleep(0)
@@ -471,8 +464,7 @@ async def test_a_cancelled_task_records_nothing_in_an_unknown_library(plex: Fake
     async with aio.open(tmp_path, plex.url, plex.token) as index:
         plex.pause()
         task = asyncio.create_task(index.library("Films").record_match("/host/a.mkv", "101"))
-        while not plex.requests:
-            await asyncio.sleep(0.01)
+        await soon(lambda: plex.requests)
         began = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -684,7 +676,7 @@ async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monke
     with pytest.raises(asyncio.CancelledError):
         await task
     goes_on.set()
-    await asyncio.to_thread(until, lambda: opened and not opened[0].is_open)
+    await soon(lambda: opened and not opened[0].is_open)
     # Nor does a token that never comes keep its thread, or a call after its timeout.
     once = ["first"]
 
@@ -703,9 +695,10 @@ async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monke
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.to_thread(until, lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
+    await soon(lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
 
 
+@pytest.mark.usefixtures("without_collector")
 def test_a_call_keeps_the_context_and_drops_its_error(own: aio.AsyncIndex) -> None:
     user = contextvars.ContextVar[str]("user")
     seen: set[str] = set()
@@ -725,13 +718,9 @@ def test_a_call_keeps_the_context_and_drops_its_error(own: aio.AsyncIndex) -> No
             return weakref.ref(error)
         raise AssertionError
 
-    gc.disable()
-    try:
-        # Nothing refers to the error in a circle, which would keep the index until the next collection.
-        error = asyncio.run(ask())
-        until(lambda: error() is None)  # the thread ends soon after its task
-    finally:
-        gc.enable()
+    # Nothing refers to the error in a circle, which would keep the index until the next collection.
+    error = asyncio.run(ask())
+    until(lambda: error() is None)  # the thread ends soon after its task
     assert seen == {"Ada"}
 
 

@@ -18,7 +18,7 @@ import plexindex
 import plexindex.aio
 import pytest
 from cli import Cli
-from conftest import NEW, OpenIndex, Server, sends_signal, types_at_terminal, until
+from conftest import NEW, OpenIndex, Server, sends_signal, soon, types_at_terminal, until
 from disk import Tree
 from plexindex._core.selection import selection_of
 from plexindex._core.threads import Threads
@@ -181,8 +181,7 @@ async def test_a_watch_yields_what_is_new(plex: FakePlex, films: plexindex.Index
             read[1].append([change.path async for change in page])
 
     both = asyncio.gather(asyncio.to_thread(follow), follow_too())
-    while not (read[0] and read[1] and plex._listeners):
-        await asyncio.sleep(0.01)
+    await soon(lambda: read[0] and read[1] and plex._listeners)
     plex.add("Films", NEW)
     await both
     # The first, the change and the last: seconds pass between them.

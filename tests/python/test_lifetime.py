@@ -14,9 +14,8 @@ import signal
 import sys
 import threading
 import types
-import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -413,25 +412,17 @@ def test_ctrl_c_ends_a_fetch(open_index: OpenIndex, slow_server: Server, listeni
 BASIC = "import logging\nlogging.basicConfig()"
 
 
-@pytest.fixture
-def logger() -> Iterator[logging.Logger]:
-    """The package's logger, which is as it was afterwards."""
-    found = logging.getLogger("plexindex")
-    level, handlers = found.level, [*found.handlers]
-    yield found
-    found.setLevel(level)
-    found.handlers = handlers
-
-
-def test_a_handler_may_use_the_index(open_index: OpenIndex, row: dict[str, str], logger: logging.Logger) -> None:
+def test_a_handler_may_use_the_index(
+    open_index: OpenIndex, row: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found: list[plexindex.Match] = []
 
     class Handler(logging.Handler):
         def emit(self, _: logging.LogRecord) -> None:
             found.append(index.library("Movies").match(row["path"], offline=True))
 
-    logger.addHandler(Handler())
-    logger.setLevel(logging.INFO)
+    monkeypatch.setattr(logging.getLogger("plexindex"), "handlers", [Handler()])
+    caplog.set_level(logging.INFO, "plexindex")
     index = open_index()
     index.library("Movies").refresh()
     assert found
@@ -446,16 +437,16 @@ def test_only_a_handler_of_the_host_prints_log_lines(tmp_path: Path, before: str
 
 
 def test_the_level_is_the_logger_s_at_the_time_of_the_message(
-    index: plexindex.Index, row: dict[str, str], logger: logging.Logger, caplog: pytest.LogCaptureFixture
+    index: plexindex.Index, row: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     def levels(call: Callable[[], object]) -> set[int]:
         caplog.clear()
         call()
         return {record.levelno for record in caplog.records if record.name == "plexindex"}
 
-    logger.setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, "plexindex")
     assert levels(lambda: index.library("Movies").refresh()) == set()
-    logger.setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, "plexindex")
     assert levels(lambda: index.library("TV Shows").refresh()) == {logging.INFO}
     assert levels(lambda: index.library("Movies").match(row["path"])) == set()
     own = aio.AsyncIndex(index)
@@ -466,12 +457,14 @@ def test_the_level_is_the_logger_s_at_the_time_of_the_message(
         lambda path: asyncio.run(own.match(path)),
     )
     for lookup in lookups:
-        logger.setLevel(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, "plexindex")
         assert levels(lambda: lookup(row["path"])) == {logging.DEBUG}  # noqa: B023
-        logger.setLevel(logging.INFO)
+        caplog.set_level(logging.INFO, "plexindex")
         assert levels(lambda: lookup(row["path"])) == set()  # noqa: B023
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("without_collector")
 def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -481,20 +474,14 @@ def test_a_dropped_index_is_closed_and_reported_even_if_warnings_are_errors(
     plexindex.open(tmp_path / "first").close()
     descriptors = Path("/proc/self/fd")  # as Linux shows them
     before = len(list(descriptors.glob("*")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        gc.disable()
-        try:
-            for number in range(5):
-                index = plexindex.open(tmp_path / str(number))
-                index.library("Movies").match_paths([])
-                with suppress(plexindex.NotFetchedError):
-                    index.match("/x")
-                gone = weakref.ref(index)
-                del index
-                assert gone() is None, "there is a reference cycle"
-        finally:
-            gc.enable()
+    for number in range(5):
+        index = plexindex.open(tmp_path / str(number))
+        index.library("Movies").match_paths([])
+        with suppress(plexindex.NotFetchedError):
+            index.match("/x")
+        gone = weakref.ref(index)
+        del index
+        assert gone() is None, "there is a reference cycle"
     assert reported == [ResourceWarning] * 5
     assert len(list(descriptors.glob("*"))) <= before
 
