@@ -5,6 +5,7 @@ PLEXINDEX_STANDIN names the `standin` binary, if it is not that of a debug build
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import gc
@@ -20,6 +21,7 @@ import time
 import types
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +257,23 @@ def until(done: Callable[[], object]) -> None:
     while not done():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def interrupts(when: Callable[[], object]) -> Iterator[None]:
+    """Presses Ctrl-C within the block, as soon as a condition holds."""
+
+    def press() -> None:
+        until(when)
+        if os.name == "nt":
+            _thread.interrupt_main()  # what Windows' handler of Ctrl-C does
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        pressed = pool.submit(press)
+        yield
+    pressed.result()
 
 
 async def soon(done: Callable[[], object]) -> None:

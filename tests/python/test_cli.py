@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import base64
 import json
 import os
@@ -10,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,12 @@ from cli import Cli
 from conftest import (
     Server,
     ServerFactory,
+    interrupts,
     names_bytes,
     on_unix,
     run,
     runs_shell,
     types_at_terminal,
-    until,
 )
 from disk import make
 from plexindex._cli import find, options
@@ -95,15 +93,9 @@ def test_refresh_at_a_terminal(tmp_path: Path, start_server: ServerFactory) -> N
 
 
 def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: Server) -> None:
-    def interrupt() -> None:
-        until(server.requests)
-        _thread.interrupt_main()  # what the handler of Ctrl-C does, on Windows too
-
     server.fault(kind="identity", action="delay", ms=30_000, count=1)
-    interrupter = threading.Thread(target=interrupt)
-    interrupter.start()
-    done = cli.run("refresh")
-    interrupter.join()
+    with interrupts(server.requests):
+        done = cli.run("refresh")
     assert (done.returncode, done.stderr) == (130, "\nplexindex: interrupted\n"), "nothing was fetched"
 
 

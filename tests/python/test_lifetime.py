@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
 import ast
 import asyncio
 import ctypes
 import gc
 import logging
-import os
 import pickle
 import signal
 import sys
@@ -24,7 +22,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server, exit_of_child, forks, run, run_python, until
+from conftest import OpenIndex, Server, exit_of_child, forks, interrupts, run, run_python, until
 from plexindex import aio, queries
 from plexindex._core import callbacks
 from plexindex.testing import FakePlex
@@ -388,23 +386,11 @@ def test_watches_that_follow_each_other_have_one_thread(index: plexindex.Index) 
 @pytest.mark.parametrize("listening", [False, True])
 def test_ctrl_c_ends_a_fetch(open_index: OpenIndex, slow_server: Server, listening: bool) -> None:
     server, movies = slow_server, open_index(page_size=5).library("Movies")  # sixty pages
-
-    def interrupt(listings: int) -> None:
-        until(lambda: server.get("stats")["requests"]["listing"] >= listings)
-        if os.name == "nt":
-            _thread.interrupt_main()  # what Windows' handler of Ctrl-C does
-        else:
-            os.kill(os.getpid(), signal.SIGINT)
-
     for wanted in (2, 4, 6):
         server.reset()
-        interrupter = threading.Thread(target=interrupt, args=(wanted,))
-        interrupter.start()
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                movies.refresh(full=True, progress=(lambda _: None) if listening else None)
-        finally:
-            interrupter.join()
+        is_due = partial(lambda least: server.get("stats")["requests"]["listing"] >= least, wanted)
+        with pytest.raises(KeyboardInterrupt), interrupts(is_due):
+            movies.refresh(full=True, progress=(lambda _: None) if listening else None)
         assert server.get("stats")["requests"]["listing"] < 55
     assert movies.match(server.paths(1)[0]["path"]).match_kind == "exact"
 

@@ -9,6 +9,7 @@ import threading
 import traceback
 import typing
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -142,11 +143,8 @@ def test_a_library_is_a_recipe_for_another_process(
             use()
     assert second.match(path)
     third = pickle.loads(pickled)  # noqa: S301
-    closers = [threading.Thread(target=one.index.close) for one in (second, third) for _ in range(4)]
-    for closer in closers:
-        closer.start()
-    for closer in closers:
-        closer.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: one.index.close(), [second, third] * 4))
     assert not any(session.is_open for session, _ in index_module._reopened.values())
     assert pickle.loads(pickled).match(path)  # noqa: S301
 

@@ -368,8 +368,8 @@ def test_the_location_of_a_library(files: list[str], location: str, open_index: 
 
 def test_an_edit_adds_and_removes_tags(plex: FakePlex, films: plexindex.Index) -> None:
     edit = films.library("Films").edit_items
-    edit(["101"], {"genre": ["Noir", "A & B", "Comedy"]})
-    edit(["101"], {"label": ["seen"]}, remove={"genre": ["A & B"]}, locked=None)
+    edit(["101"], {"genre": ["Noir", "A, B", "Comedy"]})
+    edit(["101"], {"label": ["seen"]}, remove={"genre": ["A, B"]}, locked=None)
     assert [tag["tag"] for tag in plex.item(OLD)["Genre"]] == ["Noir", "Comedy"]
 
 
