@@ -281,6 +281,14 @@ async def soon(done: Callable[[], object]) -> None:
     await asyncio.to_thread(until, done)
 
 
+async def cancelled(task: asyncio.Future[Any]) -> BaseException:
+    """Cancels a task, and returns the error with which it ends."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    return caught.value
+
+
 def exit_of_child(child: Callable[[], object], parent: Callable[[], object] = lambda: None) -> int:
     """Forks, and runs each half in its process. Returns the exit code of the child, in which nothing may raise."""
     pid = os.fork()

@@ -20,7 +20,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import NEW, OLD, SIZE, OpenIndex, Server, exit_of_child, forks, soon, until
+from conftest import NEW, OLD, SIZE, OpenIndex, Server, cancelled, exit_of_child, forks, soon, until
 from plexindex import aio
 from plexindex._core import waits as waiting
 from plexindex._core.callbacks import Stoppable, running
@@ -41,9 +41,7 @@ async def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, s
     index, begun = open_index(page_size=20), threading.Event()
     task = asyncio.create_task(aio.AsyncIndex(index).library("Movies").refresh(progress=lambda _: begun.set()))
     await asyncio.to_thread(begun.wait, 30)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(task)
     # The call ends on its thread, soon after its task.
     await soon(lambda: index.stats()["calls"])
     assert slow_server.get("stats")["requests"]["listing"] < 14
@@ -437,10 +435,7 @@ async def test_a_task_that_is_cancelled_sends_no_further_edit(tmp_path: Path) ->
             plex.resume()  # plexapi's own request
             while not any(request.method == "PUT" for request in plex.requests):
                 await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError) as caught:
-                await task
-            report = report_of(caught.value)
+            report = report_of(await cancelled(task))
             sent = [request for request in plex.requests if request.method == "PUT"]
             assert len(report.done) == 100 * len(sent) < len(keys)
             assert report.done + report.left == keys
@@ -466,9 +461,7 @@ async def test_a_cancelled_task_records_nothing_in_an_unknown_library(plex: Fake
         task = asyncio.create_task(index.library("Films").record_match("/host/a.mkv", "101"))
         await soon(lambda: plex.requests)
         began = time.monotonic()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await cancelled(task)
         # Closing waits for the call, which ends at once.
     assert time.monotonic() - began < 5
     plex.resume()
@@ -672,9 +665,7 @@ async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monke
     monkeypatch.setattr("plexindex.aio.sync.open", slow_open)
     task = asyncio.ensure_future(aio.open(tmp_path, server.url, "first"))
     await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(task)
     goes_on.set()
     await soon(lambda: opened and not opened[0].is_open)
     # Nor does a token that never comes keep its thread, or a call after its timeout.
@@ -692,9 +683,7 @@ async def test_what_is_cancelled_is_closed(server: Server, tmp_path: Path, monke
         await aio.open(tmp_path, server.url, never, user="ann", timeout=0.1)
     task = asyncio.ensure_future(aio.open(tmp_path, server.url, never, user="ann"))
     await asyncio.sleep(0.2)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await cancelled(task)
     await soon(lambda: all(one.name != "plexindex-end" for one in threading.enumerate()))
 
 

@@ -13,7 +13,6 @@ from _collections_abc import Generator as Generator
 from _collections_abc import ItemsView as ItemsView
 from _collections_abc import Iterable as Iterable
 from _collections_abc import Iterator as Iterator
-from _collections_abc import KeysView as KeysView
 from _collections_abc import Mapping as Mapping
 from _collections_abc import MutableMapping as MutableMapping
 from _collections_abc import Sequence as Sequence

@@ -149,11 +149,7 @@ class Session:
         return shared
 
     def close(self) -> None:
-        """Closes the handle. First waits for other threads' running calls, whose fetches end early with a ClosedError.
-
-        A second close does nothing. Within a call of this index, as in a callback or a signal handler, fails and closes
-        nothing.
-        """
+        """Closes the handle: see :meth:`plexindex.Index.close`."""
         # Before anything else: the thread that closes the index may wait for this call, and other threads' calls go on.
         # A thread of the library, too, can be within the token callable.
         this_thread, renewal = get_ident(), self.renewal
