@@ -575,6 +575,19 @@ async def test_the_wait_for_a_thread_counts_towards_the_timeout(
             await own.refresh(timeout=-1)
 
 
+async def test_a_stored_listing_answers_while_all_threads_are_busy(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = open_index(stale_answer_timeout=0.05, library_ttl=0)
+    index.refresh()
+    folder = index.library("Movies").locations[0]
+    async with busy(index, monkeypatch) as own:
+        found = await own.match(f"{folder}/new.mkv")
+        assert (found.status, found.stale) == ("not_found", True)
+        with pytest.raises(plexindex.TimeoutError, match="threads"):
+            await own.match(f"{folder}/new.mkv", check=True, timeout=0.05)
+
+
 async def test_a_table_and_many_keys_do_not_hold_the_loop(
     index: plexindex.Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from . import index as sync
 from ._core import abi as c
 from ._core.callbacks import Stoppable
 from ._core.selection import query_flags, selection_of
-from ._core.threads import Caller, Threads, Token, alone
+from ._core.threads import Caller, NoThreadError, Threads, Token, alone
 from ._core.waits import Wait
 from .changes import Change, Changes, FeedFacts, Pages, Watch
 from .compare import Comparison, Difference
@@ -193,9 +193,19 @@ class AsyncQueries(Caller):
             if found.status != "not_yet":
                 await asyncio.sleep(0)  # so that many answers do not hold the event loop
                 return found
-        return await self._cancellable(  # type: ignore[no-any-return]
-            self._target.match, path, size=size, timeout=timeout, offline=offline, check=check, progress=progress
-        )
+        session, match = self._threads.session, partial(self._target.match, path, size=size)
+        timeout = session.timeout if timeout is None else timeout
+        ask = partial(self._cancellable, match, offline=offline, check=check, progress=progress)
+        patience: float | None = session.recipe.options["stale_answer_timeout"]
+        if not (check or offline) and patience is not None and (timeout is None or timeout > patience):
+            try:
+                return await ask(timeout=timeout, patience=patience)  # type: ignore[no-any-return]
+            except NoThreadError:  # as if the server did not answer
+                stored: Match = await self._threads.read(match, offline=True)
+                if stored.reason != "not_fetched":
+                    return stored
+                timeout = None if timeout is None else timeout - patience
+        return await ask(timeout=timeout)  # type: ignore[no-any-return]
 
     @_typed_as(Queries.lookup_key)
     def lookup_key(self, path: PathArg) -> str | None:

@@ -19,6 +19,7 @@ from .item import Item
 if TYPE_CHECKING:
     from ._core.selection import Limits
     from ._core.session import Session
+    from .types import ProgressArg
 
 __all__ = ["Change", "Changes", "FeedFacts", "Watch"]
 
@@ -154,7 +155,10 @@ class Changes(FeedFacts):
 
     def __init__(self, feed: Feed, missed: Error | None = None) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
-        self._feed, self.error, self.stale, self.age = feed, missed, missed is not None, oldest(feed.selection.facts())
+        self._feed = feed
+        self.error: Error | None = missed
+        self.stale: bool = missed is not None
+        self.age: float | None = oldest(feed.selection.facts())
 
     def __iter__(self) -> Changes:
         return self
@@ -239,7 +243,8 @@ class Pages:
         self._selection, self._since = watch._selection, watch._since
         self.offline: bool = watch._offline
         """Whether the watch sends no request."""
-        self._timeout, self.progress = watch._limits
+        self._timeout: float | None = watch._limits[0]
+        self.progress: ProgressArg = watch._limits[1]
         self._until = FOREVER if self._timeout is None else monotonic() + self._timeout
         # Send no request before this time. The watch still notices changes that other processes detect.
         self._silent_until = FOREVER if self.offline else 0.0

@@ -12,7 +12,7 @@ import plexindex
 
 from ._core import TYPE_CHECKING, Iterator, Sequence, record_of
 from ._core import abi as c
-from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item
+from ._core.answers import answer_facts, header, is_sure, item_facts, item_text, one_number, single_item, status_at
 from ._core.convert import text_of
 from .errors import Error, NoMatchError, error_for
 from .item import Item
@@ -399,12 +399,13 @@ class Matches(Sequence["Match"]):
         {'found': 1, 'not_found': 1}
         """
         found: dict[str, int] = {}
-        for match in self:
-            found[match.status] = found.get(match.status, 0) + 1
+        for place in range(self._first, self._first + self._count * self._step, self._step):
+            status = status_at(self._block, place)
+            found[status] = found.get(status, 0) + 1
         return found
 
     def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Matches) else NotImplemented
+        return self is other or list(self) == list(other) if isinstance(other, Matches) else NotImplemented
 
     __hash__: None = None  # type: ignore[assignment]
 

@@ -34,6 +34,15 @@ def is_sure(block: Block, place: int) -> bool:
     return block[place + c.ANSWER["confidence"]] == _HIGH and one_number(block, place)[0] == c.OK
 
 
+def status_at(block: Block, place: int) -> str:
+    """Returns the status of the answer at a place."""
+    return _status_name(one_number(block, place)[0])
+
+
+def _status_name(status: int) -> str:
+    return "found" if status == c.OK else c.STATUS_NAMES.get(status, "unknown")
+
+
 def item_text(block: Block, place: int, base: int, field: int) -> str | None:
     """Returns a text of an answer's single item, without decoding the others. ``field`` is the text's offset."""
     (item,) = one_number(block, place + c.ANSWER["item"])
@@ -47,7 +56,7 @@ def answer_facts(block: Block, place: int, base: int) -> dict[str, Any]:
     step, first = header(block)[2], first and first - base
     return {
         "number": status,
-        "status": "found" if status == c.OK else c.STATUS_NAMES.get(status, "unknown"),
+        "status": _status_name(status),
         "match_kind": _name(c.MATCH_KINDS, match_kind),
         "confidence": _name(c.CONFIDENCES, confidence),
         "reason": _name(c.REASONS, reason),

@@ -31,6 +31,10 @@ _TICK = 0.1
 _call: ContextVar[tuple[Stoppable, asyncio.AbstractEventLoop]] = ContextVar("plexindex_call")
 
 
+class NoThreadError(TimeoutError):
+    """No thread was free before the timeout."""
+
+
 class Token:
     """The host's ``token``, which can return a coroutine: it runs in the event loop, while the thread waits."""
 
@@ -101,12 +105,13 @@ class Threads:
 
     async def ask(self, ends: Stoppable, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         """Makes a call that can send requests; ``ends`` stops it if the task is cancelled. The time until a thread is
-        free counts towards the timeout. If no thread is free before, raises TimeoutError.
+        free counts towards the timeout. If no thread is free before, or in ``patience`` seconds, raises NoThreadError.
         """
         if options.get("offline") is True:  # so it does not wait for those that send requests
             return await self.read(call, *arguments, **options)
         timeout: float | None = options.get("timeout")
         convert.timeout_ms(timeout)
+        begins: float | None = options.pop("patience", timeout)
         ends.until = FOREVER if timeout is None else monotonic() + timeout
         loop = asyncio.get_running_loop()
 
@@ -119,10 +124,10 @@ class Threads:
         future = self.submit(run, stored=False)
         result = asyncio.wrap_future(future)
         try:
-            if timeout is not None and timeout <= threading.TIMEOUT_MAX:
-                await asyncio.wait([result], timeout=max(timeout, UNTIL_BEGUN))
+            if begins is not None and begins <= threading.TIMEOUT_MAX:
+                await asyncio.wait([result], timeout=max(begins, UNTIL_BEGUN))
                 if not result.done() and future.cancel():
-                    raise TimeoutError(
+                    raise NoThreadError(
                         f"all {THREADS} threads of this index were busy until the timeout: make fewer calls at once, "
                         "or give a longer timeout"
                     )
