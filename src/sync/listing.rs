@@ -1,11 +1,10 @@
 //! Lists libraries: fetches a delta, or starts or resumes a full listing, fetches and checks its pages, and publishes the
-//! result. Stores each page while another thread fetches the next page. A delta has the changes since the last listing or
-//! delta, from sources that report them; if it removes too many items at once, plexindex fetches a full listing instead.
+//! result. A delta has the changes since the last listing or delta, from sources that report them; if it removes too many
+//! items at once, plexindex fetches a full listing instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason, aborted_error};
@@ -19,7 +18,6 @@ use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume, shrank_too_much, tells_content};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
 use crate::platform::fork::lock;
-use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, DeltaCursor, IndexedItems, MAX_PAGE_ROWS, PageEnd, PageRequest, SourceChanges};
 use crate::stats::Activity;
 
@@ -61,36 +59,39 @@ impl SyncJob<'_> {
             }
             _ => begin_listing()?,
         };
-        // Fill the new segment with the stored pages. If they are damaged, start a new listing.
-        let mut draft = if let Some(draft) = sync.segments.draft(row, &listing) {
-            draft
-        } else {
-            listing = begin_listing()?;
-            sync.segments.empty_draft(row, &listing)
-        };
-        // Fetch the remaining pages. If rows move in the meantime, start again, at most twice.
+        // Fetch the remaining pages. If rows move in the meantime, or the stored pages are damaged, start again, at most twice.
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier_rows = listing.rows;
         let mut attempts = 0;
-        while let Some(shift) = job.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
-            attempts += 1;
-            if attempts > 2 {
-                let problem = match shift {
-                    Shift::Moved => "it changes faster than plexindex can list it; retry after the scan".to_owned(),
-                    Shift::Repeated(position) => format!(
+        let draft = loop {
+            let shift = job.fetch_and_store_pages(row, &mut listing, earlier_rows)?;
+            let (status, problem) = match shift {
+                None => match sync.segments.draft(row, &listing) {
+                    Some(draft) => break draft,
+                    None => (Status::Store, "its stored pages are damaged; retry".to_owned()),
+                },
+                Some(Shift::Moved) => (
+                    Status::BadAnswer,
+                    "it changes faster than plexindex can list it; retry after the scan".to_owned(),
+                ),
+                Some(Shift::Repeated(position)) => (
+                    Status::BadAnswer,
+                    format!(
                         "the server, or a proxy in front of it, returned other rows than those from row {position}; \
                          make the proxy forward the X-Plex headers and cache nothing, or set server_url to the server"
                     ),
-                };
+                ),
+            };
+            attempts += 1;
+            if attempts > 2 {
                 let text = format!("cannot list library '{}': {problem}", row.library.title);
-                return Err(Error::new(Status::BadAnswer, text));
+                return Err(Error::new(status, text));
             }
-            log::info!("'{}': rows moved during the listing; restarting it", row.library.title);
+            log::info!("'{}': the listing starts again: {problem}", row.library.title);
             listing = begin_listing()?;
-            draft = sync.segments.empty_draft(row, &listing);
-        }
+        };
         job.check_and_publish(row, &listing, draft, job_start, why)
     }
 
@@ -109,7 +110,6 @@ impl SyncJob<'_> {
         // Find out whether the listing is complete, and whether the library changed during the listing.
         let (view_id, after) = self.probe_again(row)?;
         let now_ms = sync.clock.now_ms();
-        let draft = sync.segments.without_duplicates(row, listing, draft)?;
         // Rows that the server counts, but that are no items, or never come.
         let left_out = listing.total.unwrap_or(listing.rows).saturating_sub(draft.items());
         let counts_agree = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
@@ -426,38 +426,12 @@ fn can_resume(row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
     may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
 }
 
-/// Maximum number of fetched pages that are not stored yet.
-const MAX_WAITING_PAGES: usize = 6;
-
 /// Why a listing must start again.
 pub(super) enum Shift {
     /// Rows have moved, perhaps because Plex is scanning.
     Moved,
     /// The page from this position has the rows of an earlier page.
     Repeated(u64),
-}
-
-/// A page of items, or the rows that arrived before the request failed.
-struct FetchedPage {
-    partition: usize,
-    /// Number of new rows that the server returned. An incomplete page has fewer rows than requested.
-    rows: u64,
-    /// The position of the next page.
-    next: u64,
-    /// Number of rows in the partition; `None` if the server does not report the number.
-    total: Option<u64>,
-    /// By how much the number has changed since the page before.
-    growth: i64,
-    /// The items, without those in the trash.
-    items: Vec<Item>,
-    /// The rating key of the last row, for the next page.
-    last_key: Option<String>,
-    /// The ticket of the page's request.
-    requested_at: Sequence,
-    /// Whether this is the first page of a partition.
-    first: bool,
-    /// Whether this is the last page of a partition.
-    last: bool,
 }
 
 /// The progress of a listing in one partition (a part of the library that the source lists separately).
@@ -498,15 +472,16 @@ impl PartitionCursor {
         self.last_key.as_ref().is_none_or(|key| first == Some(key))
     }
 
-    /// Checks a received page and advances the cursor. Returns the page to store, or a shift if rows have moved, so
-    /// that the listing must start again. `end`: the counts and the next position that the server sent with the page.
+    /// Checks a received page, and advances the cursor and the listing. Returns the items to store and whether this is the
+    /// partition's last page, or a shift if rows have moved, so that the listing must start again. `end`: the counts and the
+    /// next position that the server sent with the page.
     fn accept_page(
         &mut self,
+        listing: &mut Listing,
         library: &Library,
         end: &PageEnd,
         items: Vec<Item>,
-        requested_at: Sequence,
-    ) -> Result<std::result::Result<FetchedPage, Shift>> {
+    ) -> Result<std::result::Result<(Vec<Item>, bool), Shift>> {
         let (start, overlap) = (self.start(), self.overlap());
         let first_key = items.first().map(|item| item.rating_key.clone());
         let is_repeated = start > 0 && first_key.is_some() && first_key == self.first_key;
@@ -535,29 +510,33 @@ impl PartitionCursor {
         };
         self.total = end.total;
         let next = end.next.unwrap_or(start + end.rows);
-        Ok(Ok(self.page(items, (end.rows, growth), next, is_last, requested_at)))
+        Ok(Ok((
+            self.advance(listing, items, (end.rows, growth), next, is_last),
+            is_last,
+        )))
     }
 
-    /// Returns a page of the rows that arrived before a request failed, so that a resumed listing need not fetch them
-    /// again; `None` if the rows contain no new one, do not continue the page before, or exceed `size`, the requested
-    /// number.
-    fn partial_page(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
+    /// Advances past the rows that arrived before a request failed, so that a resumed listing need not fetch them again, and
+    /// returns their items; `None` if the rows contain no new one, do not continue the page before, or exceed `size`, the
+    /// requested number.
+    fn accept_partial(&mut self, listing: &mut Listing, items: Vec<Item>, size: u32) -> Option<Vec<Item>> {
         let received = items.len() as u64;
         let is_usable =
             self.is_chained && received > self.overlap() && received <= u64::from(size) && self.continues(&items);
-        is_usable.then(|| self.page(items, (received, 0), self.start() + received, false, requested_at))
+        is_usable.then(|| self.advance(listing, items, (received, 0), self.start() + received, false))
     }
 
-    /// Builds a page from the received items without those of the page before, and advances the cursor. `rows`: number
-    /// of rows. `next`: position of the next page. `last`: whether this is the partition's last page.
-    fn page(
+    /// Advances the cursor, and the position and the counts of the listing. Returns the received items without that of the
+    /// page before, and without those in the trash. `rows`: number of rows. `growth`: by how much the partition's number of
+    /// rows has changed since the page before. `next`: position of the next page.
+    fn advance(
         &mut self,
+        listing: &mut Listing,
         mut items: Vec<Item>,
         (rows, growth): (u64, i64),
         next: u64,
-        last: bool,
-        requested_at: Sequence,
-    ) -> FetchedPage {
+        is_last: bool,
+    ) -> Vec<Item> {
         let overlap = self.overlap();
         // The last row may have no valid key.
         let last_item = items.last().filter(|_| self.is_chained && items.len() as u64 == rows);
@@ -565,110 +544,61 @@ impl PartitionCursor {
         self.position = next;
         items.drain(..usize::from(overlap > 0));
         items.retain(|item| !item.trashed);
-        FetchedPage {
-            partition: self.partition,
-            rows: rows.saturating_sub(overlap),
-            next,
-            total: self.total,
-            growth,
-            items,
-            last_key: self.last_key.clone(),
-            requested_at,
-            first: std::mem::take(&mut self.first),
-            last,
-        }
+        let is_first = std::mem::take(&mut self.first);
+        listing.partition = self.partition;
+        // The total covers all partitions so far. It is unknown as soon as one partition's total is unknown.
+        listing.total = match (listing.total, self.total, self.partition) {
+            (total, ..) if !is_first => total.map(|total| total.saturating_add_signed(growth)),
+            (_, total, 0) => total,
+            (Some(before), Some(total), _) => Some(before + total),
+            _ => None,
+        };
+        listing.position = next;
+        listing.rows += rows.saturating_sub(overlap);
+        listing.keyed += items.len() as u64;
+        // After the last page, a resumed listing begins with the next partition.
+        listing.tail = self.last_key.clone().filter(|_| !is_last).into_iter().collect();
+        items
     }
 }
 
 impl SyncJob<'_> {
-    /// Fetches the remaining pages on one thread, stores them on this thread, and adds stored items to the segment on a
-    /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns a shift if rows have
-    /// moved, so that the listing must start again.
-    pub(super) fn fetch_and_store_pages(
-        &self,
-        row: &LibraryRow,
-        listing: &mut Listing,
-        draft: &mut ListingDraft,
-        earlier: u64,
-    ) -> Result<Option<Shift>> {
-        let from = (listing.partition, listing.position);
-        let (total, last_key) = (listing.total, listing.tail.last().cloned());
-        let (send, receive) = sync_channel(MAX_WAITING_PAGES);
-        // The segment's thread adds a stored page to the segment while this thread stores the next page.
-        let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
-        std::thread::scope(|scope| {
-            let fetch = move || self.fetch_pages(&row.library, from, total, last_key.as_deref(), &send);
-            let fetcher = std::thread::Builder::new()
-                .spawn_scoped(scope, fetch)
-                .map_err(|error| thread_start_error(&error))?;
-            let fill_segment = move || {
-                for page in stored_pages {
-                    let start = Instant::now();
-                    draft.push_page(page.requested_at, &page.items);
-                    self.sync.counters.add_time(Activity::ListingSegment, start.elapsed());
-                }
-            };
-            let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
-            let stored = match &segment_thread {
-                Ok(_) => self.store_pages(listing, &to_segment, &receive, earlier),
-                Err(error) => Err(thread_start_error(error)),
-            };
-            drop(to_segment); // stops the segment's thread
-            drop(receive); // stops the fetching thread if it is still sending
-            let shift = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            if let Ok(segment_thread) = segment_thread {
-                segment_thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            }
-            stored?;
-            shift
-        })
-    }
-
-    /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `last_key`: the rating key
-    /// of the last stored row. `total`: number of rows in all partitions so far. Returns a shift if rows have moved, so
-    /// that the listing must start again.
-    fn fetch_pages(
-        &self,
-        library: &Library,
-        (first, position): (usize, u64),
-        total: Option<u64>,
-        last_key: Option<&str>,
-        send: &SyncSender<FetchedPage>,
-    ) -> Result<Option<Shift>> {
+    /// Fetches and stores the remaining pages of a listing. `earlier`: number of rows that were fetched before an
+    /// interruption. Returns a shift if rows have moved, so that the listing must start again.
+    fn fetch_and_store_pages(&self, row: &LibraryRow, listing: &mut Listing, earlier: u64) -> Result<Option<Shift>> {
         // An exact token tells later of what moves meanwhile.
-        let is_chained = !library.is_exact();
-        for partition in first..self.source.partitions(library) {
+        let is_chained = !row.library.is_exact();
+        let first = listing.partition;
+        for partition in first..self.source.partitions(&row.library) {
             let is_resumed = partition == first;
-            let position = if is_resumed { position } else { 0 };
+            let position = if is_resumed { listing.position } else { 0 };
+            let last_key = listing.tail.last().filter(|_| is_resumed && is_chained && position > 0);
             let cursor = PartitionCursor {
                 partition,
                 position,
                 is_chained,
-                last_key: last_key
-                    .filter(|_| is_resumed && is_chained && position > 0)
-                    .map(str::to_owned),
+                last_key: last_key.cloned(),
                 // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
-                total: total.filter(|_| partition == 0),
+                total: listing.total.filter(|_| partition == 0),
                 first: position == 0,
                 rows: 0,
                 first_key: None,
             };
-            if let Some(shift) = self.fetch_partition(library, cursor, send)? {
+            if let Some(shift) = self.fetch_partition(&row.library, cursor, listing, earlier)? {
                 return Ok(Some(shift));
             }
         }
         Ok(None)
     }
 
-    /// Fetches the pages of one partition, and passes them to `send`. Returns a shift if rows have moved, so that the
-    /// listing must start again.
+    /// Fetches and stores the pages of one partition. Returns a shift if rows have moved, so that the listing must start
+    /// again.
     fn fetch_partition(
         &self,
         library: &Library,
         mut cursor: PartitionCursor,
-        send: &SyncSender<FetchedPage>,
+        listing: &mut Listing,
+        earlier: u64,
     ) -> Result<Option<Shift>> {
         loop {
             let requested_at = self.sync.store.ticket(self.bounds.deadline)?;
@@ -687,79 +617,40 @@ impl SyncJob<'_> {
             let outcome = self.source.page(&request, bounds, &mut items);
             // Items need a valid rating key: a NUL in a batch of keys would shift all following keys.
             items.retain(Item::has_valid_key);
-            let page = match outcome {
-                Ok(end) => cursor.accept_page(library, &end, items, requested_at)?,
+            let (items, is_last) = match outcome {
+                Ok(end) => match cursor.accept_page(listing, library, &end, items)? {
+                    Ok(page) => page,
+                    Err(shift) => return Ok(Some(shift)),
+                },
                 Err(error) => {
-                    if let Some(page) = cursor.partial_page(items, request.size, requested_at) {
-                        let _ = send.send(page);
+                    if let Some(items) = cursor.accept_partial(listing, items, request.size) {
+                        self.store_page(listing, &items, requested_at, earlier)?;
                     }
                     return Err(error);
                 }
             };
-            let page = match page {
-                Ok(page) => page,
-                Err(shift) => return Ok(Some(shift)),
-            };
-            let is_last = page.last;
-            // If the channel is closed, the storing thread has failed and reports the error.
-            send.send(page).map_err(|_| aborted_error())?;
+            self.store_page(listing, &items, requested_at, earlier)?;
             if is_last {
                 return Ok(None);
             }
         }
     }
 
-    /// Stores pages as they arrive, reports progress, and passes stored pages to the segment's thread. `earlier`:
-    /// number of rows that were fetched before an interruption; the reported progress never falls below it.
-    fn store_pages(
-        &self,
-        listing: &mut Listing,
-        to_segment: &SyncSender<FetchedPage>,
-        pages: &Receiver<FetchedPage>,
-        earlier: u64,
-    ) -> Result<()> {
-        for mut page in pages {
-            let store_start = Instant::now();
-            advance_listing(listing, &mut page, self.sync.clock.now_ms());
-            ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
-            self.sync.counters.add_time(Activity::Store, store_start.elapsed());
-            let _ = to_segment.send(page); // the join reports a panic of the receiving thread
-            self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
-            self.report.rows_arrived.store(true, Ordering::Relaxed);
-            self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
-            if (self.bounds.aborted)() {
-                return Err(aborted_error());
-            }
+    /// Stores a page of a listing, which already includes it, and reports progress. `earlier`: number of rows that were
+    /// fetched before an interruption; the reported progress never falls below it.
+    fn store_page(&self, listing: &mut Listing, items: &[Item], requested_at: Sequence, earlier: u64) -> Result<()> {
+        let store_start = Instant::now();
+        listing.touched_ms = self.sync.clock.now_ms();
+        ListingRows(&self.sync.store).store_page(listing, items, requested_at, self.bounds.deadline)?;
+        self.sync.counters.add_time(Activity::Store, store_start.elapsed());
+        self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
+        self.report.rows_arrived.store(true, Ordering::Relaxed);
+        self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+        if (self.bounds.aborted)() {
+            return Err(aborted_error());
         }
         Ok(())
     }
-}
-
-/// Adds a page to a listing's counts, and advances the listing's position past the page.
-fn advance_listing(listing: &mut Listing, page: &mut FetchedPage, now_ms: i64) {
-    listing.partition = page.partition;
-    // The total covers all partitions so far. It is unknown as soon as one partition's total is unknown.
-    listing.total = match (listing.total, page.total, page.partition) {
-        (total, ..) if !page.first => total.map(|total| total.saturating_add_signed(page.growth)),
-        (_, total, 0) => total,
-        (Some(before), Some(total), _) => Some(before + total),
-        _ => None,
-    };
-    listing.position = page.next;
-    listing.rows += page.rows;
-    listing.keyed += page.items.len() as u64;
-    listing.touched_ms = now_ms;
-    // After the last page, a resumed listing begins with the next partition.
-    listing.tail = page.last_key.take().filter(|_| !page.last).into_iter().collect();
-}
-
-/// Returns the error for a thread that cannot be started.
-fn thread_start_error(error: &std::io::Error) -> Error {
-    Error::new(
-        Status::Store,
-        format!("cannot start a thread for the fetch: {error}; {NO_THREAD}"),
-    )
-    .with_io_source(error)
 }
 
 /// Returns whether counts or positions are so large that adding them could overflow, or that the database could not

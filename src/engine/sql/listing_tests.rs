@@ -8,10 +8,12 @@ use std::{fs, io, slice};
 
 use super::for_tests::{FINISHED, Films, NOW_MS, film, merge, movie, segments};
 use super::listings::{FileEnd, append_page, read_pages};
+use super::store_folder::new_listing_name;
 use super::{LibraryRows, ListingRows, RecordRows, SharedRow, SharedRows, ShowRows, Store, StoreStates};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::record_rows::RecordTime;
 use crate::error::{Result, Status};
+use crate::knowledge::FileTickets;
 use crate::model::{Item, Sequence};
 use crate::platform::clock::Deadline;
 
@@ -336,16 +338,13 @@ fn an_item_that_became_as_listed_during_a_compaction_keeps_its_value() {
     films.merge(&[movie("1", "/data/new.mkv")]);
     // A compaction reads the item, as `ListingSegments::compact` does, and writes its segment.
     let (upto, row) = (films.sequence(), films.row());
-    let compaction = super::Listing {
-        library: films.id,
-        generation: row.generation,
-        asked: upto,
-        ..super::Listing::default()
-    };
     let segments = segments(&films.store);
-    let mut draft = segments.empty_draft(&row, &compaction);
-    draft.push_page(upto, &[movie("1", "/data/new.mkv"), film(2)]);
-    let compacted = segments.write_draft(&row, &compaction, draft).expect("written");
+    let name = new_listing_name(films.id, row.generation, upto);
+    let mut builder = segments.builder(&name, &row, upto);
+    for item in [movie("1", "/data/new.mkv"), film(2)] {
+        builder.push_item(&item, Sequence(0), &FileTickets::default());
+    }
+    segments.write_segment(builder, &name, &row).expect("written");
     // Meanwhile the server has the old file again, and says so twice.
     films.merge(&[film(1)]);
     search(&films, &film(1), films.ticket());
@@ -353,7 +352,7 @@ fn an_item_that_became_as_listed_during_a_compaction_keeps_its_value() {
     LibraryRows(&films.store)
         .set_segment(
             (films.view_id, films.id),
-            [&row.segment.expect("listed"), &compacted.name],
+            [&row.segment.expect("listed"), &name],
             (upto, false),
             Deadline::NONE,
         )

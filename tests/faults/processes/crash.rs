@@ -47,6 +47,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         "plexindex-1.4711.new",
         "plexindex-1.db.4711.new",
         "plexindex-1.db.4711.new-wal",
+        "plexindex-1.state", // of earlier builds
     ];
     let young = [
         "plexindex-1-l1-8-99-0.segment",
