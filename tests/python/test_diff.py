@@ -295,6 +295,18 @@ def test_a_file_behind_an_error_beside_a_rename(
     assert lines_of(index, tree.films) == [("left_out", str(failing.parent), "unreadable")]
 
 
+def test_a_file_that_comes_back_before_it_is_walked_is_not_missing(
+    index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.refresh()
+    replaced, entries = tree.listed[0], on_disk.entries
+    replaced.unlink()
+    monkeypatch.setattr(on_disk, "entries", lambda folder: make(replaced) and entries(folder))
+    found = index.compare(tree.films, offline=True)
+    assert list(found) == []
+    assert found.summary["listed_on_disk"] == found.summary["files_in_plex"] == 3
+
+
 def test_one_file_of_several_items(index: plexindex.Index, tree: Tree) -> None:
     path = tree.listed[1]
     tree.add(*(film(path, title=f"Beta {number}") for number in range(5)))
@@ -580,6 +592,13 @@ def test_items_with_a_file_in_common(index: plexindex.Index, tree: Tree) -> None
     for offline in (False, True):
         lines = [line for line in lines_of(index, tree.films, offline=offline) if line[0] != "several_paths"]
         assert lines == [("ambiguous", str(shared), "several_items")]
+    # In another spelling, and beside a file that Plex renamed.
+    if make(other := shared.with_name("SHARED.mkv")).samefile(shared):
+        pytest.skip("this disk does not tell such files apart")
+    shared.unlink()
+    tree.rename(two, tree.films / "newer.mkv")
+    lines = [line for line in lines_of(index, tree.films) if line[0] != "several_paths"]
+    assert lines == [("ambiguous", str(other), "several_items")]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -107,7 +107,8 @@ class Comparison:
         self._progress = convert.callback("progress", progress)
         self._stop = Stoppable(self._selection.session.progress)
         # The empty locations; the folders and links that could not be read; the keys of missing files' items, and the
-        # items by the forms and by the paths; and the missing files that exist under another name, with this file.
+        # items by the forms and by the paths; and the missing files that exist after all, mostly under another name,
+        # with this file.
         self._empty: list[Difference] = []
         self._unreadable: set[bytes] = set()
         self._gone_keys: set[str] = set()
@@ -191,7 +192,7 @@ class Comparison:
         self._know_missing(listed)
         new: list[Difference] = []
         for one in chain.from_iterable(map(self._walked, self._folders)):
-            if self._gone and one.reason in ("not_scanned", "not_utf8", "replaced_characters"):
+            if self._gone and one.reason in ("not_scanned", "not_utf8", "replaced_characters", "several_items"):
                 new.append(one)
             else:
                 yield one
@@ -389,8 +390,9 @@ class Comparison:
             if not _is_listed(file.path, answer):
                 unlisted.append((file, answer))
                 continue
-            paths = [item.host_path or "" for item in answer.candidates]
-            self._paired.update(dict.fromkeys(() if os.fsdecode(file.path) in paths else paths, file.path))
+            # The file itself, if it was missing before the walk, and has come back.
+            own, paths = os.fsdecode(file.path), [item.host_path or "" for item in answer.candidates]
+            self._paired.update(dict.fromkeys([own] if own in paths else paths, file.path))
             if answer.status == "ambiguous":
                 named, total = [item.describe() for item in answer.candidates[:_NAMED]], answer.candidates_total
                 named += [f"and {total - _NAMED:,} more"] if total > _NAMED else []
