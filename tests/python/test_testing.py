@@ -20,6 +20,7 @@ import plexindex
 import pytest
 import requests
 from conftest import NEW, OLD, OpenIndex
+from disk import make
 from plexapi.exceptions import NotFound, Unauthorized
 from plexapi.server import PlexServer
 from plexindex._core import abi as c
@@ -275,6 +276,38 @@ def test_the_folder_of_a_library(tmp_path: Path) -> None:
         assert [item.title for item in section.all()] == ["Another"]
 
 
+def test_what_plex_ignores_in_a_folder_is_not_listed(tmp_path: Path) -> None:
+    films, shows = tmp_path / "films", tmp_path / "films" / "shows"
+    film, episode, late = (
+        films / "A (2001)" / "A (2001).mkv",
+        shows / "B" / "B - S01E01-E02.mkv",
+        shows / "C S01E01.mkv",
+    )
+    for name in ("A (2001)-poster.jpg", "A (2001)-trailer.mkv", "Featurettes/On Set.mkv", "theme.mp3", ".A (2001).mkv"):
+        make(film.parent / name)
+    make(film)
+    make(episode)
+
+    def listed(plex: FakePlex, title: str) -> set[str]:
+        return {file for item in PlexServer(plex.url, plex.token).library.section(title).search(libtype=kinds[title])
+                for file in item.locations}  # fmt: skip
+
+    kinds = {"Films": "movie", "Shows": "episode"}
+    with FakePlex({"Films": films, "Shows": shows}) as plex:
+        assert listed(plex, "Films") == {str(film), str(episode)}
+        assert listed(plex, "Shows") == {str(episode)}
+        # Two libraries can list a file, and two items can have it.
+        make(late)
+        episode.unlink()
+        for section in PlexServer(plex.url, plex.token).library.sections():
+            section.update()
+        assert listed(plex, "Films") == {str(film), str(late)}
+        assert listed(plex, "Shows") == {str(late)}
+    with FakePlex({"Shows": [str(episode)]}) as plex:
+        plex.move(episode, shows / "B" / "B - S01E01-02.mkv")
+        assert listed(plex, "Shows") == {str(shows / "B" / "B - S01E01-02.mkv")}
+
+
 def test_watched_states(fake: FakePlex, movies: Any) -> None:
     movie = movies.all()[0]
     movie.markPlayed()
@@ -335,6 +368,10 @@ def test_wrong_arguments(plex: FakePlex) -> None:
         (ValueError, "'films'", lambda: plex.add_library("Others", kind="films")),
         (ValueError, "already lists", lambda: plex.add("Films", OLD)),
         (ValueError, "not in the folder", lambda: plex.add("Films", "/elsewhere/B (2002).mkv")),
+        (ValueError, "not in the folder", lambda: plex.move(OLD, "/elsewhere/B (2002).mkv")),
+        (ValueError, "already lists", lambda: plex.move(OLD, OLD)),
+        (ValueError, "not a media file", lambda: plex.add("Films", "/m/A (2001).srt")),
+        (ValueError, "not a media file", lambda: plex.add_library("Music", ["/m/a.flac", "/m/a.jpg"])),
         (LookupError, "'Movies'", lambda: plex.add("Movies", OLD)),
         (LookupError, "'/no'", lambda: plex.remove("/no")),
         (ValueError, "'Media'", lambda: plex.set(OLD, Media=[])),

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from ..compare.rules import AUDIO, PHOTO, is_media
+from ..compare.rules import AUDIO, PHOTO, RULES, is_media
+from ..compare.walk import Location, Place, Scope, walk
 
 _EPISODE = re.compile(r"(?i)^(?:(.*?)[ ._-]*)?\bs(\d{1,4})[ ._-]*e(\d{1,4})[ ._-]*(.*)$")
 _LAST_EPISODE = re.compile(r"(?i)^e(\d{1,4})\b[ ._-]*")
@@ -20,18 +22,28 @@ _WINDOWS = re.compile(r"\w:|\\\\")
 _SEASON = re.compile(r"(?i)^(?:season|series|staffel|saison)[ ._]*(\d{1,4})$|^specials$")
 
 
-def files_below(folder: Path) -> list[str]:
-    """Returns the media files below a folder, sorted."""
-    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return sorted(str(path) for path in paths if is_media(str(path)))
+# Tests create empty files, which Plex ignores.
+_RULES = RULES.keys() - {"empty"}
+
+
+def files_below(folder: Path, *libraries: Any) -> list[str]:
+    """Returns the files below a folder that Plex lists in a library of this folder, sorted; without a library, all
+    media files.
+    """
+    top = os.fsencode(folder)
+    location = Location(top, _RULES, libraries)
+    scope = Scope([location], _RULES)
+    files = (one.path for one in walk(scope, top) if isinstance(one, Place))
+    return sorted(os.fsdecode(file) for file in files if not scope.ruling_for_file(file, location))
 
 
 def kind_of(files: Iterable[str]) -> str:
-    """Returns the library type for ``files``, which the first file determines."""
-    name = next((_parts(file)[-1] for file in files), "")
+    """Returns the library type for ``files``: that of the first file that is no picture."""
+    files = list(files)
+    name = _parts(next((file for file in files if not is_media(file, PHOTO)), ""))[-1]
     if is_media(name, AUDIO):
         return "artist"
-    if is_media(name, PHOTO):
+    if files and not name:
         return "photo"
     return "show" if _EPISODE.match(os.path.splitext(name)[0]) else "movie"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Union
 from urllib.parse import quote
 
+from ..compare.rules import extensions_of, is_media
 from . import _filters
 from ._content import LEVELS, NUMBERS, Item, Library, Row, directory, full_row, history_row, row
 from ._http import Connections, Reply, Request
@@ -50,9 +51,10 @@ class FakePlex:
     reported, ratings and edits; scans; and events. The server runs until the ``with`` block ends. Any thread can call
     its methods.
 
-    ``libraries`` maps each name to a list of file paths, or to a folder on this machine. The first file determines
-    whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
-    ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
+    ``libraries`` maps each name to a list of file paths, or to a folder on this machine. The first file that is no
+    picture determines whether a library has movies, shows or music; without one, it has photos. Of a folder, the server
+    lists what Plex would list, such as no trailers and no subtitles, but also empty files. Titles, years and episode
+    numbers come from the paths: ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
 
     ``sizes`` maps paths to sizes in bytes. Another file in a folder on this machine has the size that it had when it
@@ -149,8 +151,8 @@ class FakePlex:
     def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
         """Adds a library, and returns its section ID.
 
-        ``kind`` is ``movie``, ``show``, ``artist`` or ``photo``. By default, the first file determines the kind. If
-        ``files`` is a folder, a scan requested by a client reads the folder again.
+        ``kind`` is ``movie``, ``show``, ``artist`` or ``photo``. By default, the files determine the kind. If ``files``
+        is a folder, a scan requested by a client reads the folder again.
         """
         folder = Path(files) if isinstance(files, (str, os.PathLike)) else None
         if folder is not None and not folder.is_dir():
@@ -162,14 +164,16 @@ class FakePlex:
         with self._lock:
             section = len(self._libraries) + 1
             location = str(folder or location_of(kind, paths) or f"/media/{title.lower()}")
-            self._libraries[section] = Library(section, title, kind, location, folder, self._tick(), self._sizes)
-            for path in paths:
-                self._libraries[section].add(path, self._keys, self._now)
+            library = Library(section, title, kind, location, folder, self._tick(), self._sizes)
+            for path in paths if folder is None else files_below(folder, library):
+                _check_media(library, path)
+                library.add(path, self._keys, self._now)
+            self._libraries[section] = library
         return section
 
     def add(self, library: str, path: PathArg, **fields: object) -> int:
         """Adds a file to the library with this title, like a scan, and returns its item's rating key. Widens the
-        library's folder if the path is outside.
+        library's folder if the path is outside. Raises ValueError if Plex would not list a file with this name.
 
         For ``fields``, see :meth:`set`.
         """
@@ -178,20 +182,27 @@ class FakePlex:
             if section is None:
                 titles = ", ".join(repr(one.title) for one in self._libraries.values())
                 raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
-            file = os.fspath(path)
-            if any(one.find(file) for one in self._libraries.values()):
-                raise ValueError(f"a library already lists {file!r}: give another path, or use set()")
-            if not lies_in(file, section.location):
-                wider = None if section.folder else location_of(section.kind, [file], [section.location])
-                if wider is None:
-                    raise ValueError(f"{file!r} is not in the folder of {library!r}, {section.location!r}")
-                section.location = wider
             _check(fields)
-            title = fields.get("title")
-            item = section.add(file, self._keys, self._tick(), None if title is None else str(title))
-            section.scanned_at = self._now
-            self._set(item, fields, "created")
-            return item.key
+            self._place(section, os.fspath(path))
+            return self._add(section, os.fspath(path), fields)
+
+    def _place(self, library: Library, file: str) -> None:
+        """Widens a library's folder for a new file. Raises ValueError if Plex would not list the file."""
+        _check_media(library, file)
+        if any(one.find(file) for one in self._libraries.values()):
+            raise ValueError(f"a library already lists {file!r}: give another path, or use set()")
+        if not lies_in(file, library.location):
+            wider = None if library.folder else location_of(library.kind, [file], [library.location])
+            if wider is None:
+                raise ValueError(f"{file!r} is not in the folder of {library.title!r}, {library.location!r}")
+            library.location = wider
+
+    def _add(self, library: Library, file: str, fields: Mapping[str, Any]) -> int:
+        title = fields.get("title")
+        item = library.add(file, self._keys, self._tick(), None if title is None else str(title))
+        library.scanned_at = self._now
+        self._set(item, fields, "created")
+        return item.key
 
     def remove(self, item: ItemArg) -> None:
         """Removes an item, the items below it, and the items above it that have no other children."""
@@ -204,12 +215,14 @@ class FakePlex:
     def move(self, path: PathArg, to: PathArg) -> None:
         """Changes a file's path, like a rename followed by a scan. The item keeps its rating key."""
         with self._lock:
-            item = self._item(path)
-            self._sizes[os.fspath(to)] = item.library.size_of(os.fspath(path))
-            item.files[item.files.index(os.fspath(path))] = os.fspath(to)
-            item.library.changed()
-            item.library.scanned_at = self._tick()
-            self._timeline(item)
+            library, file, new = self._item(path).library, os.fspath(path), os.fspath(to)
+            self._place(library, new)
+            self._sizes[new] = library.size_of(file)
+            library.scanned_at = self._tick()
+            for item in library.find(file):
+                item.files[item.files.index(file)] = new
+                self._timeline(item)
+            library.changed()
 
     def set(self, item: ItemArg, **fields: object) -> None:
         """Sets fields of an item.
@@ -265,19 +278,21 @@ class FakePlex:
         library.scanned_at = self._tick()
         if library.folder is None:
             return
-        on_disk = set(files_below(library.folder))
-        listed = {file: item for item in library.items.values() for file in item.files}
-        for file in sorted(on_disk - listed.keys()):
-            self.add(library.title, file)
-        for file in listed.keys() & on_disk:
+        on_disk = set(files_below(library.folder, library))
+        listed = {file for item in library.items.values() for file in item.files}
+        for file in sorted(on_disk - listed):
+            self._add(library, file, {})
+        for file in listed & on_disk:
             if library.scan(file):
                 library.changed()
-                listed[file].fields["updatedAt"] = self._now
-        for file in listed.keys() - on_disk:
-            listed[file].files.remove(file)
-            library.changed()
-            if not listed[file].files:
-                self.remove(listed[file].key)
+                for item in library.find(file):
+                    item.fields["updatedAt"] = self._now
+        for file in listed - on_disk:
+            for item in library.find(file):
+                item.files.remove(file)
+                library.changed()
+                if not item.files:
+                    self.remove(item.key)
 
     def _timeline(self, item: Item, metadata_state: str = "", state: int = 5) -> None:
         entry: Row = {
@@ -487,6 +502,12 @@ class FakePlex:
             else:
                 return Reply(404)
         return Reply(200)
+
+
+def _check_media(library: Library, file: str) -> None:
+    """Refuses a file that Plex would ignore in a library of this kind."""
+    if not is_media(file, extensions_of([library.kind])):
+        raise ValueError(f"{file!r} is not a media file for {library.title!r}, a library of the kind {library.kind!r}")
 
 
 def _check(fields: Mapping[str, object]) -> None:
