@@ -451,6 +451,9 @@ def test_the_command_prints_a_part(cli: Cli, tree: Tree) -> None:
     assert first["path"] == str(new[0])
     assert summary["counts"]["not_in_plex"] == 2
     assert "1 further line not printed" in cli.fails(1, str(new[0]), "diff", "--limit", "1", tree.films)
+    make(tree.films / "A-trailer.mkv")
+    whats = [line["what"] for line in cli.lines("diff", "--limit", "1", tree.films)]
+    assert whats == ["left_out", "not_in_plex", "summary"], "what is no difference does not count"
 
 
 def test_a_rename_is_no_difference(index: plexindex.Index, tree: Tree) -> None:

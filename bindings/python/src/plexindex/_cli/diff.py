@@ -87,11 +87,13 @@ def diff_command(
         printed = hidden = 0
         wanted = (one for one in comparison if not only or any(_KINDS[kind](one) for kind in only))
         try:
-            for missing, group in groupby(wanted, _missing_folder):
+            for (missing, is_remark), group in groupby(
+                wanted, lambda one: (_missing_folder(one), one.what in _REMARKS)
+            ):
                 for text in _lines(group, missing, with_remarks=left_out and not only):
                     counter.drop()
-                    if limit is None or printed < limit:
-                        printed += 1
+                    if limit is None or is_remark or printed < limit:
+                        printed += not is_remark
                         say(text)
                     else:
                         hidden += 1
