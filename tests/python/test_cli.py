@@ -343,7 +343,8 @@ def test_matches_are_moved_and_recovered_from_a_damaged_database(
     assert cli.json(*other, given=line.encode()) == recorded
     assert cli.json(*other, given=line.encode()) == kept
     assert cli.run(*other, given=json.dumps({**entry, "library_uuid": "another"}).encode()).returncode == 1
-    cli.fails(2, "line 2 ", *other, given=b"\n?")
+    for wrong in (b"?", b"[" * 100_000):
+        cli.fails(2, "line 2 ", *other, given=b"\n" + wrong)
     # From a database that was damaged.
     broken = cli.store / "plexindex-1.db.broken"
     (cli.store / "plexindex-1.db").rename(broken)
@@ -541,6 +542,7 @@ def test_names_that_are_not_utf8(cli: Cli, tmp_path: Path) -> None:
         ("--version >&-", 5, "output"),
         ("match /x.mkv 2>&-", 1, None),
         ("refresh <&- >&- 2>&-", 0, None),
+        ("nothing 2>/dev/full", 2, None),
         ("match - 0>/dev/null", 5, "input"),
         *((f"{words} >/dev/full", 5, "output") for words in ("libraries", "match -f paths /x.mkv", "doctor", "--help")),
     ],

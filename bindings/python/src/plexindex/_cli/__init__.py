@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         effect = "; the next run resumes the fetch" if output.Bar.is_fetching else ""
-        sys.stderr.write("\n")  # after the terminal's ^C
+        output.say("", sys.stderr)  # after the terminal's ^C
         output.complain(f"interrupted{effect}")
         return codes.INTERRUPTED
     except Exception as error:
@@ -91,8 +91,7 @@ def _report(error: Exception) -> int:
     elif isinstance(error, Error):
         text += settings.advice(error) if settings else ""
     elif isinstance(error, OSError):
-        # Otherwise Python would report the error again when it flushes standard output at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        output.discard(1)
         # The reader closed the pipe. Windows' C library reports a closed pipe as an invalid argument.
         if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
             return codes.PIPE_CLOSED

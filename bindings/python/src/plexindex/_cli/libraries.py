@@ -238,7 +238,7 @@ def matches_import_command() -> int:
     for number, line in enumerate(read_stdin().split(b"\n"), 1):
         try:
             lines += [json.loads(line)] if line.strip() else []
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             hint = "give the output of `matches export`"
             raise UsageError(f"line {number} is not JSON: {error}; {hint}") from error
     with settings.open() as index:

@@ -115,10 +115,22 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Prints a text, and flushes it so that a pipe's reader receives it immediately."""
+    """Prints a text, and flushes it so that a pipe's reader receives it immediately. If standard error is
+    full, or its reader has gone, nobody sees the text.
+    """
     stream = stream or sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError:
+        if stream is not sys.stderr:
+            raise
+        discard(2)
+
+
+def discard(descriptor: int) -> None:
+    """Discards what a standard stream still contains. Otherwise Python would report the error again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def say_json(value: object, stream: TextIO | None = None) -> None:
