@@ -493,7 +493,8 @@ def test_a_new_file_is_paired_with_a_missing_one(tmp_path: Path, open_index: Ope
     small, other = (
         make(films / f"{name} (2001)" / f"{name} (2001).mkv", content) for name, content in (("A", b"a"), ("B", b"bb"))
     )
-    large = [set_size(make(films / f"{name}.mkv"), 101 << 20) for name in ("Alpha (2001)", "Beta (2002)")]
+    sizes = {"Alpha (2001)": 101 << 20, "Beta (2002)": 102 << 20, "Gamma (2003)": 102 << 20}
+    large = [set_size(make(films / f"{name}.mkv"), size) for name, size in sizes.items()]
     with FakePlex({"Films": films}) as plex:
         index = open_index(server_url=plex.url, token=plex.token)
         index.refresh()
@@ -506,7 +507,7 @@ def test_a_new_file_is_paired_with_a_missing_one(tmp_path: Path, open_index: Ope
         renamed = ("not_in_plex", str(moved), "renamed")
         lines = [renamed, *map(not_in_plex, new), not_on_disk(small), not_on_disk(other)]
         assert lines_of(index, films) == sorted(lines)
-        # A large one by its size, unless two new or two missing files have it.
+        # A large one by its size, unless two new or two listed files have it.
         new[0] = large[0].rename(films / "New.mkv")
         (found,) = [one for one in index.compare(films) if one.path == str(new[0])]
         assert found.reason == "renamed"
@@ -515,9 +516,12 @@ def test_a_new_file_is_paired_with_a_missing_one(tmp_path: Path, open_index: Ope
         twin = set_size(make(films / "Twin.mkv"), 101 << 20)
         assert not_in_plex(new[0]) in lines_of(index, films)
         twin.unlink()
-        large[1].unlink()
+        new[0].unlink()
+        new[0] = large[1].rename(films / "Newer.mkv")
         assert not_in_plex(new[0]) in lines_of(index, films)
-        named = new[0].rename(films / "New" / large[0].name)
+        large[2].unlink()
+        assert not_in_plex(new[0]) in lines_of(index, films)
+        named = new[0].rename(films / "New" / large[1].name)
         assert ("not_in_plex", str(named), "renamed") in lines_of(index, films), "the name decides between the two"
         # Nor are two new files with the name and the size.
         make(films / "Newer" / small.name, b"a")

@@ -4,7 +4,7 @@
 2. It walks the folders by Plex's rules, and looks up the files on the disk, in bulk.
 3. It asks the server about the items of missing files, because the server does not always report a rename. If one of
    them has changed, it looks again for the listed files and for the new ones.
-4. A new file is probably a missing file under a new name if it has its size, and no other new or missing file has.
+4. A new file is probably a missing file under a new name if it has its size, and no other new or listed file has.
 """
 
 from __future__ import annotations
@@ -337,8 +337,8 @@ class Comparison:
         return any(True for _ in self._index.changes(cursor, offline=True))
 
     def _renamed(self, new: list[Difference], gone: list[Difference]) -> Iterator[Difference]:
-        """Yields the new files. One that has the size of a missing file is probably that file, if no other file has the
-        size, or if the missing file has its name, and no other new file has both.
+        """Yields the new files. One that has the size of a missing file is probably that file, if no other new or
+        listed file has the size, or if the missing file has its name, and no other new file has both.
         """
         missing: dict[int, list[Difference]] = {}
         for one in gone:
@@ -349,13 +349,17 @@ class Comparison:
         counts, named = Counter(sizes), Counter(zip(sizes, names))
         for one, size, name in zip(new, sizes, names):
             old = missing.get(size, []) if size and one.reason == "not_scanned" else []
-            if size < _MIN_RENAMED or counts[size] > 1 or len(old) > 1:
+            if old and (size < _MIN_RENAMED or counts[size] > 1 or not self._has_one_file(size)):
                 old = [other for other in old if os.path.basename(other.path).lower() == name]
                 old = old if named[size, name] == 1 else []
             if len(old) == 1:
                 text = f"it is probably '{old[0].path}', which is gone and had the same size, under a new name"
                 one = Difference(**{**vars(one), "item": old[0].item, "reason": "renamed", "message": text})
             yield one
+
+    def _has_one_file(self, size: int) -> bool:
+        """Returns whether Plex lists a single file of this size, of at least 100 MiB."""
+        return self._library.match(f"/{size}", size=size, offline=True).reason == "same_size"
 
     # The files on the disk
 
