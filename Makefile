@@ -99,9 +99,9 @@ lint: needs-lint ## run clippy, rustdoc, ruff, mypy and pyright, and build the d
 ci: needs-test needs-lint ## run lint, test and test-languages, as CI does
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(WHEELS) $(LANGUAGES)
 
-DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
+DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching --package plexindex-sharing' \
 	loom 'RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --package plexindex --test loom' \
-	faults 'PLEXINDEX_TEST_DEEP=1 $(NEXTEST) --profile deep --release --run-ignored all --workspace' \
+	faults 'PLEXINDEX_TEST_DEEP=1 PLEXINDEX_STEP=1 $(NEXTEST) --profile deep --release --run-ignored all --workspace' \
 	$(foreach memory,early never,'records $(memory) in memory' 'PLEXINDEX_TEST_MEMORY=$(memory) $(NEXTEST) --release --package plexindex-tests -E "binary(behaviour) + binary(simulation)"') \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	'beside other crates' 'sh scripts/test_beside.sh' \

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use plexindex::testing::xxh3_64;
 
-use super::against::{host_rule, listing, matches, mixed_items, movie};
+use super::against::{host_rule, listing, matches, movie};
 use super::input::{Input, folder, patched};
 use crate::engine::{LibraryProperties, LibrarySnapshot, ListingSegment, MapMode};
 use crate::matching::{FolderResolver, Mappings, NormalPath, Resolver, Scope};
-use crate::model::Item;
+use crate::model::{Item, ItemType};
 
 const BLOCK: usize = 4096;
 /// Offsets in the head: of the table's offset, of the table's checksum, and of the head's own checksum.
@@ -26,7 +26,7 @@ struct Original {
     mappings: Mappings,
     paths: Vec<Vec<u8>>,
     keys: Vec<String>,
-    /// By three times the number of the path or key, plus 0 to 2.
+    /// By three times the number of the path or key, plus 0 to 2; last, all items.
     answers: BTreeMap<usize, String>,
     /// Where segments are written, as they are opened by name.
     place: PathBuf,
@@ -37,8 +37,30 @@ thread_local! {
     static ORIGINAL: Original = Original::new();
 }
 
+/// Items of several shapes: episodes, a film of two files, names that differ by case, another root, no file at all.
 fn items() -> Vec<Item> {
-    let mut items = mixed_items();
+    let episode = |n: i32| Item {
+        rating_key: format!("e{n}"),
+        kind: ItemType::Episode,
+        title: format!("Pilot {n}"),
+        year: 2008,
+        show_title: "A Show".into(),
+        show_rating_key: "77".into(),
+        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
+        season: 1,
+        episode: n,
+        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
+        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv").into()],
+        ..Item::default()
+    };
+    let mut items: Vec<Item> = (1..4).map(episode).collect();
+    items.push(movie(
+        "100",
+        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
+    ));
+    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
+    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
+    items.push(movie("103", &[]));
     // Enough for more than one block.
     for n in 0..30 {
         items.push(movie(
@@ -105,15 +127,14 @@ impl Original {
         let mut answers = Vec::new();
         for (at, path) in in_range(&self.paths, which) {
             let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(path);
+            assert!(!segment.is_broken() || outcome.is_broken && outcome.found().is_empty());
             let outcome = (!outcome.is_broken).then(|| format!("{outcome:?}"));
             let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(path);
             let fast = format!("{fast:?}");
             let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
             let folder = NormalPath::with(&path[..above], |path| {
-                format!(
-                    "{:?}",
-                    FolderResolver::new(&views, Scope::One(0), &self.mappings, path).resolve()
-                )
+                let resolver = || FolderResolver::new(&views, Scope::One(0), &self.mappings, path);
+                format!("{:?} {:?}", resolver().resolve(), resolver().files(None, 3))
             });
             // An answer that is not marked as broken must be right, even if damage is found later.
             answers.extend(outcome.map(|outcome| (3 * at, outcome)));
@@ -127,6 +148,15 @@ impl Original {
             let whole = number.and_then(|at| segment.whole_item(at));
             let item = number.map(|at| (segment.item(at), segment.key_and_path(at), segment.shown(at), &whole));
             answers.push((3 * at + 2, format!("{key}: {item:?}")));
+        }
+        if which.end == usize::MAX {
+            let mut all = Vec::new();
+            let walked = segment.for_each_item(|item, last, shown| {
+                all.push((item, last, shown.clone()));
+                Ok(())
+            });
+            walked.ok()?;
+            answers.push((usize::MAX, format!("{all:?}")));
         }
         (!segment.is_broken()).then_some(answers)
     }
@@ -159,6 +189,49 @@ fn with_valid_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = xxh3_64(&bytes[..AT_HEAD_SUM]);
     bytes[AT_HEAD_SUM..][..8].copy_from_slice(&sum.to_le_bytes());
     bytes
+}
+
+/// Opening fails, or the segment reports that it is broken, or all answers are right: whether they are given.
+#[cfg(test)]
+fn answers_rightly(original: &Original, bytes: Vec<u8>, what: usize) -> bool {
+    let answers = original.answers_of(bytes, &(0..usize::MAX));
+    let is_right = |(at, answer)| assert_eq!(answer, original.answers[&at], "{what}");
+    answers.map(|answers| answers.into_iter().for_each(is_right)).is_some()
+}
+
+/// Of every fifth byte, or as the variable says: `make check-deep` tries each.
+#[cfg(test)]
+#[test]
+fn every_flipped_byte_that_matters_is_detected() {
+    let step = plexindex_tests::number("PLEXINDEX_STEP").map_or(5, |step| step.try_into().expect("a step"));
+    let original = Original::new();
+    for at in (0..original.listing.len()).step_by(step) {
+        let mut bytes = original.listing.clone();
+        bytes[at] ^= 1 << (at % 8);
+        // Only the padding of the head is covered by no checksum, and it is never read.
+        assert_eq!(
+            answers_rightly(&original, bytes, at),
+            (512..BLOCK).contains(&at),
+            "byte {at}"
+        );
+    }
+}
+
+#[cfg(test)]
+#[test]
+fn a_file_of_another_length_does_not_open() {
+    let original = Original::new();
+    for length in 0..original.listing.len() {
+        assert!(
+            !answers_rightly(&original, original.listing[..length].to_vec(), length),
+            "{length}"
+        );
+    }
+    assert!(!answers_rightly(
+        &original,
+        [&original.listing[..], &[0]].concat(),
+        usize::MAX
+    ));
 }
 
 pub fn run(data: &[u8]) {

@@ -26,14 +26,6 @@ impl ListingSegment {
         Self::new(FileBytes::from(bytes)).map_err(|why| unusable_segment(Path::new("in memory"), why))
     }
 
-    /// Passes the paths of the item that begins with this entry to `each`, in the server's order.
-    pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
-        let item = self.whole_item(first);
-        item.iter()
-            .flat_map(|item| &item.parts)
-            .for_each(|path| each(path.as_bytes()));
-    }
-
     /// All items with their first entries, in the order in which they were pushed.
     pub fn items(&self) -> impl Iterator<Item = (u32, ItemRef<'_>)> {
         let mut firsts = Vec::new();

@@ -1,5 +1,5 @@
 //! One flipped bit in any block of any segment: every call gives what it gave before, an error or a miss, whichever call is
-//! the first to read the block. Then all is repaired. Of paths and folders `src/engine/view/tests/damage.rs` shows that.
+//! the first to read the block. Then all is repaired. Of paths and folders `fuzz/targets/segments.rs` shows that.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

@@ -125,33 +125,6 @@ pub struct Setup {
     pub changes: Vec<MemtableChange>,
 }
 
-/// Items of several shapes: episodes, a film of two files, names that differ by case, another root, no file at all.
-pub fn mixed_items() -> Vec<Item> {
-    let episode = |n: i32| Item {
-        rating_key: format!("e{n}"),
-        kind: ItemType::Episode,
-        title: format!("Pilot {n}"),
-        year: 2008,
-        show_title: "A Show".into(),
-        show_rating_key: "77".into(),
-        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
-        season: 1,
-        episode: n,
-        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
-        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv").into()],
-        ..Item::default()
-    };
-    let mut items: Vec<Item> = (1..4).map(episode).collect();
-    items.push(movie(
-        "100",
-        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
-    ));
-    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
-    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
-    items.push(movie("103", &[]));
-    items
-}
-
 /// A rule that maps the server's `/mnt` to the host's `/host`.
 pub fn host_rule() -> Mappings {
     Mappings::new(&[Mapping::server_to_host("/mnt", "/host")]).expect("rules compile")

@@ -1,7 +1,6 @@
 //! Tests of reading hits, and of resolution over a view.
 
 mod against;
-mod damage;
 mod folders;
 mod listing_segment;
 mod memtable;
