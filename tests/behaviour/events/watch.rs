@@ -7,7 +7,6 @@ use crate::support::worker::{fork, wait_for};
 #[test]
 fn a_silent_connection_is_dead() {
     let at = Scene::movies(3);
-    at.server.config(|config| config.ping_ms = 60_000);
     let index = Index::open_with(at.options.clone(), clock(), |options, id, meter| {
         let plex = PlexHttp::new(options, id, meter)?.with_silence(Duration::from_millis(100));
         Ok(Arc::new(plex) as Arc<dyn Source>)

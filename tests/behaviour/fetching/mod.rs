@@ -206,7 +206,6 @@ fn a_silent_server_keeps_no_call_to_another_one_waiting() {
 #[test]
 fn stopping_a_call_cuts_no_page_of_another() {
     let at = Scene::movies(3_000);
-    at.server.config(|config| config.gzip = false);
     let index = at.open();
     // The second page comes to its half, and then not for as long as any test takes.
     at.server

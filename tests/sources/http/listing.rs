@@ -75,7 +75,7 @@ fn an_event_stream_is_known_by_either_name_in_any_case() {
     let text = "Text/Event-Stream; charset=UTF-8";
     for kind in [text, "application/octet-stream", "APPLICATION/OCTET-STREAM;x=y"] {
         let (server, client) = standin(1);
-        server.config(|config| config.events_type = kind.to_owned());
+        server.fault(Fault::new(Action::body(kind, "")));
         let mut told = 0;
         let listened = client.plex.events(Bounds::NONE, &mut |_| {
             told += 1;
@@ -84,7 +84,7 @@ fn an_event_stream_is_known_by_either_name_in_any_case() {
         assert_eq!((listened, told), (Ok(()), 1), "{kind}");
     }
     let (server, client) = standin(1);
-    server.config(|config| config.events_type = "text/event-streams".to_owned());
+    server.fault(Fault::new(Action::body("text/event-streams", "")));
     let listened = client.plex.events(Bounds::NONE, &mut |_| true);
     assert_eq!(listened.unwrap_err().status, Status::NotPlex);
 }

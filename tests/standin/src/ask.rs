@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
 use crate::containers::Window;
 use crate::http::{Reply, Request};
 use crate::query::Params;
@@ -60,15 +59,11 @@ impl<'a> Ask<'a> {
     }
 
     /// A document as it goes over the wire: distorted, written, compressed.
-    pub fn reply(&self, config: &Config, mut document: Row) -> Reply {
+    pub fn reply(&self, mut document: Row) -> Reply {
         document.omit(&self.omitted);
         let body = document.write(self.format);
-        let gzip = self.gzip && config.gzip;
-        self.reply_of(
-            Arc::new(if gzip { crate::cache::gzip(&body) } else { body }),
-            gzip,
-            None,
-        )
+        let body = if self.gzip { crate::cache::gzip(&body) } else { body };
+        self.reply_of(Arc::new(body), self.gzip, None)
     }
 
     /// The same of a body that is ready. A window is repeated in headers (§3).

@@ -3,41 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// Switches. Every default is what Plex 1.43 was seen to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// The content type of the event stream. Default `text/event-stream`; a newer text says
-    /// `application/octet-stream` (§12).
-    pub events_type: String,
     /// Most rows of a page, whatever the request says. Default: no limit.
     pub max_page: Option<u32>,
-    /// `totalSize` and its header are left out when the window covers the library. Default false.
-    pub omit_total_size_when_covered: bool,
     /// Rows that `totalSize` counts although no page has them; negative: those that it does not count. Default 0.
     pub unseen_rows: i64,
     /// Microseconds that a page is late, for each row that it was asked for. Default 0.
     pub row_us: u64,
     /// Most items in the answer of `/library/metadata/a,b,c`. Default: no limit.
     pub max_ids: Option<u32>,
-    /// gzip if the request accepts it. Default true.
-    pub gzip: bool,
-    /// Milliseconds between two SSE pings. Default 10,000 (§7).
-    pub ping_ms: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            events_type: "text/event-stream".to_owned(),
-            max_page: None,
-            omit_total_size_when_covered: false,
-            unseen_rows: 0,
-            row_us: 0,
-            max_ids: None,
-            gzip: true,
-            ping_ms: 10_000,
-        }
-    }
 }
 
 /// A token and its permissions.

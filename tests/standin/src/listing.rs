@@ -65,9 +65,7 @@ fn page(
         Some((start, size)) => {
             let size = size.min(config.max_page.map_or(u64::MAX, u64::from));
             let from = start.min(total);
-            let covered = start == 0 && size >= total;
             let omit = ask.omitted.iter().any(|name| name == "X-Plex-Container-Total-Size");
-            let omit = omit || (config.omit_total_size_when_covered && covered);
             window = Some(Window {
                 offset: start,
                 total: (!omit).then_some(total.saturating_add_signed(config.unseen_rows)),
@@ -87,7 +85,7 @@ fn page(
             .map(|at| render::item(library, &library.item_at(kind, *at), shape));
         document.set("Metadata", ask.excluded(items.collect()));
     }
-    let reply = ask.reply(config, document);
+    let reply = ask.reply(document);
     Ok(Page {
         body: reply.body,
         gzip: reply.gzip,

@@ -40,5 +40,5 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
         .map(|(library, kind, at)| render::item(library, &library.item_at(*kind, *at), shape))
         .collect();
     document.set("Metadata", ask.excluded(rows));
-    Ok(ask.reply(&state.config, document))
+    Ok(ask.reply(document))
 }

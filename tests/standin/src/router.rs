@@ -42,7 +42,7 @@ fn handle(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Result<Answer, u16
         return Err(400);
     }
     if steps == ["identity"] {
-        return Ok(ask.reply(&state.config, containers::identity(&state.identity)).into());
+        return Ok(ask.reply(containers::identity(&state.identity)).into());
     }
     let token = admitted(&state, ask).ok_or(401_u16)?;
     if token.expired {
@@ -65,13 +65,12 @@ fn admitted(state: &State, ask: &Ask<'_>) -> Option<Token> {
 }
 
 fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Result<Answer, u16> {
-    let config = &state.config;
     let reply = match steps {
-        [] | [""] => ask.reply(config, containers::root(state)),
+        [] | [""] => ask.reply(containers::root(state)),
         // Only the owner gets at /library (Plex API notes §1).
         ["library"] if !token.owner => return Err(403),
-        ["library"] => ask.reply(config, containers::library_root()),
-        ["library", "sections"] => ask.reply(config, containers::sections(state, token)),
+        ["library"] => ask.reply(containers::library_root()),
+        ["library", "sections"] => ask.reply(containers::sections(state, token)),
         ["library", "sections", id, "all"] => listing::answer(state, &shared.cache, ask, seen(state, token, id)?)?,
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids)?,
         [":", "eventsource", "notifications"] => return Ok(Answer::Stream(ask.params.list("filters"))),

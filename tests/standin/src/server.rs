@@ -300,12 +300,11 @@ impl Connection<'_> {
     /// Streams events until either side ends it.
     fn stream_events(&self, filters: Vec<String>) {
         let events = self.shared.hub.listen(filters);
-        let reply = Reply::new(200, &self.shared.read().config.events_type, Vec::new());
+        let reply = Reply::new(200, "text/event-stream", Vec::new());
         let mut stream = self.stream;
         let mut is_open = stream.write_all(&reply.head(None, false)).is_ok();
         while is_open {
-            let ping = Duration::from_millis(self.shared.read().config.ping_ms.max(1));
-            let received = events.recv_timeout(ping);
+            let received = events.recv_timeout(Duration::from_secs(10)); // between two pings (§7)
             let text: &str = match &received {
                 Ok(text) => text,
                 Err(RecvTimeoutError::Timeout) => PING,

@@ -12,7 +12,7 @@ use crate::support::{HOUR_MS, Scene, add, movie, offline, path_of, remove, reque
 use plexindex::error::Status;
 use plexindex::model::{Reason, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, MediaSpec, Standin};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -37,7 +37,8 @@ fn within(library: &Library, ms: u64) -> Query<'_> {
 #[test]
 fn a_server_that_does_not_count_still_tells_what_went() {
     let at = Scene::movies(80).with(|options| options.library_ttl = Ttl::Zero);
-    at.server.config(|config| config.omit_total_size_when_covered = true);
+    let total = Action::omit(&["totalSize", "X-Plex-Container-Total-Size"]);
+    at.server.fault(Fault::new(total).times(0));
     let (_index, library) = at.listed();
     let (path, key) = path_of(&at.server, 1, 3);
     remove(&at.server, &[key.parse().expect("a number")]);
