@@ -195,8 +195,24 @@ impl Films {
     }
 
     pub fn invalidate(&self, path: &[u8], rating_key: &str) {
-        let doubt = |tx: &Tx<'_>| tx.doubt_path_or_item(self.id, path, rating_key);
-        self.store.write(Deadline::NONE, doubt).expect("doubted");
+        written(&self.store, |tx| tx.doubt_path_or_item(self.id, path, rating_key));
+    }
+
+    /// Invalidates this library, or all of the view.
+    pub fn invalidate_libraries(&self, library: Option<LibraryId>) {
+        let done = LibraryRows(&self.store).invalidate_libraries(self.view_id, library, Deadline::NONE);
+        done.expect("invalidated");
+    }
+
+    pub fn clear(&self) {
+        let cleared = LibraryRows(&self.store).clear(self.view_id, Deadline::NONE);
+        cleared.expect("cleared");
+    }
+
+    /// Moves the items that came singly into the segment.
+    pub fn compact(&self) {
+        let compacted = segments(&self.store).compact_listing(self.view_id, &self.row(), Deadline::NONE);
+        compacted.expect("compacted");
     }
 
     pub fn evict(&self) -> bool {
@@ -239,6 +255,11 @@ impl Films {
         found.sort();
         found
     }
+}
+
+/// What a transaction returns.
+pub fn written<T>(store: &Store, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> T {
+    store.write(Deadline::NONE, work).expect("written")
 }
 
 /// The rows of a view that a probe shows with these libraries.

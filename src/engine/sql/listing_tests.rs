@@ -21,9 +21,7 @@ use crate::platform::clock::Deadline;
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let films = Films::new();
     films.record(&[(b"/h/1.mkv", "1")]);
-    LibraryRows(&films.store)
-        .invalidate_libraries(films.view_id, None, Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate_libraries(None);
     films.list(&[]);
     films.sweep();
     assert_eq!(films.count("SELECT count(*) FROM matches"), 0);
@@ -111,9 +109,7 @@ fn a_listing_keeps_single_items_that_another_segment_has() {
     let films = Films::with(&[film(1)]);
     let mut listing = films.begin();
     films.merge(&[film(2)]);
-    segments(&films.store)
-        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
-        .expect("compacted");
+    films.compact();
     let now = films.sequence();
     films.page(&mut listing, &[movie("1", "/data/3.mkv")], now);
     films.finish(&listing);

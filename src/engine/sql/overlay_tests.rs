@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::for_tests::{FINISHED, Films, NOW_MS, Random, film, library, live, movie, segments};
+use super::for_tests::{FINISHED, Films, NOW_MS, Random, film, library, live, movie, segments, written};
 use super::schema::CachedStatements;
 use super::{FeedCursor, FeedRows, ItemRows, KnowledgeRows, LibraryRows, ListingRows, Store};
 use crate::engine::snapshot::LiveSnapshot;
@@ -68,9 +68,7 @@ fn a_compaction_does_not_withhold_a_verified_item_again() {
     assert_eq!(doubt(&live, "/data/1.mkv", "1"), HitDoubt::None);
     films.merge(&[film(3)]);
     delta(&films, "1", &[film(3)], true);
-    segments(&films.store)
-        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
-        .expect("compacted");
+    films.compact();
     assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
     assert_eq!(doubt(&live, "/data/1.mkv", "1"), HitDoubt::None);
 }
@@ -88,9 +86,7 @@ fn a_compaction_does_not_end_a_record() {
     films.invalidate(b"/data/3.mkv", "");
     films.merge(&[with_facts(1)]);
     delta(&films, "1", &[with_facts(4)], true);
-    segments(&films.store)
-        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
-        .expect("compacted");
+    films.compact();
     assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
     let live = reader(&films);
     live.catch_up(Deadline::NONE).expect("read");
@@ -107,9 +103,7 @@ fn a_compaction_does_not_let_an_older_reply_win() {
     let films = Films::with(&[1, 2].map(film));
     let earlier = films.ticket();
     delta(&films, "1", &[movie("1", "/data/new.mkv")], true);
-    segments(&films.store)
-        .compact_listing(films.view_id, &films.row(), Deadline::NONE)
-        .expect("compacted");
+    films.compact();
     assert_eq!(films.count("SELECT count(*) FROM overlay WHERE item IS NOT x''"), 0);
     assert!(!films.merge_asked(&[film(1)], earlier), "it overlaps");
     assert_eq!(films.paths(), ["/data/2.mkv", "/data/new.mkv"]);
@@ -160,10 +154,7 @@ fn an_item_as_listed_explains_no_change() {
         if verifies {
             films.merge(&[film(1)]);
         }
-        films
-            .store
-            .write(Deadline::NONE, |tx| tx.run("DELETE FROM doubts", []))
-            .expect("written");
+        written(&films.store, |tx| tx.run("DELETE FROM doubts", []));
         delta(&films, "2", &[film(1)], false);
         assert_eq!(
             films.count("SELECT count(*) FROM doubts WHERE cause = 8"),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::engine::sql::Store;
-use crate::engine::sql::for_tests::{Films, Random, film, opened};
+use crate::engine::sql::for_tests::{Films, Random, count, film, opened, written};
 use crate::engine::sql::record_rows::{all_matches_in, count_matches_in};
 use crate::model::{LibraryId, Sequence};
 
@@ -16,7 +16,7 @@ fn counted(store: &Store, kind: RecordKind) -> i64 {
 }
 
 fn total(store: &Store, kind: RecordKind) -> i64 {
-    store.write(Deadline::NONE, |tx| tx.total(kind)).expect("written")
+    written(store, |tx| tx.total(kind))
 }
 
 const NOW: MatchTime = MatchTime::NowAfter(RecordTime::NEVER);
@@ -26,7 +26,7 @@ const NOW: MatchTime = MatchTime::NowAfter(RecordTime::NEVER);
 fn rows_and_totals_are_what_writes_left() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| tx.make_table(b"one")).expect("made");
+    let table = written(&store, |tx| tx.make_table(b"one"));
     let mut right: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     let mut order: Vec<Vec<u8>> = Vec::new();
     let mut random = Random(7);
@@ -35,14 +35,12 @@ fn rows_and_totals_are_what_writes_left() {
         let value = vec![7; random.place(60)];
         let what = random.below(10);
         let sequence = store.sequence().expect("read");
-        store
-            .write(Deadline::NONE, |tx| match what {
-                0..=5 => tx.put_entry(table, &name, &value, None),
-                6..=7 => tx.remove_entry(table, &name),
-                8 => tx.evict(Limited::All(RecordKind::Entries), 1_500, 8).map(drop),
-                _ => tx.put_match(table, &name, "1", NOW).map(drop),
-            })
-            .expect("written");
+        written(&store, |tx| match what {
+            0..=5 => tx.put_entry(table, &name, &value, None),
+            6..=7 => tx.remove_entry(table, &name),
+            8 => tx.evict(Limited::All(RecordKind::Entries), 1_500, 8).map(drop),
+            _ => tx.put_match(table, &name, "1", NOW).map(drop),
+        });
         assert_eq!(store.sequence().expect("read"), sequence.next(), "step {step}");
         match what {
             0..=5 => {
@@ -113,10 +111,8 @@ fn an_import_keeps_the_match_of_a_file_in_any_spelling() {
 fn a_limit_of_a_table_leaves_the_other_tables() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let write = |work: &dyn Fn(&Tx<'_>) -> rusqlite::Result<()>| {
-        store.write(Deadline::NONE, work).expect("written");
-    };
-    let make = |name: &[u8]| store.write(Deadline::NONE, |tx| tx.make_table(name)).expect("made");
+    let write = |work: &dyn Fn(&Tx<'_>) -> rusqlite::Result<()>| written(&store, work);
+    let make = |name: &[u8]| written(&store, |tx| tx.make_table(name));
     let (kept, limited) = (make(b"kept"), make(b"limited"));
     let names = |table| -> Vec<Vec<u8>> {
         let entries = rows.entries_after(table, None, 1_000, None).expect("read");
@@ -135,9 +131,7 @@ fn a_limit_of_a_table_leaves_the_other_tables() {
         });
         let limit = 6_000 - 100 * u64::from(step);
         write(&|tx| tx.evict(Limited::Table(limited), limit, 1_000).map(drop));
-        let size = store
-            .write(Deadline::NONE, |tx| tx.size(Limited::Table(limited)))
-            .expect("read");
+        let size = written(&store, |tx| tx.size(Limited::Table(limited)));
         let sum = "SELECT coalesce(sum(length(name) + length(value) + 64), 0) FROM entries WHERE in_table = ?1";
         let counted: i64 = store
             .read(|c| c.query_row(sum, [limited], |row| row.get(0)))
@@ -157,7 +151,7 @@ fn a_limit_of_a_table_leaves_the_other_tables() {
 fn a_row_whose_bits_have_flipped_is_no_answer() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| {
+    let table = written(&store, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
         tx.put_match(table, b"/Films/a.mkv", "12", NOW)?;
@@ -165,7 +159,6 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         tx.put_match(table, b"/films/flipped.mkv", "15", NOW)?;
         Ok(table)
     });
-    let table = table.expect("written");
     assert!(rows.entry(table, b"name", None).expect("read").is_some());
     for damage in [
         "UPDATE entries SET value = x'76616c7564'",
@@ -173,7 +166,7 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
         "UPDATE matches SET at = at + 1 WHERE item = '14'",
         "UPDATE matches SET form = CAST('/films/flhpped.mkv' AS BLOB) WHERE item = '15'",
     ] {
-        store.write(Deadline::NONE, |tx| tx.run(damage, [])).expect("damaged");
+        written(&store, |tx| tx.run(damage, []));
     }
     assert_eq!(rows.entry(table, b"name", None).expect("read"), None);
     let now = store.sequence().expect("read");
@@ -193,17 +186,16 @@ fn a_row_whose_bits_have_flipped_is_no_answer() {
 fn expired_entries_are_removed_but_not_those_of_the_same_write() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| tx.make_table(b"one")).expect("made");
+    let table = written(&store, |tx| tx.make_table(b"one"));
     let names = |after: Option<&[u8]>| {
         let found = rows.entries_after(table, after, 9, None).expect("read");
         found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
     };
     let write = |name: &[u8], expires_ms| {
-        let written = store.write(Deadline::NONE, |tx| {
+        written(&store, |tx| {
             tx.put_entry(table, name, b"1", expires_ms)?;
             tx.remove_expired(2_000, 80)
-        });
-        written.expect("written")
+        })
     };
     assert!(!write(b"a", Some(1_000)));
     assert!(!write(b"b", None) || names(None) == [b"b"]);
@@ -214,17 +206,14 @@ fn expired_entries_are_removed_but_not_those_of_the_same_write() {
 fn those_who_follow_hear_of_removals_for_some_time() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| {
+    let table = written(&store, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"gone", b"1", None)?;
         tx.put_entry(table, b"stays", b"1", None)?;
         Ok(table)
     });
-    let table = table.expect("written");
     let since = store.sequence().expect("read");
-    store
-        .write(Deadline::NONE, |tx| tx.remove_entry(table, b"gone"))
-        .expect("removed");
+    written(&store, |tx| tx.remove_entry(table, b"gone"));
     let changes = |since| {
         let changes = rows.table_changes(Some(since), Some(Sequence(0)), None).expect("read");
         changes
@@ -236,52 +225,47 @@ fn those_who_follow_hear_of_removals_for_some_time() {
     for write in 0..10 {
         let names: Vec<Vec<u8>> = (0..1_000).map(|n| format!("{write} {n}").into_bytes()).collect();
         let put = |tx: &Tx<'_>| names.iter().try_for_each(|name| tx.put_entry(table, name, b"1", None));
-        store.write(Deadline::NONE, put).expect("written");
+        written(&store, put);
         let remove = |tx: &Tx<'_>| names.iter().try_for_each(|name| tx.remove_entry(table, name));
-        store.write(Deadline::NONE, remove).expect("removed");
+        written(&store, remove);
     }
     assert_eq!(changes(since), None);
     assert_eq!(changes(store.sequence().expect("read")), Some(Vec::new()));
-    let kept: i64 = store
-        .read(|c| c.value("SELECT count(*) FROM removed", []))
-        .expect("read");
-    assert_eq!(kept, REMOVED_KEPT);
+    assert_eq!(count(&store, "SELECT count(*) FROM removed"), REMOVED_KEPT);
 }
 
 #[test]
 fn a_damaged_total_is_counted_again() {
     let (_folder, store) = opened();
-    let put = |tx: &Tx<'_>| {
+    written(&store, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"name", b"value", None)?;
         // The size of a match is that of its path, which the row may have beside the normal form.
         tx.put_match(table, "/Films/A\u{308}.mkv".as_bytes(), "12", NOW)
-    };
-    store.write(Deadline::NONE, put).expect("written");
+    });
     let kinds = [RecordKind::Entries, RecordKind::Matches];
-    let written = kinds.map(|kind| total(&store, kind));
+    let totals = kinds.map(|kind| total(&store, kind));
     for damage in [
         "UPDATE entries SET total = total + (1 << 40)",
         "UPDATE matches SET total = total + 1",
     ] {
-        store.write(Deadline::NONE, |tx| tx.run(damage, [])).expect("damaged");
+        written(&store, |tx| tx.run(damage, []));
     }
     store.close(); // a new connection does not know the totals
-    assert_eq!(kinds.map(|kind| total(&store, kind)), written);
+    assert_eq!(kinds.map(|kind| total(&store, kind)), totals);
 }
 
 #[test]
 fn names_follow_each_other_in_byte_order() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| {
+    let table = written(&store, |tx| {
         let table = tx.make_table(b"one")?;
         tx.put_entry(table, b"", b"empty", None)?;
         tx.put_entry(table, b"b", b"2", None)?;
         tx.put_entry(table, b"a", b"1", Some(1_000))?;
         Ok(table)
     });
-    let table = table.expect("written");
     let next = |after: Option<&[u8]>, now_ms| rows.next_name(table, after, now_ms).expect("read");
     assert_eq!(next(None, 500), Some(b"".to_vec()));
     assert_eq!(next(Some(b""), 500), Some(b"a".to_vec()));
@@ -294,7 +278,7 @@ fn names_follow_each_other_in_byte_order() {
 fn matches_are_read_form_by_form() {
     let (_folder, store) = opened();
     let rows = RecordRows(&store);
-    let table = store.write(Deadline::NONE, |tx| {
+    let table = written(&store, |tx| {
         tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
         let table = TableId(tx.last_insert_rowid());
         for path in ["/a/X", "/a/x", "/b", "/c"] {
@@ -302,7 +286,6 @@ fn matches_are_read_form_by_form() {
         }
         Ok(table)
     });
-    let table = table.expect("written");
     let now = store.sequence().expect("read");
     let after = |form, most| {
         rows.matches_after(table, form, most, now, None)
@@ -319,30 +302,29 @@ fn matches_are_read_form_by_form() {
     assert_eq!(after(Some(b"/c"), 10), []);
     let earlier = Sequence(now.0 - 1);
     assert_eq!(rows.matches_after(table, None, 9, earlier, None).expect("read"), None);
-    store
-        .write(Deadline::NONE, |tx| tx.remove_matches_of_item(table, "/a/X"))
-        .expect("removed");
+    written(&store, |tx| tx.remove_matches_of_item(table, "/a/X"));
     let count = || {
         let now = store.sequence().expect("read");
         let found = rows.matches_of_form(table, b"/a/x", now, None).expect("read");
         found.map(|found| found.len())
     };
     assert_eq!(count(), Some(1));
-    store
-        .write(Deadline::NONE, |tx| tx.remove_matches_of_form(table, b"/a/x"))
-        .expect("removed");
+    written(&store, |tx| tx.remove_matches_of_form(table, b"/a/x"));
     assert_eq!(count(), Some(0));
     let left = store.read(|c| all_matches_in(c, table)).expect("read");
     assert_eq!(left.len(), 2);
-    let evicted = store.write(Deadline::NONE, |tx| tx.evict(Limited::All(RecordKind::Matches), 100, 9));
-    assert!(evicted.expect("evicted"));
+    assert!(written(&store, |tx| tx.evict(
+        Limited::All(RecordKind::Matches),
+        100,
+        9
+    )));
     assert_eq!(store.read(|c| count_matches_in(c, table, 9)).expect("read"), 0);
 }
 
 #[test]
 fn a_file_has_one_match_in_all_its_spellings() {
     let (_folder, store) = opened();
-    let written = store.write(Deadline::NONE, |tx| {
+    written(&store, |tx| {
         tx.run("INSERT INTO tables (library) VALUES (?1)", [LibraryId(1)])?;
         let table = TableId(tx.last_insert_rowid());
         let found = |path: &str| -> rusqlite::Result<Vec<(String, String)>> {
@@ -373,5 +355,4 @@ fn a_file_has_one_match_in_all_its_spellings() {
         assert_eq!(found("D:/F/x")?.len(), 2, "a disk may have both");
         Ok(())
     });
-    written.expect("written");
 }

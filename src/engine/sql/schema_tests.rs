@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::for_tests::{Films, film, opened};
+use super::for_tests::{Films, film, opened, written};
 use super::migrations::{migrate, salvage};
 use super::record_rows::all_matches_in;
 use super::schema::{BUSY, CachedStatements, connect, position_of, sequence_of};
 use super::{ItemRows, RecordKind, RecordRows, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{FileFacts, Item, ItemFacts, ItemType, KnownFacts, Sequence, TableId};
-use crate::platform::clock::Deadline;
 
 /// Makes the store one of format 11.
 fn as_format_11(store: &Store) -> rusqlite::Connection {
@@ -171,8 +170,8 @@ fn records_move_from_the_log_to_rows() {
         .entry(TableId(1), b"stays", None)
         .expect("read");
     assert_eq!(entry.expect("stays").expires_ms, Some(i64::MAX));
-    let total = films.store.write(Deadline::NONE, |tx| tx.total(RecordKind::Entries));
-    assert_eq!(total.expect("read"), 5 + 5 + 64 + 8 + 6 + 64);
+    let total = written(&films.store, |tx| tx.total(RecordKind::Entries));
+    assert_eq!(total, 5 + 5 + 64 + 8 + 6 + 64);
 }
 
 /// A build with other rules for normal forms finds what an earlier one recorded, and can remove it.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engine::sql::for_tests::{Films, Random, film};
+use crate::engine::sql::for_tests::{Films, Random, film, written};
 use crate::engine::sql::record_encoding::encode_match;
 use crate::engine::sql::{Invalidated, LibraryRows, RecordRows};
 
@@ -95,7 +95,7 @@ fn a_removal_leaves_no_other_spelling() {
     let films = shared();
     films.record(&[(b"D:/x.mkv", "1")]);
     let table = films.row().matches.expect("a table");
-    let written = films.store.write(Deadline::NONE, |tx| {
+    written(&films.store, |tx| {
         let (id, form) = (tx.next_row_id(), normal_form(b"D:/x.mkv"));
         let (spelling, sum) = encode_match(id, table, (&form, br"D:\x.mkv"), "2");
         tx.run(
@@ -103,7 +103,6 @@ fn a_removal_leaves_no_other_spelling() {
             params![id, table, form, spelling, sum ^ 5],
         )
     });
-    written.expect("written");
     assert_eq!(recorded(&films).len(), 2);
     add(&films, &[row(&films, "d:/x.mkv", None, i64::MAX / 2)]);
     assert_eq!(recorded(&films), BTreeMap::new());
@@ -213,9 +212,7 @@ fn a_host_that_does_not_share_keeps_nothing_of_what_it_takes_back() {
     films.record(&[(b"/h/1.mkv", "1")]);
     invalidate(&films, "/h/1.mkv");
     RecordRows(&films.store).invalidate_item(films.id, "1");
-    LibraryRows(&films.store)
-        .invalidate_libraries(films.view_id, None, Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate_libraries(None);
     assert_eq!(films.count("SELECT count(*) FROM taken_back"), 0);
 }
 
@@ -239,9 +236,7 @@ fn a_record_is_later_than_all_that_is_known() {
     // The row that was taken back stays, and is earlier than the new match. So is what an evicted match was, of any path.
     assert_eq!(later, [false, true, true, true]);
     invalidate(&films, "/h/1.mkv");
-    LibraryRows(&films.store)
-        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate_libraries(Some(films.id));
     let all = SharedRows(&films.store)
         .undelivered(films.view_id, 0, 100)
         .expect("read");
@@ -272,9 +267,7 @@ fn the_clock_is_that_of_the_shared_database() {
         .undelivered(films.view_id, all.upto, 1)
         .expect("read");
     SharedRows(&films.store).set_clock(0).expect("set");
-    LibraryRows(&films.store)
-        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate_libraries(Some(films.id));
     let library_row = SharedRows(&films.store)
         .undelivered(films.view_id, 0, 100)
         .expect("read");
@@ -413,8 +406,7 @@ fn what_waited_for_a_log_is_read_once() {
         let entry = "INSERT INTO outbox (view_id, kind, library, key, body) \
                      VALUES (?1, ?2, ?3, CAST(?4 AS BLOB), CAST(?5 AS BLOB))";
         let values = params![films.view_id, kind, library, key, body];
-        let written = films.store.write(Deadline::NONE, |tx| tx.run(entry, values));
-        written.expect("written");
+        written(&films.store, |tx| tx.run(entry, values));
     }
     let rows = SharedRows(&films.store);
     let found = rows.waiting(films.view_id).expect("read");

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::connection::LazyConnection;
 use super::for_tests::{
-    DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs, server,
+    DAY_MS, Films, NOW_MS, count, endpoint, film, listed, matches, movie, opened, probed, reached, record_pairs,
+    server, written,
 };
 use super::record_rows::all_matches_of;
 use super::store_folder::StoreFolder;
@@ -38,9 +39,7 @@ fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
         tables.map(|table| films.count(&format!("SELECT count(*) FROM {table} WHERE library = {}", films.id.0)))
     };
     assert!(!left().contains(&0), "{:?}", left());
-    LibraryRows(store)
-        .clear(films.view_id, Deadline::NONE)
-        .expect("cleared");
+    films.clear();
     for view_id in [other, films.view_id] {
         let row = probed(store, view_id, &["films"], NOW_MS).remove(0);
         listed(store, &row, &[film(1)]);
@@ -99,16 +98,12 @@ fn writes_between_two_matches_are_read() {
     films.invalidate(b"", "2");
     assert_eq!(unverified_after(b"/h/6.mkv"), 2);
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
-    LibraryRows(&films.store)
-        .invalidate_libraries(films.view_id, Some(films.id), Deadline::NONE)
-        .expect("invalidated");
+    films.invalidate_libraries(Some(films.id));
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
     record_pairs(&films.store, &row, &many);
     assert_eq!(matches(&films.store, films.id).len(), 100, "of the epoch that is now");
-    LibraryRows(&films.store)
-        .clear(films.view_id, Deadline::NONE)
-        .expect("cleared");
+    films.clear();
     assert!(record_pairs(&films.store, &row, &[(b"/h/8.mkv", "1")]).is_none());
 }
 
@@ -404,9 +399,9 @@ fn the_history_of_an_evicted_library_is_removed_once() {
 fn a_transaction_is_announced_before_its_commit() {
     let (_folder, store) = opened();
     let state = || store.opened.newest().page_state();
-    let before = store.write(Deadline::NONE, |tx| Ok(tx.sequence)).expect("written");
+    let before = written(&store, |tx| Ok(tx.sequence));
     assert_eq!(state(), Some(before.0));
-    let amid = store.write(Deadline::NONE, |_| Ok(state())).expect("written");
+    let amid = written(&store, |_| Ok(state()));
     assert_eq!(amid, None);
     assert_eq!(state(), Some(before.next().0));
 }
