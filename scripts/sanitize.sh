@@ -59,7 +59,7 @@ address() {
     result 'C programs' $?
     ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 $test capi_c::reload
     result 'C programs, unloaded' $?
-    some "$cargo test --locked --target $host --package plexindex-abi --lib --" functions::blocks::
+    some "$cargo test --locked --target $host --package plexindex-abi --lib --" blocks_tests::
     result 'blocks' $?
 }
 
@@ -113,7 +113,7 @@ thread() {
     result 'planted race' $?
     # Without this, ThreadSanitizer reports races in the locks of the standard library.
     some "$cargo test --locked -Zbuild-std --target $host --package plexindex --lib --" \
-        platform:: engine::view events:: api:: freshness::
+        platform:: engine::view events:: api::
     result thread $?
 }
 
@@ -125,8 +125,8 @@ miri() {
     result 'planted use after free' $?
     at=view::tests
     some "$cargo miri test --locked --package plexindex --lib --" $at::listing_segment::an_empty \
-        $at::listing_segment::matches_know $at::listing_segment::each_show $at::resolution::a_file_of_two $at::resolution::a_miss \
-        $at::resolution::confirmed_matches $at::resolution::folders_choose $at::memtable::removal_finds
+        $at::listing_segment::matches_know $at::listing_segment::each_show $at::resolution::equal_bytes \
+        $at::resolution::a_newer_listing $at::resolution::the_later_of_two $at::memtable::a_memtable_holds
     result miri $?
 }
 
