@@ -298,21 +298,3 @@ impl Faults {
         met
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn skip_and_count() {
-        let mut faults = Faults::default();
-        faults.add(Fault::new(Action::Drop).on(Kind::Listing).after(1).times(2));
-        let mut hits = |kind| faults.meet(kind, "/").action.is_some();
-        assert!(!hits(Kind::Sections));
-        assert!(!hits(Kind::Listing));
-        assert!(hits(Kind::Listing));
-        assert!(!hits(Kind::Root));
-        assert!(hits(Kind::Listing));
-        assert!(!hits(Kind::Listing));
-    }
-}

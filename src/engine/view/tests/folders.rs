@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::against::{Setup, build, compiled, movie};
-use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
-use super::random::{cases, key, path, question, rules};
+use super::against::{Setup, build, compiled};
+use super::naive::{Naive, Rule, common, components, form, only_root, replaced, to_host, under};
+use super::random::{self, cases, key, locations, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
 use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, NormalPath, Scope};
@@ -123,26 +123,6 @@ fn place(naive: &Naive, rules: &[Rule], folders: &[Vec<u8>]) -> u8 {
     best
 }
 
-/// Returns whether a folder of two or more components below the library's location equals the queried one except for
-/// its root.
-fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
-    let names = components(listed);
-    let below = library
-        .locations
-        .iter()
-        .filter(|folder| under(listed, folder.as_bytes()))
-        .map(|folder| names.len() - components(&form(folder.as_bytes())).len())
-        .max()
-        .unwrap_or(0);
-    let common = components(path)
-        .iter()
-        .rev()
-        .zip(names.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
-    below > 1 && common >= below
-}
-
 #[allow(clippy::too_many_lines)] // kind by kind, as in the design
 fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Told {
     let folder = trimmed(path);
@@ -205,15 +185,9 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
                     for part in &item.parts {
                         let form = form(part.as_bytes());
                         for end in (1..form.len()).filter(|end| form[*end] == b'/' && form[*end - 1] != b'/') {
-                            let names = components(&form[..end]);
-                            let common = components(&folder)
-                                .iter()
-                                .rev()
-                                .zip(names.iter().rev())
-                                .take_while(|(a, b)| a == b)
-                                .count();
-                            if !fits.contains(&(common, *at, form[..end].to_vec())) {
-                                fits.push((common, *at, form[..end].to_vec()));
+                            let fit = (common(&form[..end], &folder), *at, form[..end].to_vec());
+                            if !fits.contains(&fit) {
+                                fits.push(fit);
                             }
                         }
                     }
@@ -442,48 +416,33 @@ fn compare_pages(
     }
 }
 
+/// A film, an episode or a track. One show has no key, and Plex lists its seasons; one season has none, as if hidden.
 fn item() -> impl Strategy<Value = Item> {
-    (key(), proptest::collection::vec(path(), 0..4), 0..6u8, 0..3i32).prop_map(|(key, paths, show, season)| {
-        let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
-        parts.sort_unstable();
-        parts.dedup();
-        let item = movie(&key, &parts);
+    (random::item(), 0..6u8, 0..3i32).prop_map(|(item, show, season)| {
         if show > 3 {
             return item;
         }
+        let of_season = |text: &str| {
+            if season > 0 {
+                format!("{text}{show}{season}")
+            } else {
+                String::new()
+            }
+        };
         Item {
             kind: if show == 2 { ItemType::Track } else { ItemType::Episode },
             show_title: format!("Zulu {show}"),
-            // One show has no key, and Plex lists its seasons.
             show_rating_key: if show == 3 { String::new() } else { format!("s{show}") },
             season,
-            // One season has no key, like hidden seasons.
-            season_rating_key: if season > 0 {
-                format!("t{show}{season}")
-            } else {
-                String::new()
-            },
-            season_title: if season > 0 {
-                format!("T{show}{season}")
-            } else {
-                String::new()
-            },
-            season_guid: if season > 0 {
-                format!("guid t{show}{season}")
-            } else {
-                String::new()
-            },
+            season_rating_key: of_season("t"),
+            season_title: of_season("T"),
+            season_guid: of_season("guid t"),
             ..item
         }
     })
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    let locations = proptest::collection::vec(
-        proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..])
-            .prop_map(str::to_owned),
-        0..2,
-    );
     let change = prop_oneof![
         3 => item().prop_map(|item| MemtableChange::Added { item: Arc::new(item), asked: 1, shown: Sequence(1).into() }),
         2 => key().prop_map(|rating_key| MemtableChange::Removed { rating_key, asked: 1 }),
@@ -491,7 +450,7 @@ fn setup() -> impl Strategy<Value = Setup> {
     let items = proptest::collection::vec(item(), 0..24);
     let changes = proptest::collection::vec(change, 0..6);
     (
-        locations,
+        locations(),
         prop_oneof![1 => Just(false), 4 => Just(true)],
         items,
         changes,

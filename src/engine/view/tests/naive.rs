@@ -170,7 +170,7 @@ pub(super) fn under(path: &[u8], folder: &[u8]) -> bool {
         && inner[..outer.len()] == outer[..]
 }
 
-fn common(a: &[u8], b: &[u8]) -> usize {
+pub fn common(a: &[u8], b: &[u8]) -> usize {
     let (a, b) = (form(a), form(b));
     let (a, b) = (components(&a), components(&b));
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
@@ -421,7 +421,7 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(MatchKind,
 }
 
 /// Returns whether `path` ends with everything of the listed path below the library's folder, two names at least.
-fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
+pub fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     let form = form(listed);
     let below = library
         .locations

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
 use super::movie;
@@ -17,12 +18,9 @@ use crate::knowledge::FileTickets;
 use crate::matching::{FoldBuffers, MAX_BATCH, Resolver, Scope};
 use crate::model::{Item, Sequence};
 
-pub(super) fn path() -> impl Strategy<Value = String> {
-    let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
-    let (root, name) = (
-        proptest::sample::select(&ROOTS[..]),
-        proptest::sample::select(&NAMES[..]),
-    );
+fn path() -> impl Strategy<Value = String> {
+    let folders = vec(select(&FOLDERS[..]), 0..3);
+    let (root, name) = (select(&ROOTS[..]), select(&NAMES[..]));
     (root, folders, name).prop_map(|(root, folders, name)| {
         let separator = if root.contains('\\') { '\\' } else { '/' };
         let mut path = root.to_owned();
@@ -64,8 +62,8 @@ fn change() -> impl Strategy<Value = MemtableChange> {
     ]
 }
 
-fn item() -> impl Strategy<Value = Item> {
-    (key(), proptest::collection::vec(path(), 0..4)).prop_map(|(key, paths)| {
+pub(super) fn item() -> impl Strategy<Value = Item> {
+    (key(), vec(path(), 0..4)).prop_map(|(key, paths)| {
         let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
         parts.sort_unstable();
         parts.dedup();
@@ -73,18 +71,26 @@ fn item() -> impl Strategy<Value = Item> {
     })
 }
 
+pub(super) fn locations() -> impl Strategy<Value = Vec<String>> {
+    let folders = ["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"].map(str::to_owned);
+    vec(select(folders.to_vec()), 0..2)
+}
+
 fn setup() -> impl Strategy<Value = Setup> {
-    let locations = proptest::collection::vec(
-        proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..])
-            .prop_map(str::to_owned),
-        0..2,
-    );
-    let many = proptest::collection::vec(proptest::collection::vec(path(), 1..3), 0..60);
-    let items = proptest::collection::vec(item(), 0..14);
-    let recorded = proptest::collection::vec((question(), key(), 0..4u64), 0..8);
-    let changes = proptest::collection::vec(change(), 0..14);
-    (locations, any::<bool>(), items, many, any::<bool>(), recorded, changes).prop_map(
-        |(locations, fetched, items, many, crowded, recorded, changes)| {
+    let many = vec(vec(path(), 1..3), 0..60);
+    let items = vec(item(), 0..14);
+    let recorded = vec((question(), key(), 0..4u64), 0..8);
+    let changes = vec(change(), 0..14);
+    (
+        locations(),
+        any::<bool>(),
+        items,
+        many,
+        any::<bool>(),
+        recorded,
+        changes,
+    )
+        .prop_map(|(locations, fetched, items, many, crowded, recorded, changes)| {
             let mut by_key: BTreeMap<String, Item> = BTreeMap::new();
             for item in items {
                 by_key.insert(item.rating_key.clone(), item);
@@ -114,14 +120,13 @@ fn setup() -> impl Strategy<Value = Setup> {
                     .collect(),
                 changes,
             }
-        },
-    )
+        })
 }
 
 pub(super) fn rules() -> impl Strategy<Value = Vec<Rule>> {
-    let folders = || proptest::sample::select(&["/mnt", "/data", "/mnt/media", "/host"][..]).prop_map(str::to_owned);
+    let folders = || select(&["/mnt", "/data", "/mnt/media", "/host"][..]).prop_map(str::to_owned);
     let rule = (any::<bool>(), folders(), folders()).prop_map(|(to_server, from, to)| Rule { to_server, from, to });
-    proptest::collection::vec(rule, 0..3)
+    vec(rule, 0..3)
 }
 
 /// Number of cases, of some hundred paths each. `PROPTEST_CASES` raises it.
@@ -137,9 +142,9 @@ proptest! {
 
     #[test]
     fn paths_resolve_as_in_the_naive_model(
-        setups in proptest::collection::vec(setup(), 1..4),
+        setups in vec(setup(), 1..4),
         rules in rules(),
-        questions in proptest::collection::vec(question(), 1..12),
+        questions in vec(question(), 1..12),
     ) {
         let mappings = compiled(&rules);
         let (views, naive): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
