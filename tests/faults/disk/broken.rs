@@ -10,7 +10,7 @@ use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
 use crate::disk::warnings;
-use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, rounds, say, told, writable};
+use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, rounds, writable};
 use crate::support::{clock, movies, open, options, path_of, try_open};
 
 /// Longer than any call may take.
@@ -19,7 +19,7 @@ pub const HANGS: Duration = Duration::from_secs(10);
 /// What may be done to a database.
 pub const DAMAGES: [&str; 6] = ["garbage", "empty", "half", "zeroes", "header", "text"];
 
-/// Damages the file in place.
+/// Damages the file in place. A process that has the database open must not: closing the file would free the locks.
 pub fn spoil(path: &Path, how: &str) {
     let file = writable(path);
     let length = file.metadata().expect("facts").len();
@@ -40,14 +40,6 @@ pub fn spoil(path: &Path, how: &str) {
             .expect("written"),
         other => panic!("what is '{other}'?"),
     }
-}
-
-/// In a worker: damages a file as told. A process that has a database open must not open it a second time: closing it
-/// would free the locks.
-pub fn damage(words: &[&str]) {
-    spoil(Path::new(words[0]), words[1]);
-    say("done");
-    told();
 }
 
 /// A store as it is after some use: fetched, with matches, GUIDs and titles indexed.

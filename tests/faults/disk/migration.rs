@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -10,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use crate::support::index::{Index, freeze_coarse_clock};
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, is_deep, say};
-use crate::support::{copy_of, files_in, movies, store_of, store_options};
+use crate::support::{copy_files, copy_of, files_in, movies, store_of, store_options};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
@@ -33,10 +32,7 @@ fn copy_before_writes(call: &Call<'_>) -> c_int {
     let [folder, copies] = FOLDERS.get().expect("set");
     if matches!(call, Call::Write { .. } | Call::Truncate { .. } | Call::Delete { .. }) {
         let copy = copies.join(COPIES.fetch_add(1, Ordering::SeqCst).to_string());
-        fs::create_dir(&copy).expect("made");
-        for entry in fs::read_dir(folder).expect("the folder").flatten() {
-            fs::copy(entry.path(), copy.join(entry.file_name())).expect("copied");
-        }
+        copy_files(folder, &copy);
     }
     SQLITE_OK
 }

@@ -9,7 +9,7 @@ mod growth;
 mod migration;
 mod mutations;
 mod network;
-mod open;
+pub mod open;
 mod planted;
 mod power;
 mod scarce;
@@ -24,7 +24,6 @@ use std::path::Path;
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[
     ("host", open::host),
-    ("damage", broken::damage),
     ("read-only", full::read_only),
     ("full and closed", full::full_and_closed),
     ("masked", secrecy::masked),

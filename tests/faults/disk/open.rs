@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::index::Ask as _;
+use crate::support::index::{Ask as _, Index};
 use plexindex_standin::Standin;
 
-use super::broken::{DAMAGES, answer, used};
+use super::broken::{DAMAGES, answer, spoil, used};
 use super::{become_other, is_root};
-use crate::support::worker::{Worker, ask_all, assert_sound, hear_all, options_at, say, told};
+use crate::processes::coherence::look;
+use crate::support::worker::{Worker, ask_all, assert_sound, fork, hear_all, limit, options_at, say, told, wait_for};
 use crate::support::{self, Scene, clock, movies, options, path_of};
 
 /// What is done to the folder of a store, given another store's.
@@ -38,38 +39,50 @@ const TRICKS: [(&str, Trick); 5] = [
     }),
 ];
 
-/// A host that does as it is told. Until it is told to it opens nothing.
+/// A host that opens nothing until it is told to.
 pub fn host(words: &[&str]) {
-    let mut index = None;
+    obey(words, None);
+}
+
+/// Does as it is told until its input ends.
+pub fn obey(words: &[&str], mut index: Option<Index>) {
     say("ready");
     while let Some(order) = told() {
         let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
         let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
-        if verb == "open" {
-            index = Some(support::open(options_at(words), &clock()));
-            say("done");
-            continue;
-        }
-        let index = index.as_ref().expect("it is open");
-        let library = match index.library("Movies") {
-            Ok(library) => library,
-            Err(error) => {
-                say(&format!("{:?}: {error}", error.status));
-                continue;
-            }
-        };
+        let done = |()| "done".to_owned();
         let said = match verb {
-            "record" => library.record_match(path, key).map(|()| "done".to_owned()),
-            "fast" => Ok(library.fast(&path).unwrap_or_default()),
-            "invalidate" => library.invalidate_path(path).map(|()| "done".to_owned()),
-            "look" => {
-                let lookup = library.fast(&path);
-                answer(&library, path).inspect(|found| {
-                    assert!(lookup.is_none_or(|lookup| lookup == *found), "the lookup knew better");
-                })
+            "open" => {
+                index = Some(support::open(options_at(words), &clock()));
+                Ok(done(()))
             }
-            "refresh" => library.query().refreshed(true).map(|status| format!("{status:?}")),
-            other => panic!("what is '{other}'?"),
+            "starve" => {
+                limit(libc::RLIMIT_NOFILE, 3);
+                Ok(done(()))
+            }
+            // Its connections are closed until they are needed again.
+            "fork" => {
+                assert_eq!(wait_for(fork(|| 0)), 0);
+                Ok(done(()))
+            }
+            _ => index
+                .as_ref()
+                .expect("it is open")
+                .library("Movies")
+                .and_then(|library| match verb {
+                    "record" => library.record_match(path, key).map(done),
+                    "invalidate" => library.invalidate_path(path).map(done),
+                    "fast" => Ok(library.fast(&path).unwrap_or_default()),
+                    "both" => Ok(look(&library, path)),
+                    "look" => {
+                        let lookup = library.fast(&path);
+                        answer(&library, path).inspect(|found| {
+                            assert!(lookup.is_none_or(|lookup| lookup == *found), "the lookup knew better");
+                        })
+                    }
+                    "refresh" => library.query().refreshed(true).map(|status| format!("{status:?}")),
+                    other => panic!("what is '{other}'?"),
+                }),
         };
         say(&said.unwrap_or_else(|error| format!("{:?}: {error}", error.status)));
     }
@@ -146,8 +159,7 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         let folder = root.path().join("cache");
         used(&server, &folder);
         let mut hosts = hosts(&folder, &server);
-        let database = folder.join("plexindex-1.db").display().to_string();
-        Worker::start("damage", [&database, what]).done();
+        spoil(&folder.join("plexindex-1.db"), what);
         // What it holds in memory may hide the damage for a while, so more than one call may be needed to meet it.
         let (path, key) = path_of(&server, 1, 7);
         ask_all(&mut hosts, &format!("look {path}"), &key, what);

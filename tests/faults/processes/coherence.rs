@@ -5,37 +5,16 @@ use std::path::Path;
 use crate::support::index::{Ask as _, Library};
 use plexindex_standin::Standin;
 
-use crate::support::worker::{Worker, hear_all, options_at, read_at, rounds, say, told, writable, write_at};
-#[cfg(unix)]
-use crate::support::worker::{fork, wait_for};
+use crate::disk::open::obey;
+use crate::support::worker::{Worker, hear_all, options_at, read_at, rounds, writable, write_at};
 use crate::support::{self, Scene, path_of};
 
-/// A worker that does what it is told, with one index, until its input ends.
-pub fn answer(words: &[&str]) {
+/// A host that has an index open before it is told to.
+pub fn opened(words: &[&str]) {
     let mut options = options_at(words);
     options.no_mmap = words.get(3) == Some(&"no_mmap");
     let index = support::open(options, &support::clock());
-    let library = index.movies();
-    say("ready");
-    while let Some(order) = told() {
-        let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
-        let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
-        match verb {
-            "record" => library.record(path, key),
-            "invalidation" => library.invalidate_path(path).expect("invalidated"),
-            "look" => {
-                say(&look(&library, path));
-                continue;
-            }
-            #[cfg(unix)]
-            "starve" => support::worker::limit(libc::RLIMIT_NOFILE, 3),
-            // Its connections are closed until they are needed again.
-            #[cfg(unix)]
-            "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
-            other => panic!("what is '{other}'?"),
-        }
-        say("done");
-    }
+    obey(words, Some(index));
 }
 
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
@@ -58,21 +37,24 @@ pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N])
     workers
 }
 
-/// Asserts that every worker but `writer` answers so at once: a lookup may know nothing, but nothing else than that.
+/// Asserts that a process answers so at once: a lookup may know nothing, but nothing else than that. Returns whether it
+/// knew.
+pub fn assert_sees(worker: &mut Worker, path: &str, expected: &str, what: &str) -> bool {
+    let seen = worker.ask(&format!("both {path}"));
+    let (lookup, full) = seen.split_once(' ').expect("two answers");
+    assert_eq!(full, expected, "{what}");
+    assert!(lookup == "?" || lookup == expected, "{what}: {lookup} in a fast lookup");
+    lookup == expected
+}
+
+/// The same of every worker but `writer`. Returns how many lookups knew.
 fn assert_all_see(workers: &mut [Worker], writer: usize, path: &str, expected: &str, what: &str) -> usize {
-    let mut lookups = 0;
-    for (number, worker) in workers.iter_mut().enumerate() {
-        if number == writer {
-            continue;
-        }
-        let seen = worker.ask(&format!("look {path}"));
-        let (lookup, full) = seen.split_once(' ').expect("two answers");
-        assert_eq!(full, expected, "{what}: worker {number} after worker {writer}'s commit");
-        let is_right = lookup == "?" || lookup == expected;
-        assert!(is_right, "{what}: worker {number} saw {lookup}, not {expected}");
-        lookups += usize::from(lookup == expected);
-    }
-    lookups
+    let others = workers.iter_mut().enumerate().filter(|(number, _)| *number != writer);
+    let sees = |(number, worker): (usize, &mut Worker)| {
+        let what = format!("{what}: worker {number} after worker {writer}'s commit");
+        assert_sees(worker, path, expected, &what)
+    };
+    others.map(sees).filter(|knew| *knew).count()
 }
 
 /// Rating keys of the library: a match answers while its item is listed.
@@ -93,7 +75,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
         let path = format!("/host/{}.mkv", round % 7);
         let what = format!("round {round}");
         if round % 10 == 9 {
-            assert_eq!(workers[writer].ask(&format!("invalidation {path}")), "done");
+            assert_eq!(workers[writer].ask(&format!("invalidate {path}")), "done");
             assert_all_see(&mut workers, writer, &path, "NoLocation", &what);
         } else {
             let key = &keys[usize::try_from(round).expect("small") % keys.len()];
@@ -102,7 +84,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
             recorded += 2;
         }
         if round % 50 == 49 {
-            assert_eq!(workers[writer].ask(&format!("invalidation {listed}")), "done");
+            assert_eq!(workers[writer].ask(&format!("invalidate {listed}")), "done");
             assert_all_see(&mut workers, writer, &listed, "Unconfirmed", &what);
             let other = (writer + 1) % 3;
             assert_eq!(workers[other].ask(&format!("record {listed}|{listed_key}")), "done");
@@ -139,7 +121,7 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
         assert_eq!(workers[0].ask(&format!("record {path}|{key}")), "done");
         let mut late = at.worker("coherence", &[]);
         assert_eq!(late.hear(), "ready");
-        let seen = late.ask(&format!("look {path}"));
+        let seen = late.ask(&format!("both {path}"));
         assert_eq!(seen, format!("{key} {key}"));
         late.end();
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
 #![allow(unsafe_code)] // fork, clocks and signals have no safe door
 
-mod coherence;
+pub mod coherence;
 mod crash;
 #[cfg(unix)]
 mod fork;
@@ -17,7 +17,7 @@ mod waiting;
 
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[
-    ("coherence", coherence::answer),
+    ("coherence", coherence::opened),
     ("list", crash::list),
     #[cfg(unix)]
     ("fork while fetching", fork::fetching),
