@@ -9,7 +9,7 @@ use plexindex::error::Status;
 use plexindex_abi::{constants, plexindex_drain_log, plexindex_get_status_name};
 
 use super::input::Input;
-use super::opening::{check_status, error};
+use super::opening::called;
 
 /// How many lines wait at most, as the header says.
 const CAPACITY: usize = 256;
@@ -72,9 +72,10 @@ unsafe extern "C" fn receive(user: *mut c_void, level: i32, text: *const c_char,
 }
 
 fn drain(receiver: &mut Receiver) {
+    let receiver = std::ptr::from_mut(receiver).cast();
     // SAFETY: a function of that type, and what it takes.
-    let status = unsafe { plexindex_drain_log(Some(receive), std::ptr::from_mut(receiver).cast(), error()) };
-    assert_eq!(check_status(status), Status::Ok);
+    let (status, _) = called(|error| unsafe { plexindex_drain_log(Some(receive), receiver, error) });
+    assert_eq!(status, Status::Ok);
 }
 
 /// Logs a line; gives what is to come of it. The logger is asked itself: its level is the process's, in which other tests
@@ -134,8 +135,8 @@ pub fn run(data: &[u8]) {
             }
             0xC0 => {
                 // SAFETY: NULL is refused.
-                let status = unsafe { plexindex_drain_log(None, null_mut(), error()) };
-                assert_eq!(check_status(status), Status::NullPointer);
+                let (status, _) = called(|error| unsafe { plexindex_drain_log(None, null_mut(), error) });
+                assert_eq!(status, Status::NullPointer);
             }
             how => {
                 let mut receiver = Receiver::new(how & 3, how >> 2 & 3);

@@ -1,7 +1,6 @@
 //! Options, as C gives them: structs of any size, any numbers, texts that are none, rules by the dozen. And the client that
 //! is made of them.
 
-use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
 use std::sync::{Arc, Once};
@@ -18,61 +17,23 @@ thread_local! {
     static FOLDER: tempfile::TempDir = folder();
 }
 
-/// Memory for the text of an error.
-struct ErrorText {
-    buffer: Buffer,
-    text: [u8; 1 << 14],
-}
-
-thread_local! {
-    static ERROR: UnsafeCell<ErrorText> = const {
-        UnsafeCell::new(ErrorText {
-            buffer: Buffer {
-                data: std::ptr::null_mut(),
-                capacity: 0,
-                length: 0,
-            },
-            text: [0; 1 << 14],
-        })
+/// What a call gives: no panic, a status that has a name, and a text with each error.
+pub fn called(call: impl FnOnce(*mut Buffer) -> i32) -> (Status, String) {
+    let mut text = vec![0_u8; 1 << 14];
+    let (data, capacity) = (text.as_mut_ptr().cast(), text.len());
+    let mut buffer = Buffer {
+        data,
+        capacity,
+        length: 0,
     };
-}
-
-/// The last argument of a call: receives the text of its error, for [`message`].
-pub fn error() -> *mut Buffer {
-    ERROR.with(|memory| {
-        let memory = memory.get();
-        // SAFETY: the thread's own memory, of which nothing else holds a reference.
-        unsafe {
-            (*memory).text[0] = 0;
-            (*memory).buffer.data = (&raw mut (*memory).text).cast();
-            (*memory).buffer.capacity = size_of::<[u8; 1 << 14]>();
-            (*memory).buffer.length = 0;
-            &raw mut (*memory).buffer
-        }
-    })
-}
-
-/// The text of the last call that was given [`error`] on this thread. Empty when it did not fail.
-pub fn message() -> String {
-    ERROR.with(|memory| {
-        // SAFETY: the thread's own memory, which no call writes to now.
-        let memory = unsafe { &*memory.get() };
-        if memory.buffer.length == 0 {
-            return String::new();
-        }
-        let text = CStr::from_bytes_until_nul(&memory.text).expect("a NUL behind the text");
-        text.to_str().expect("UTF-8").to_owned()
-    })
-}
-
-/// No panic, a status that has a name, and a message with each error.
-pub fn check_status(status: i32) -> Status {
-    let status = Status::from_number(status).unwrap_or_else(|| panic!("{status} is no status"));
-    assert_ne!(status, Status::Panic, "{}", message());
-    if status as i32 >= Status::InvalidArgument as i32 && status != Status::BufferTooSmall {
-        assert!(!message().is_empty(), "{status:?} without a message");
-    }
-    status
+    let number = call(&raw mut buffer);
+    let text = CStr::from_bytes_until_nul(&text).expect("a NUL behind the text");
+    let text = text.to_str().expect("UTF-8").to_owned();
+    let status = Status::from_number(number).unwrap_or_else(|| panic!("{number} is no status"));
+    assert_ne!(status, Status::Panic, "{text}");
+    let is_error = number >= Status::InvalidArgument as i32 && status != Status::BufferTooSmall;
+    assert!(!is_error || !text.is_empty(), "{status:?} without a message");
+    (status, text)
 }
 
 /// The library keeps panics quiet from the first opening on. Those of the targets have to be seen.
@@ -90,7 +51,7 @@ pub fn installed() {
         options.cache_dir = given(b"/dev/null/x", false);
         let mut handle: *mut Handle = std::ptr::null_mut();
         // SAFETY: all that is set is valid during the call.
-        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle, error()) });
+        let (status, _) = called(|error| unsafe { plexindex_open(&raw const options, &raw mut handle, error) });
         assert_eq!(status, Status::Store);
         loud();
     });
@@ -108,11 +69,11 @@ fn given(bytes: &[u8], null: bool) -> Bytes {
     }
 }
 
-/// Copies a struct into memory of exactly the size that it says, so that reading more is found.
-pub fn exactly<T: Copy>(value: &T, size: usize) -> Vec<u8> {
-    let known = size_of::<T>();
+/// Copies the options into memory of exactly the size that they say, so that reading more is found.
+fn exactly(options: &OptionsRecord, size: usize) -> Vec<u8> {
+    let known = size_of::<OptionsRecord>();
     // SAFETY: a struct of integers and pointers, all of whose bytes are set: they were zeroed first.
-    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), known) };
+    let bytes = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(options).cast::<u8>(), known) };
     let room = if size > 1 << 20 {
         known
     } else {
@@ -124,7 +85,7 @@ pub fn exactly<T: Copy>(value: &T, size: usize) -> Vec<u8> {
     copy
 }
 
-pub fn size_near(known: usize, input: &mut Input<'_>) -> usize {
+fn size_near(known: usize, input: &mut Input<'_>) -> usize {
     match input.byte() {
         0..=200 => known,
         201 => usize::MAX,
@@ -209,30 +170,20 @@ pub fn run(data: &[u8]) {
     }
     let mut handle: *mut Handle = std::ptr::dangling_mut();
     // SAFETY: as many bytes are there as the struct says, unless it says what is refused unread.
-    let status = check_status(unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle, error()) });
+    let (status, message) = called(|error| unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle, error) });
     loud();
     assert_eq!(status == Status::Ok, !handle.is_null());
     if status == Status::Ok {
         assert!(really, "opened in {:?}", String::from_utf8_lossy(&place));
         // SAFETY: it was opened just now.
-        assert_eq!(check_status(unsafe { plexindex_close(handle, error()) }), Status::Ok);
+        assert_eq!(called(|error| unsafe { plexindex_close(handle, error) }).0, Status::Ok);
     } else if token.len() >= 8 && std::str::from_utf8(token).is_ok() {
         let secret = String::from_utf8_lossy(token);
-        let others = [&place, &file];
-        let elsewhere = others
-            .iter()
-            .any(|text| String::from_utf8_lossy(text).contains(&*secret))
-            || [url, user]
-                .iter()
-                .any(|text| String::from_utf8_lossy(text).contains(&*secret))
-            || texts.iter().any(|(_, from, to)| {
-                String::from_utf8_lossy(from).contains(&*secret) || String::from_utf8_lossy(to).contains(&*secret)
-            });
-        assert!(
-            elsewhere || secret.bytes().all(|byte| !byte.is_ascii_alphanumeric()) || !message().contains(&*secret),
-            "the token in {}",
-            message()
-        );
+        let has = |text: &[u8]| String::from_utf8_lossy(text).contains(&*secret);
+        let elsewhere =
+            [&place, &file, url, user].into_iter().any(has) || texts.iter().any(|(_, from, to)| has(from) || has(to));
+        let is_told = message.contains(&*secret) && secret.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        assert!(elsewhere || !is_told, "the token in {message}");
     }
     client(url, token, user);
 }
