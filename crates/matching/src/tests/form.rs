@@ -23,15 +23,6 @@ fn components_come_from_the_end_without_empty_ones() {
 }
 
 #[test]
-fn common_ends_are_counted_in_components() {
-    let common = |a: &[u8], b: &[u8]| Form::new(a, FoldRule::Windows).common_components(Form::from_folded(b));
-    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/x.mkv"), 3);
-    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/b/x.mkv"), 1);
-    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/yx.mkv"), 0);
-    assert_eq!(common(b"", b"/a"), 0);
-}
-
-#[test]
 fn folders_hold_what_lies_below_them() {
     for (path, folder, under) in [
         ("/mnt/media/x.mkv", "/mnt/media", true),
@@ -58,7 +49,7 @@ fn folders_hold_what_lies_below_them() {
 
 proptest! {
     #[test]
-    fn lazy_folding_equals_eager_folding(path in "[aB/\\\\.]{0,24}", other in "[aB/\\\\.]{0,24}") {
+    fn lazy_folding_equals_eager_folding(path in "[aAB/\\\\.]{0,24}", other in "[aAB/\\\\.]{0,24}") {
         let folded = |path: &str| path.to_lowercase().replace('\\', "/");
         let (a, b) = (folded(&path), folded(&other));
         let lazily = Form::new(path.as_bytes(), FoldRule::Windows);
@@ -68,7 +59,8 @@ proptest! {
         let common = a.split('/').filter(|c| !c.is_empty()).rev()
             .zip(b.split('/').filter(|c| !c.is_empty()).rev()).take_while(|(x, y)| x == y).count();
         prop_assert_eq!(lazily.common_components(Form::from_folded(b.as_bytes())), common);
-        prop_assert_eq!(Form::new(other.as_bytes(), FoldRule::Windows).common_components(lazily), common);
+        let other = Form::new(other.as_bytes(), FoldRule::Windows);
+        prop_assert_eq!([other.common_components(lazily), lazily.common_components(other)], [common; 2]);
     }
 }
 

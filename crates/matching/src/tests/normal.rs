@@ -147,29 +147,6 @@ proptest! {
     fn letters_with_marks_are_as_defined(text in "/[aAeEıİΣσς\u{300}-\u{345}Å\u{212b}ﬁǅ가-힣ᄀ-ᅳ]{0,80}") {
         prop_assert_eq!(form(&text), defined(&text));
     }
-
-    #[test]
-    fn a_form_is_its_own_form(text in "\\PC{0,200}") {
-        let once = form(&text);
-        prop_assert_eq!(form(&once), once);
-    }
-
-    #[test]
-    fn equal_forms_have_equal_hashes(text in "/\\PC{0,100}") {
-        let upper = text.to_uppercase();
-        let hash = |path: &str| NormalPath::with(path.as_bytes(), |normal| (normal.hash(), normal.is_utf8())).0;
-        prop_assert_eq!(form(&text) == form(&upper), hash(&text) == hash(&upper));
-    }
-
-    #[test]
-    fn any_bytes_have_a_form(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let once = normal_form(&bytes);
-        if std::str::from_utf8(&bytes).is_err() {
-            let names = |path: &[u8]| path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b".")).count();
-            prop_assert!(once.len() <= bytes.len());
-            prop_assert!(bytes.contains(&b'\\') || names(&once) == names(&bytes));
-        }
-    }
 }
 
 /// Compares every character with Python's tables. Skipped without Python; the literal definition is always tested.

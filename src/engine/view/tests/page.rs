@@ -56,17 +56,6 @@ fn a_page_of_another_store_is_replaced() {
 }
 
 #[test]
-fn a_short_or_foreign_file_is_replaced() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("counters");
-    for content in [&b""[..], b"short", &[0xAB; 8192]] {
-        fs::write(&path, content).expect("is written");
-        let page = VersionPage::open(&path, 7, true).expect("opens");
-        assert_eq!(page.counters().state(), Some(0));
-    }
-}
-
-#[test]
 fn concurrent_first_opens_share_one_page() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().expect("a folder");
