@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::input::Input;
-use super::naive;
+use super::naive::{self, common_end, components};
 
 /// What paths are made of where the bytes as they are would lead nowhere.
 const PIECES: [&str; 24] = [
@@ -55,10 +55,6 @@ fn path(input: &mut Input<'_>) -> Vec<u8> {
     path.into_bytes()
 }
 
-fn components(form: &[u8]) -> Vec<&[u8]> {
-    form.split(|byte| *byte == b'/').filter(|one| !one.is_empty()).collect()
-}
-
 fn form_is_a_fixed_point(path: &[u8]) -> Vec<u8> {
     let form = normal_form(path);
     assert_eq!(
@@ -87,20 +83,9 @@ fn relations_agree(one: &[u8], other: &[u8]) {
     let relation = |a: &[u8], b: &[u8]| NormalPath::with(a, |a| Relation::of(a, b));
     let (there, back) = (relation(one, other), relation(other, one));
     let (mine, its) = (normal_form(one), normal_form(other));
-    let common = components(&mine)
-        .iter()
-        .rev()
-        .zip(components(&its).iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
-    assert_eq!(
-        (there.common_components, there.is_equal),
-        (common, components(&mine) == components(&its))
-    );
-    assert_eq!(
-        (back.common_components, back.is_equal),
-        (there.common_components, there.is_equal)
-    );
+    let wanted = (common_end(&mine, &its), components(&mine) == components(&its));
+    assert_eq!((there.common_components, there.is_equal), wanted);
+    assert_eq!((back.common_components, back.is_equal), wanted);
     assert_eq!(there.is_under, lies_under(&mine, &its));
     assert!(!there.is_under || !(back.is_under || there.is_equal));
 }
@@ -144,10 +129,9 @@ fn a_folder_takes_the_others_place(from: &[u8], to: &[u8], path: &[u8]) {
     if let Some(server) = all.first().filter(|_| text(path) && text(from) && text(to)) {
         let below = components(&form).len() - components(&folder).len();
         let server = normal_form(server);
-        let (mine, its) = (components(&form), components(&server));
-        let same = mine.iter().rev().zip(its.iter().rev()).take_while(|(a, b)| a == b);
         // What lies below the folder stays.
-        assert!(same.count() >= below.min(its.len()), "{:?}", context());
+        let same = common_end(&form, &server);
+        assert!(same >= below.min(components(&server).len()), "{:?}", context());
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::against::{Setup, build, compiled};
-use super::naive::{Naive, Rule, common, components, form, only_root, replaced, to_host, under};
+use super::naive::{Naive, Rule, common_end, components, form, only_root, replaced, to_host, under};
 use super::random::{self, cases, key, locations, question, rules};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
@@ -185,7 +185,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
                     for part in &item.parts {
                         let form = form(part.as_bytes());
                         for end in (1..form.len()).filter(|end| form[*end] == b'/' && form[*end - 1] != b'/') {
-                            let fit = (common(&form[..end], &folder), *at, form[..end].to_vec());
+                            let fit = (common_end(&form[..end], &folder), *at, form[..end].to_vec());
                             if !fits.contains(&fit) {
                                 fits.push(fit);
                             }

@@ -170,9 +170,13 @@ pub(super) fn under(path: &[u8], folder: &[u8]) -> bool {
         && inner[..outer.len()] == outer[..]
 }
 
-pub fn common(a: &[u8], b: &[u8]) -> usize {
-    let (a, b) = (form(a), form(b));
-    let (a, b) = (components(&a), components(&b));
+fn common(a: &[u8], b: &[u8]) -> usize {
+    common_end(&form(a), &form(b))
+}
+
+/// How many components two forms have in common at their ends.
+pub fn common_end(a: &[u8], b: &[u8]) -> usize {
+    let (a, b) = (components(a), components(b));
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
