@@ -242,12 +242,10 @@ impl Model {
         self.hosts
             .ever
             .insert((server, library.to_owned(), fold(path), key.to_owned()));
-        // What the host records ends an earlier invalidation of the path and of the item.
+        // What the host records ends an earlier invalidation of the path. The item stays doubted for other paths.
         let told = self.told(server, who, library);
-        told.keys.remove(key);
         told.paths.remove(&fold(path));
         if !killed {
-            told.marked.remove(key);
             told.marked.remove(&fold(path));
         }
         let place = (server, who.user, library.to_owned(), fold(path));
@@ -580,9 +578,9 @@ impl Model {
         {
             return Ok(());
         }
-        // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
+        // Marked as unverified by what hosts said of the item since, or of the path: the server has to be asked.
         let told = self.told_of(asked, library);
-        let marked = told.keys.contains_key(key) || told.paths.contains_key(&path);
+        let marked = told.keys.get(key).is_some_and(|at| *at > since) || told.paths.contains_key(&path);
         if marked && (asked.offline || asked.failed || asked.full) {
             return Ok(());
         }
