@@ -365,9 +365,7 @@ impl LiveSnapshot {
             .filter(|(row, _)| row.generation.is_fetched())?;
         let resolver = Resolver::new(std::slice::from_ref(view), Scope::One(0), &self.mappings);
         let listed_at = Sequence(resolver.listed_for_others(path, rating_key)?);
-        // What the last listing did not show first was listed before it; all else, before the last check.
-        let is_older = listed_at <= row.listing_asked();
-        Some(if is_older { row.listed_ms() } else { row.checked_ms() })
+        row.knowledge.came_by_ms(listed_at)
     }
 
     /// Adds to the snapshot the changes that this thread has just committed (`own`) in a library, without reading them from

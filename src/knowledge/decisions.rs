@@ -18,12 +18,15 @@ use std::collections::HashSet;
 
 use super::model::{
     Cause, Doubt, DoubtScope, Effects, FreshnessRules, Interval, ItemStore, Knowledge, ListingState, Need, Observation,
-    Order, PAGE_ROWS, PROVISIONAL_MS, Policy, ProbedState, StoredItem, SyncRequest, Verdict, has_changed_content,
-    is_aged, is_older_content, is_pause_over, is_unsettled, is_unsettled_since, listing_interval_ms, shrank_too_much,
-    tells_content,
+    Order, PAGE_ROWS, PROVISIONAL_MS, Policy, ProbedState, StoredItem, SyncRequest, Ticket, Verdict,
+    has_changed_content, is_aged, is_older_content, is_pause_over, is_unsettled, is_unsettled_since,
+    listing_interval_ms, shrank_too_much, tells_content,
 };
 use crate::model::{PathSearch, SourceState, TokenReliability};
 use crate::options::Ttl;
+
+/// Number of deltas and listings whose times are kept.
+const MAX_SYNCS: usize = 16;
 
 /// Returns what a reply changes. `interval`: of the reply; its `came` is the commit that writes the effects. `items` and
 /// `doubts`: as this transaction reads them.
@@ -170,11 +173,13 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             self.put::<R>(key, value.as_ref());
         }
         self.settle::<R>(items);
+        let syncs = self.syncs();
         self.effects.knowledge.listing = Some(ListingState {
             checked_ms: request.begun_ms,
             token: request.state.token.clone(),
             synced: request.asked,
             cursor: cursor.to_owned(),
+            syncs,
             ..listing
         });
         self.end_of_library::<R>(&[Need::Changes]);
@@ -186,6 +191,14 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             (false, true) => self.raise(DoubtScope::Library, Cause::Scan),
             (false, false) => {}
         }
+    }
+
+    /// Returns the commits of the last deltas and listings, with this one.
+    fn syncs(&self) -> Vec<(Ticket, i64)> {
+        let listing = self.effects.knowledge.listing.as_ref();
+        let known = listing.map_or(&[][..], |listing| &listing.syncs);
+        let kept = &known[known.len().saturating_sub(MAX_SYNCS - 1)..];
+        [kept, &[(self.interval.came, self.now_ms)]].concat()
     }
 
     /// Returns whether a second listing must confirm a listing, because it lost too many items, or lost items and may lack
@@ -243,6 +256,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
         let listing = self.effects.knowledge.listing.as_ref();
         let last_token = listing.map(|listing| listing.token.as_str());
         let is_unsettled = is_unsettled_since(last_token, &request.state, request.begun_ms);
+        let syncs = self.syncs();
         self.effects.knowledge.base = self.interval;
         self.effects.knowledge.listing = Some(ListingState {
             listed_ms: self.now_ms,
@@ -251,6 +265,7 @@ impl<V: Clone + PartialEq> Fold<'_, V> {
             synced: request.asked,
             cursor: cursor.to_owned(),
             items: count,
+            syncs,
         });
         if !is_whole {
             self.raise(DoubtScope::Library, Cause::Partial);

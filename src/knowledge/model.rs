@@ -233,6 +233,8 @@ pub struct ListingState {
     pub cursor: String,
     /// Number of items now.
     pub items: u64,
+    /// The commits that stored the last deltas and listings, oldest first, with their times in Unix ms.
+    pub syncs: Vec<(Ticket, i64)>,
 }
 
 /// What is known about a library, apart from its doubts and items.
@@ -269,6 +271,21 @@ impl Knowledge {
             state: self.probed.as_ref()?.state.clone(),
             extends: self.base.asked,
         })
+    }
+
+    /// Returns the latest time, in Unix ms, at which the reply to a request can have come: that of the next delta or listing
+    /// that is known, otherwise of the last check; `None` without a listing.
+    #[must_use]
+    pub fn came_by_ms(&self, asked: Ticket) -> Option<i64> {
+        let listing = self.listing.as_ref()?;
+        // An earlier version has stored only the time of the listing.
+        let mut syncs = listing
+            .syncs
+            .iter()
+            .copied()
+            .chain([(self.base.asked, listing.listed_ms)]);
+        let next = syncs.find(|(came, _)| asked <= *came);
+        Some(next.map_or(listing.checked_ms, |(_, came_ms)| came_ms))
     }
 
     /// Discards the listing and all single rows in the commit `at`, because it was evicted or lost. A reply to an

@@ -282,9 +282,9 @@ fn a_match_counts_from_when_it_was_recorded() {
     assert_eq!(ahead.recorded(&listed), Some(world.key(5)));
 }
 
-/// A host that cannot reach the database checks its library, which Plex lists as when another host corrected it.
+/// A host that cannot reach the database checks and lists its library, which Plex lists as when another host corrected it.
 #[test]
-fn a_check_that_shows_nothing_new_ends_no_match() {
+fn a_request_that_shows_nothing_new_ends_no_match() {
     let Some(world) = World::new() else { return };
     set_clock(&world, 600_000); // too early for another listing
     let (one, two) = (world.host(), world.host());
@@ -298,6 +298,7 @@ fn a_check_that_shows_nothing_new_ends_no_match() {
     remove(&world.server, &[key.parse().expect("a number")]);
     add(&world.server, &[&moved]);
     two.index.query().checked().expect("checked");
+    two.index.query().refreshed(true).expect("listed");
     let address = world.database.address("postgres");
     let two = world.reopened(two, |options| options.shared = Some(address));
     world.exchange(&[&two]);

@@ -60,6 +60,7 @@ fn listed(trust: TokenReliability) -> Knowledge {
             synced: Ticket(3),
             cursor: String::new(),
             items: 100,
+            syncs: Vec::new(),
         }),
     }
 }
@@ -544,4 +545,28 @@ fn a_scan_of_which_only_its_second_tells_is_followed_by_a_second_look() {
         [],
         "the content's count tells of changes"
     );
+}
+
+#[test]
+fn a_reply_had_come_when_the_next_delta_or_listing_was_stored() {
+    let came_by = |knowledge: &Knowledge, asked| knowledge.came_by_ms(Ticket(asked)).expect("listed") - LISTED;
+    // The store of an earlier version, which has been checked since.
+    let mut knowledge = listed(Hint);
+    knowledge.listing.as_mut().expect("listed").checked_ms += HOUR;
+    assert_eq!([3, 4].map(|asked| came_by(&knowledge, asked)), [0, HOUR]);
+    for minute in 0..20_u64 {
+        let (asked, now_ms) = (10 + 2 * minute, LISTED + MINUTE * minute.cast_signed());
+        let request = knowledge.begin(Ticket(asked), now_ms).expect("probed");
+        let changes = Observation::Changes {
+            request: &request,
+            items: &[],
+            is_resized: false,
+            cursor: "",
+        };
+        knowledge = folded(&knowledge, &[], &changes, (asked, asked + 1), now_ms).knowledge;
+    }
+    knowledge.listing.as_mut().expect("listed").checked_ms = LISTED + HOUR;
+    // What came before those that are known came before the first of these; what came after them, before the last check.
+    let minutes = [0, 18, 20, 29, 30, 49, 50].map(|asked| came_by(&knowledge, asked) / MINUTE);
+    assert_eq!(minutes, [4, 4, 5, 9, 10, 19, 60]);
 }

@@ -173,6 +173,7 @@ impl<'s> World<'s> {
             synced: Ticket(3),
             cursor: String::new(),
             items: KEYS as u64,
+            syncs: Vec::new(),
         };
         Self {
             setup,
@@ -608,7 +609,10 @@ impl<'s> World<'s> {
                 .iter_mut()
                 .flat_map(|probed| both(&mut probed.interval)),
         );
-        tickets.extend(knowledge.listing.iter_mut().map(|listing| &mut listing.synced));
+        if let Some(listing) = &mut knowledge.listing {
+            listing.syncs.clear(); // only the order of a host's records with those of others depends on these
+            tickets.push(&mut listing.synced);
+        }
         tickets.extend(self.store.doubts.iter_mut().map(|doubt| &mut doubt.raised));
         tickets.extend(
             self.store
