@@ -102,9 +102,6 @@ pub fn by_form(matches: impl IntoIterator<Item = (Vec<u8>, Option<StoredMatch>)>
     forms
 }
 
-/// The table and the matches of a library that a new snapshot has in memory from the start.
-pub type TableMatches = (TableId, Vec<StoredMatch>);
-
 /// A record that a commit has changed: an entry, or the matches of the paths with a normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedRecord {

@@ -136,8 +136,8 @@ impl Tables {
             Some(snapshot.sequence())
         } else {
             // Joins what other handles know.
-            let (followed, held) = memories.held();
-            (!held.is_empty()).then_some(followed)
+            let (followed, has_any) = memories.held();
+            has_any.then_some(followed)
         };
         let TableChanges {
             sequence,

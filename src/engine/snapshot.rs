@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::sql::{DatabaseNumber, Endpoint, LibraryRow, LibraryRows, ListingSegments, RecordRows, Store, StoreStates};
 use crate::engine::memtable::{LOADED_PER_STEP, LibraryChange, MemtableChange, RecordMemories};
-use crate::engine::record_rows::{ChangedRecord, TableMatches};
+use crate::engine::record_rows::ChangedRecord;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot, MatchTable, record_of};
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::normal::normal_form;
@@ -501,13 +501,6 @@ impl LiveSnapshot {
         let (sequence, database_number, rows) = (state.sequence, state.database_number, state.libraries);
         let memories = self.matches(database_number);
         memories.follow(held_since, sequence, state.changed_matches.as_deref());
-        let load_few = |(table, matches): TableMatches| {
-            let table = MatchTable::new(table, memories.memory(table));
-            table.load_all(matches, sequence);
-            table
-        };
-        // Memories live while they are in use.
-        let _loaded: Vec<MatchTable> = state.matches.into_iter().map(load_few).collect();
         let libraries = rows
             .iter()
             .map(|row| {

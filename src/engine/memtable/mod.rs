@@ -29,9 +29,9 @@ use crate::model::{ByteString, Item, LibraryId, Sequence};
 
 mod record_memory;
 
-pub use record_memory::{
-    Known, KnownRecord, LOADED_PER_STEP, LoadAfter, NewRecord, RecordMemories, RecordMemory, StoreMemories,
-};
+#[cfg(any(test, feature = "testing"))]
+pub use record_memory::LoadAfter;
+pub use record_memory::{Known, KnownRecord, LOADED_PER_STEP, NewRecord, RecordMemories, RecordMemory, StoreMemories};
 
 /// A change in a library.
 #[derive(Clone, Debug, PartialEq)]

@@ -607,11 +607,11 @@ fn of_table(filling: &Filling, table: TableId) -> impl DoubleEndedIterator<Item 
 }
 
 impl RecordMemories {
-    /// Returns the last commit that the memories have followed, and the tables of which there are memories.
-    pub fn held(&self) -> (Sequence, Vec<TableId>) {
+    /// Returns the last commit that the memories have followed, and whether there is any memory.
+    pub fn held(&self) -> (Sequence, bool) {
         let filling = lock(&self.filling);
-        let alive = filling.memories.iter().filter(|(_, memory)| memory.strong_count() > 0);
-        (filling.followed, alive.map(|(table, _)| *table).collect())
+        let is_alive = |(_, memory): &(TableId, Weak<RecordMemory>)| memory.strong_count() > 0;
+        (filling.followed, filling.memories.iter().any(is_alive))
     }
 
     /// Marks what commits changed: `changed`, all changes after `since` and up to `upto`, or `None` if they cannot be told.

@@ -23,7 +23,6 @@ removed ORDER BY id LIMIT ?1 | SCAN removed | the oldest rows, about as many as 
 ORDER BY id DESC LIMIT 1 | SCAN removed | the newest row
 SELECT coalesce(sum( | SCAN matches | the newest row is damaged
 SELECT coalesce(sum( | SCAN entries | the newest row is damaged
-(SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2) | SCAN (subquery-1) | at most as many as asked for
 s.machine_identifier FROM libraries | SCAN t USING COVERING INDEX tables_library | a row for each library
 SELECT count(*) FROM entries | SEARCH entries USING COVERING INDEX entries_name (in_table=?) | they are counted
 FROM entries WHERE in_table = ?1 LIMIT ?2 | SEARCH entries USING INDEX entries_name (in_table=?) | as many as asked for

@@ -139,14 +139,6 @@ pub fn all_matches_in(c: &Connection, table: TableId) -> rusqlite::Result<Vec<St
     Ok(all.into_iter().filter_map(|(_, stored)| stored).collect())
 }
 
-/// Returns the number of a table's matches, or a number above `most` if there are more.
-pub fn count_matches_in(c: &Connection, table: TableId, most: i64) -> rusqlite::Result<i64> {
-    c.value(
-        "SELECT count(*) FROM (SELECT 1 FROM matches WHERE in_table = ?1 LIMIT ?2)",
-        params![table, most.saturating_add(1)],
-    )
-}
-
 /// The columns of an entry for [`entry_in`]; `?2` is the maximum length of a value.
 const ENTRY_COLUMNS: &str = "id, name, expires_ms, sum, length(value), CASE WHEN length(value) <= ?2 THEN value END";
 

@@ -7,18 +7,15 @@ use rusqlite::{Connection, params};
 use super::doubts::{doubts_of_items_and_paths, doubts_since};
 use super::library_rows::{LibraryRow, libraries};
 use super::overlay::{changes_of, changes_since};
-use super::record_rows::{MAX_FOLLOWED, all_matches_in, count_matches_in, matches_changed_since};
+use super::record_rows::{MAX_FOLLOWED, matches_changed_since};
 use super::schema::{CachedStatements, sequence_of};
 use super::store::{DatabaseNumber, Store};
 use super::views::{Endpoint, several_views_warning, view_of};
 use crate::engine::memtable::LibraryChange;
-use crate::engine::record_rows::{ChangedRecord, TableMatches};
+use crate::engine::record_rows::ChangedRecord;
 use crate::error::Result;
-use crate::model::{Sequence, TableId, ViewId};
+use crate::model::{Sequence, ViewId};
 use crate::platform::clock::Deadline;
-
-/// Maximum number of a library's matches that a new snapshot has in memory from the start.
-const MAX_LOADED: i64 = 1_024;
 
 /// The data that a process needs to answer queries, read in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,16 +25,14 @@ pub struct StoreState {
     pub database_number: DatabaseNumber,
     /// The libraries from the last probe.
     pub libraries: Vec<LibraryRow>,
-    /// The confirmed matches of libraries with few of them.
-    pub matches: Vec<TableMatches>,
     /// The matches that have changed since [`HeldMatches`]; `None` if they cannot be told.
     pub changed_matches: Option<Vec<ChangedRecord>>,
     /// Single items that the segments do not include, and doubts about items and paths; oldest first.
     pub changes: Vec<LibraryChange>,
 }
 
-/// The commit up to which the process has followed the match tables that it has in memory, and these tables.
-pub type HeldMatches = (Sequence, Vec<TableId>);
+/// The commit up to which the process has followed the matches that it has in memory, and whether it has any.
+pub type HeldMatches = (Sequence, bool);
 
 /// The changes of libraries and of matches since a snapshot.
 pub type Changes = (Vec<LibraryChange>, Vec<ChangedRecord>);
@@ -47,23 +42,15 @@ pub fn state_of(
     connection: &Connection,
     database_number: DatabaseNumber,
     view_id: Option<ViewId>,
-    (since, held): &HeldMatches,
+    (since, has_matches): HeldMatches,
 ) -> rusqlite::Result<StoreState> {
     let sequence = sequence_of(connection)?;
-    let changed_matches = if held.is_empty() {
-        None
+    let changed_matches = if has_matches {
+        matches_changed_since(connection, since)?
     } else {
-        matches_changed_since(connection, *since)?
+        None
     };
     let libraries = view_id.map_or(Ok(Vec::new()), |view_id| libraries(connection, view_id))?;
-    let mut matches = Vec::new();
-    for table in libraries.iter().filter_map(|row| row.matches) {
-        let is_held = changed_matches.is_some() && held.contains(&table);
-        if !is_held && count_matches_in(connection, table, MAX_LOADED)? <= MAX_LOADED {
-            let all = all_matches_in(connection, table)?;
-            matches.push((table, all));
-        }
-    }
     let mut changes = Vec::new();
     for row in &libraries {
         changes.extend(changes_of(connection, row.id)?);
@@ -74,7 +61,6 @@ pub fn state_of(
         sequence,
         database_number,
         libraries,
-        matches,
         changed_matches,
         changes,
     })
@@ -88,7 +74,7 @@ impl StoreStates<'_> {
     #[cfg(test)]
     pub fn state(&self, view_id: Option<ViewId>) -> Result<StoreState> {
         self.0
-            .read(|connection| state_of(connection, self.0.database_number(), view_id, &HeldMatches::default()))
+            .read(|connection| state_of(connection, self.0.database_number(), view_id, HeldMatches::default()))
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
@@ -113,8 +99,11 @@ impl StoreStates<'_> {
             {
                 log::warn!("{warning}");
             }
-            let none = HeldMatches::default();
-            let held = if held_of == database_number { &held } else { &none };
+            let held = if held_of == database_number {
+                held
+            } else {
+                HeldMatches::default()
+            };
             Ok((view_id, state_of(connection, database_number, view_id, held)?))
         })
     }

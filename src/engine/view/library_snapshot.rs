@@ -6,9 +6,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Hit, LibraryProperties};
 use crate::engine::memtable::{
-    EntryPath, Known, KnownRecord, LoadAfter, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
+    EntryPath, Known, KnownRecord, Memtable, MemtableChange, MemtableEntry, NewRecord, RecordMemory,
 };
-use crate::engine::record_rows::{FormMatches, StoredMatch, by_form};
+use crate::engine::record_rows::{FormMatches, StoredMatch};
 use crate::engine::segment::{ListingSegment, extension_of};
 use crate::engine::sql::SEQUENCE_BITS;
 use crate::matching::normal::normal_form;
@@ -549,13 +549,14 @@ impl MatchTable {
     }
 
     /// Adds all matches of the table, which were read at a change sequence.
+    #[cfg(any(test, feature = "testing"))]
     pub fn load_all(&self, matches: Vec<StoredMatch>, sequence: Sequence) {
         let with_form = |stored: StoredMatch| (normal_form(&stored.path), Some(stored));
         let mut matches: Vec<(Vec<u8>, Option<StoredMatch>)> = matches.into_iter().map(with_form).collect();
         matches.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let forms = by_form(matches);
-        self.memory
-            .load(sequence, &LoadAfter(None), forms.iter().map(record_of), None);
+        let forms = crate::engine::record_rows::by_form(matches);
+        let first = crate::engine::memtable::LoadAfter(None);
+        self.memory.load(sequence, &first, forms.iter().map(record_of), None);
     }
 
     /// Adds all matches of a form. `read_at`: the change sequence at which they were read. Returns `false` if a later commit
@@ -648,7 +649,7 @@ pub fn record_of((form, matches): &FormMatches) -> NewRecord<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::memtable::StoreMemories;
+    use crate::engine::memtable::{LoadAfter, StoreMemories};
     use crate::engine::record_rows::RecordTime;
 
     /// A process can keep as many matches as a large library has files.
