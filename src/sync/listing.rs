@@ -1,10 +1,11 @@
 //! Lists libraries: fetches a delta, or starts or resumes a full listing, fetches and checks its pages, and publishes the
-//! result. A delta has the changes since the last listing or delta, from sources that report them; if it removes too many
+//! result. Stores each page while another thread fetches the next page. A delta has the changes since the last listing or delta, from sources that report them; if it removes too many
 //! items at once, plexindex fetches a full listing instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 use super::call::{Call, RefreshReason, aborted_error};
@@ -18,6 +19,7 @@ use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume, shrank_too_much, tells_content};
 use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
 use crate::platform::fork::lock;
+use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, DeltaCursor, IndexedItems, MAX_PAGE_ROWS, PageEnd, PageRequest, SourceChanges};
 use crate::stats::Activity;
 
@@ -66,9 +68,13 @@ impl SyncJob<'_> {
         let earlier_rows = listing.rows;
         let mut attempts = 0;
         let draft = loop {
-            let shift = job.fetch_and_store_pages(row, &mut listing, earlier_rows)?;
+            let mut draft = sync.segments.draft(row, &listing);
+            let shift = match &mut draft {
+                Some(draft) => job.fetch_and_store_pages(row, &mut listing, draft, earlier_rows)?,
+                None => None,
+            };
             let (status, problem) = match shift {
-                None => match sync.segments.draft(row, &listing) {
+                None => match draft.and_then(|draft| sync.segments.without_duplicates(row, &listing, draft)) {
                     Some(draft) => break draft,
                     None => (Status::Store, "its stored pages are damaged; retry".to_owned()),
                 },
@@ -426,6 +432,12 @@ fn can_resume(row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
     may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
 }
 
+/// Maximum number of fetched pages that are not stored yet.
+const MAX_WAITING_PAGES: usize = 6;
+
+/// A fetched page: the listing with it, its items without those in the trash, and the ticket of its request.
+type FetchedPage = (Listing, Vec<Item>, Sequence);
+
 /// Why a listing must start again.
 pub(super) enum Shift {
     /// Rows have moved, perhaps because Plex is scanning.
@@ -563,9 +575,42 @@ impl PartitionCursor {
 }
 
 impl SyncJob<'_> {
-    /// Fetches and stores the remaining pages of a listing. `earlier`: number of rows that were fetched before an
-    /// interruption. Returns a shift if rows have moved, so that the listing must start again.
-    fn fetch_and_store_pages(&self, row: &LibraryRow, listing: &mut Listing, earlier: u64) -> Result<Option<Shift>> {
+    /// Fetches the remaining pages of a listing on one thread, and on this thread stores them and adds them to the segment.
+    /// `earlier`: number of rows that were fetched before an interruption. Returns a shift if rows have moved, so that the
+    /// listing must start again.
+    fn fetch_and_store_pages(
+        &self,
+        row: &LibraryRow,
+        listing: &mut Listing,
+        draft: &mut ListingDraft,
+        earlier: u64,
+    ) -> Result<Option<Shift>> {
+        let (send, receive) = sync_channel(MAX_WAITING_PAGES);
+        let mut progress = listing.clone();
+        std::thread::scope(|scope| {
+            let fetch = move || self.fetch_pages(row, &mut progress, &send);
+            let fetcher = std::thread::Builder::new()
+                .spawn_scoped(scope, fetch)
+                .map_err(|error| {
+                    let why = format!("cannot start a thread for the fetch: {error}; {NO_THREAD}");
+                    Error::new(Status::Store, why).with_io_source(&error)
+                })?;
+            let stored = self.store_pages(listing, draft, &receive, earlier);
+            drop(receive); // stops the fetching thread if it is still sending
+            let shift = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            stored?;
+            shift
+        })
+    }
+
+    /// Fetches the remaining pages of a listing, and passes them to `send`. Returns a shift if rows have moved, so that the
+    /// listing must start again.
+    fn fetch_pages(
+        &self,
+        row: &LibraryRow,
+        listing: &mut Listing,
+        send: &SyncSender<FetchedPage>,
+    ) -> Result<Option<Shift>> {
         // An exact token tells later of what moves meanwhile.
         let is_chained = !row.library.is_exact();
         let first = listing.partition;
@@ -584,21 +629,21 @@ impl SyncJob<'_> {
                 rows: 0,
                 first_key: None,
             };
-            if let Some(shift) = self.fetch_partition(&row.library, cursor, listing, earlier)? {
+            if let Some(shift) = self.fetch_partition(&row.library, cursor, listing, send)? {
                 return Ok(Some(shift));
             }
         }
         Ok(None)
     }
 
-    /// Fetches and stores the pages of one partition. Returns a shift if rows have moved, so that the listing must start
-    /// again.
+    /// Fetches the pages of one partition, and passes them to `send`. Returns a shift if rows have moved, so that the
+    /// listing must start again.
     fn fetch_partition(
         &self,
         library: &Library,
         mut cursor: PartitionCursor,
         listing: &mut Listing,
-        earlier: u64,
+        send: &SyncSender<FetchedPage>,
     ) -> Result<Option<Shift>> {
         loop {
             let requested_at = self.sync.store.ticket(self.bounds.deadline)?;
@@ -624,30 +669,50 @@ impl SyncJob<'_> {
                 },
                 Err(error) => {
                     if let Some(items) = cursor.accept_partial(listing, items, request.size) {
-                        self.store_page(listing, &items, requested_at, earlier)?;
+                        let _ = send.send((listing.clone(), items, requested_at));
                     }
                     return Err(error);
                 }
             };
-            self.store_page(listing, &items, requested_at, earlier)?;
+            // If the channel is closed, the storing thread has failed and reports the error.
+            let page = (listing.clone(), items, requested_at);
+            send.send(page).map_err(|_| aborted_error())?;
             if is_last {
                 return Ok(None);
             }
         }
     }
 
-    /// Stores a page of a listing, which already includes it, and reports progress. `earlier`: number of rows that were
+    /// Stores pages as they arrive, reports progress, and adds them to the segment. `earlier`: number of rows that were
     /// fetched before an interruption; the reported progress never falls below it.
-    fn store_page(&self, listing: &mut Listing, items: &[Item], requested_at: Sequence, earlier: u64) -> Result<()> {
-        let store_start = Instant::now();
-        listing.touched_ms = self.sync.clock.now_ms();
-        ListingRows(&self.sync.store).store_page(listing, items, requested_at, self.bounds.deadline)?;
-        self.sync.counters.add_time(Activity::Store, store_start.elapsed());
-        self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
-        self.report.rows_arrived.store(true, Ordering::Relaxed);
-        self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
-        if (self.bounds.aborted)() {
-            return Err(aborted_error());
+    fn store_pages(
+        &self,
+        listing: &mut Listing,
+        draft: &mut ListingDraft,
+        pages: &Receiver<FetchedPage>,
+        earlier: u64,
+    ) -> Result<()> {
+        for (fetched, items, requested_at) in pages {
+            let store_start = Instant::now();
+            *listing = Listing {
+                touched_ms: self.sync.clock.now_ms(),
+                pages: listing.pages,
+                end: listing.end,
+                ..fetched
+            };
+            ListingRows(&self.sync.store).store_page(listing, &items, requested_at, self.bounds.deadline)?;
+            self.sync.counters.add_time(Activity::Store, store_start.elapsed());
+            self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
+            self.report.rows_arrived.store(true, Ordering::Relaxed);
+            self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+            if (self.bounds.aborted)() {
+                return Err(aborted_error());
+            }
+            let segment_start = Instant::now();
+            draft.push_page(requested_at, &items);
+            self.sync
+                .counters
+                .add_time(Activity::ListingSegment, segment_start.elapsed());
         }
         Ok(())
     }

@@ -281,6 +281,7 @@ pub fn finish(store: &Arc<Store>, listing: &Listing) -> LibraryRow {
         LibraryRows(store).library_row(listing.library).expect("a row"),
     );
     let draft = segments.draft(&row, listing).expect("pages");
+    let draft = segments.without_duplicates(&row, listing, draft).expect("pages");
     let is_current = segments.has_same_content(&row, &draft);
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     segments

@@ -1,5 +1,5 @@
 //! Full listings, from the first page to the new segment: the table `listings` starts, stores, resumes, holds back and
-//! publishes them, and a draft becomes the segment. Publishing replaces a library's segment, and reports the
+//! publishes them, and a draft collects the segment meanwhile. Publishing replaces a library's segment, and reports the
 //! differences to the feed.
 //!
 //! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
@@ -300,15 +300,28 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     )
 }
 
-/// The segment of a complete listing, filled with its pages.
+/// The segment of a listing that is being fetched, filled page by page.
 pub struct ListingDraft {
     builder: ListingBuilder,
     /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
     /// was requested.
     pages: Vec<(usize, Sequence)>,
+    /// The items before the listing; `None` if the library was never fetched, or they cannot be read.
+    before: Option<StoredItems>,
 }
 
 impl ListingDraft {
+    /// Appends a page. `requested_at`: the change sequence at which the page was requested.
+    pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
+        for item in items {
+            let before = self.before.as_ref();
+            let shown = before.map(|before| before.shown_since(item, requested_at));
+            let shown = shown.unwrap_or_default();
+            self.builder.push_item(item, shown.latest(), &shown);
+        }
+        self.pages.push((self.builder.key_hashes.len(), requested_at));
+    }
+
     /// Returns the number of items in all pages.
     #[must_use]
     pub fn items(&self) -> u64 {
@@ -342,34 +355,36 @@ impl ListingSegments {
         }
     }
 
-    /// Creates a complete listing's draft from its stored pages; `None` if they are damaged. Of several items with the same
-    /// rating key, the last counts: rows can move on the server between two page requests.
+    /// Creates a running listing's draft, with all pages stored so far; `None` if the stored pages are damaged.
     pub fn draft(&self, row: &LibraryRow, listing: &Listing) -> Option<ListingDraft> {
-        let start = Instant::now();
-        let mut draft = self.fill_draft(row, listing, |_| true)?;
-        let duplicate_hashes = draft.duplicate_key_hashes();
-        if !duplicate_hashes.is_empty() {
-            let mut counts: HashMap<String, usize> = HashMap::new();
-            let is_whole = ListingRows(&self.store).pages(listing, |_, items| {
-                let is_duplicate = |item: &Item| duplicate_hashes.contains(&xxh3_64(item.rating_key.as_bytes()));
-                for item in items.into_iter().filter(is_duplicate) {
-                    *counts.entry(item.rating_key).or_default() += 1;
-                }
-            });
-            let is_last = |item: &Item| {
-                let remaining = counts.get_mut(&item.rating_key).map(|count| {
-                    *count -= 1;
-                    *count
-                });
-                remaining.is_none_or(|remaining| remaining == 0)
-            };
-            draft = self.fill_draft(row, listing, is_last).filter(|_| is_whole)?;
-        }
-        self.counters.add_time(Activity::ListingSegment, start.elapsed());
-        Some(draft)
+        self.fill_draft(row, listing, |_| true)
     }
 
-    /// Creates a draft with the items of a listing that `keeps` accepts; `None` if its stored pages are damaged.
+    /// If several items in the draft have the same rating key, returns a draft with only the last of them; `None` if the
+    /// stored pages are damaged. Such duplicates occur when rows move on the server between two page requests.
+    pub fn without_duplicates(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Option<ListingDraft> {
+        let duplicate_hashes = draft.duplicate_key_hashes();
+        if duplicate_hashes.is_empty() {
+            return Some(draft);
+        }
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        let is_whole = ListingRows(&self.store).pages(listing, |_, items| {
+            let is_duplicate = |item: &Item| duplicate_hashes.contains(&xxh3_64(item.rating_key.as_bytes()));
+            for item in items.into_iter().filter(is_duplicate) {
+                *counts.entry(item.rating_key).or_default() += 1;
+            }
+        });
+        let is_last = |item: &Item| {
+            let remaining = counts.get_mut(&item.rating_key).map(|count| {
+                *count -= 1;
+                *count
+            });
+            remaining.is_none_or(|remaining| remaining == 0)
+        };
+        self.fill_draft(row, listing, is_last).filter(|_| is_whole)
+    }
+
+    /// Creates a draft with the stored items of a listing that `keeps` accepts; `None` if its stored pages are damaged.
     fn fill_draft(
         &self,
         row: &LibraryRow,
@@ -382,17 +397,16 @@ impl ListingSegments {
             .ok()
             .filter(|items| items.name.is_some());
         let assigned = before.as_ref().map_or(listing.asked, StoredItems::assigned);
-        let mut builder = self.builder(&Self::name_of(listing), row, assigned);
-        let mut pages = Vec::new();
-        let is_whole = ListingRows(&self.store).pages(listing, |requested_at, items| {
-            for item in items.iter().filter(|item| keeps(item)) {
-                let shown = before.as_ref().map(|before| before.shown_since(item, requested_at));
-                let shown = shown.unwrap_or_default();
-                builder.push_item(item, shown.latest(), &shown);
-            }
-            pages.push((builder.key_hashes.len(), requested_at));
+        let mut draft = ListingDraft {
+            builder: self.builder(&Self::name_of(listing), row, assigned),
+            pages: Vec::new(),
+            before,
+        };
+        let is_whole = ListingRows(&self.store).pages(listing, |requested_at, mut items| {
+            items.retain(&mut keeps);
+            draft.push_page(requested_at, &items);
         });
-        is_whole.then_some(ListingDraft { builder, pages })
+        is_whole.then_some(draft)
     }
 
     /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
@@ -413,7 +427,7 @@ impl ListingSegments {
     /// the draft's key hashes and pages, which tell [`Self::publish`] when plexindex requested each item.
     pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
         let name = Self::name_of(listing);
-        let ListingDraft { mut builder, pages } = draft;
+        let ListingDraft { mut builder, pages, .. } = draft;
         let key_hashes = std::mem::take(&mut builder.key_hashes);
         self.write_segment(builder, &name, row)?;
         let segment = self.open_file(&name)?;
