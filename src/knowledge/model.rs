@@ -80,7 +80,7 @@ pub enum Need {
 }
 
 /// What a doubt is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DoubtScope {
     Library,
     /// The item with this rating key.
@@ -91,7 +91,7 @@ pub enum DoubtScope {
 }
 
 /// Why something is doubted, which determines what ends the doubt and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i64)]
 pub enum Cause {
     /// The host invalidated the library, item or path, an event reported that the item was deleted, or a match was
@@ -146,7 +146,7 @@ impl Cause {
 }
 
 /// Something that may be wrong, until an observation ends the doubt.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Doubt {
     pub scope: DoubtScope,
     pub cause: Cause,

@@ -322,7 +322,7 @@ impl ListingDraft {
         self.pages.push((self.builder.key_hashes.len(), requested_at));
     }
 
-    /// Returns the number of items in all pages.
+    /// Returns the number of items in all pages so far.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.builder.items

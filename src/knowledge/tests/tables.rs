@@ -556,14 +556,7 @@ fn a_reply_had_come_when_the_next_delta_or_listing_was_stored() {
     assert_eq!([3, 4].map(|asked| came_by(&knowledge, asked)), [0, HOUR]);
     for minute in 0..20_u64 {
         let (asked, now_ms) = (10 + 2 * minute, LISTED + MINUTE * minute.cast_signed());
-        let request = knowledge.begin(Ticket(asked), now_ms).expect("probed");
-        let changes = Observation::Changes {
-            request: &request,
-            items: &[],
-            is_resized: false,
-            cursor: "",
-        };
-        knowledge = folded(&knowledge, &[], &changes, (asked, asked + 1), now_ms).knowledge;
+        knowledge = delta(&knowledge, &[], asked, now_ms).knowledge;
     }
     knowledge.listing.as_mut().expect("listed").checked_ms = LISTED + HOUR;
     // What came before those that are known came before the first of these; what came after them, before the last check.
