@@ -14,6 +14,8 @@ export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
 SUITES = sh scripts/suites.sh
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET)/debug
+# A cold build that keeps nothing for the next one takes a seventh less time.
+export CARGO_INCREMENTAL ?= $(if $(wildcard $(BUILT)),1,0)
 DYLIB := $(filter Darwin,$(shell uname -s))
 SHARED = libplexindex.$(if $(DYLIB),dylib,so)
 PYTEST = PLEXINDEX_STANDIN=$(STANDIN) build/venv/bin/pytest -q
@@ -71,7 +73,8 @@ FORMAT = format '$(CARGO) fmt --all --check'
 RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 3)),\
 	echo "cargo-nextest also ends tests that hang: cargo install --locked cargo-nextest"; $(CARGO) test --workspace \
 	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
-PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
+PREPARE = build '$(MAKE) --no-print-directory build/venv/made & \
+	$(CARGO) build --workspace --lib --bins --tests --examples && wait $$! && $(MAKE) --no-print-directory build/venv/installed'
 # In the order of their names, because xdist would begin with the files that have the most tests, not with the longest.
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder tests/python'
 WHEELS = wheels '$(PYTEST) -m packaging tests/python/test_wheel.py'

@@ -59,7 +59,9 @@ proptest! {
                     }
                 }
             }
-            for key in 0..=u8::MAX {
+            // A wrong key stays wrong for more than a few steps.
+            let checked = if index.is_multiple_of(8) { 0..=u8::MAX } else { 0..=7 };
+            for key in checked {
                 let name = name(key);
                 let known = right.get(&key);
                 let expected = known.map(|(value, _)| value.map(u16::to_le_bytes));
