@@ -17,7 +17,7 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, Status};
 use crate::knowledge::{Cause, Need, PROVISIONAL_MS, is_pause_over, may_resume, shrank_too_much, tells_content};
-use crate::model::{Generation, Item, Library, LibraryKind, Sequence, ViewId};
+use crate::model::{Generation, Item, Library, LibraryKind, Sequence, SourceState, ViewId};
 use crate::platform::fork::lock;
 use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, DeltaCursor, IndexedItems, MAX_PAGE_ROWS, PageEnd, PageRequest, SourceChanges};
@@ -128,12 +128,10 @@ impl SyncJob<'_> {
         // A server that starts may list nothing, although it counted changes.
         let is_emptied = draft.items() == 0 && !row.library.is_exact() && tells_content(&row.library.change.token);
         let is_whole = counts_agree && !is_emptied || is_confirmed;
-        let scanned = Some(listing.change.scanned_ms / 1_000);
         let cursor = DeltaCursor {
             items: Some(draft.items()),
             left_out,
-            // All updates since the first page are later than the last scan before it.
-            newest_update: scanned.filter(|time| *time > 0).max(last.newest_update),
+            newest_update: time_before_updates(&listing.change, &last, now_ms),
         };
         let result = ListingResult {
             is_whole,
@@ -406,7 +404,9 @@ impl SyncJob<'_> {
         };
         let store_start = Instant::now();
         cursor.items = Some(count);
-        cursor.newest_update = cursor.newest_update.or(cursor_of(row).newest_update);
+        // An item can have a time in the future. Later updates of others have earlier times.
+        let newest = cursor.newest_update.filter(|time| *time <= now_ms / 1_000);
+        cursor.newest_update = newest.or_else(|| time_before_updates(&request.state, &cursor_of(row), now_ms));
         let folded = KnowledgeRows(&sync.store).fold_changes(
             row.id,
             &request,
@@ -422,6 +422,13 @@ impl SyncJob<'_> {
         self.settle_rivals(ItemToVerify::all(row, folded.rivals).collect())?;
         Ok(true)
     }
+}
+
+/// Returns a time, in s, before all updates that follow a probe: that of the last scan, or of the newest update before the
+/// last delta, if that is not in the future.
+fn time_before_updates(probed: &SourceState, last: &DeltaCursor, now_ms: i64) -> Option<i64> {
+    let scanned = Some(probed.scanned_ms / 1_000).filter(|time| *time > 0);
+    scanned.max(last.newest_update.filter(|time| *time <= now_ms / 1_000))
 }
 
 /// Returns whether newly fetched pages would be consistent with the stored pages. If the token is exact, the library may

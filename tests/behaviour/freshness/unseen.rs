@@ -2,7 +2,7 @@
 //! search has merged, and the trash.
 
 use crate::support::index::{Ask as _, Library, Match};
-use crate::support::{Scene, add, movie, offline, path_of, remove, requests};
+use crate::support::{NOW_MS, Scene, add, movie, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, Kind, MediaSpec, Standin};
@@ -150,6 +150,34 @@ fn a_delta_reads_all_of_the_second_in_which_the_last_one_ended() {
     set_file(&at.server, &key, "/data/movies/new.mkv", false);
     update(&keys[100..101], Some(second));
     update(&keys[200..201], None);
+    sync();
+    let ask = |path: &str| offline(&library).answer(path);
+    assert_eq!((ask(&old).reason, ask(&old).stale), (Reason::NotListed, false));
+    assert_eq!(key_of(&ask("/data/movies/new.mkv")), key);
+    assert_eq!(index.counts().listings, 1, "the deltas did it");
+}
+
+/// Plex has items that were updated in the future, at the top of its order. A change behind a page of others that were
+/// updated without a change is found all the same.
+#[test]
+fn an_update_in_the_future_hides_no_later_change() {
+    let (at, index, library) = Scene::movies(6_000).and_listed();
+    let keys: Vec<u64> = at.server.paths(1).into_iter().map(|(key, _)| key).collect();
+    let touch = |keys: &[u64], time| at.server.alter(|state| state.touch(keys, time));
+    let sync = || {
+        at.server.scan(1);
+        at.clock.advance_ms(5 * MINUTE_MS);
+        assert_eq!(check(&library), Status::Ok);
+    };
+    touch(&keys[..1], Some(NOW_MS / 1_000 + 365 * 86_400));
+    sync();
+    let (old, key) = path_of(&at.server, 1, 1);
+    set_file(&at.server, &key, "/data/movies/new.mkv", false);
+    touch(&keys[1..2], None);
+    touch(&keys[2..200], None);
+    // This change explains why the server's state has changed.
+    at.server
+        .alter(|state| state.change_item(keys[2], |item| "Updated".clone_into(&mut item.title)));
     sync();
     let ask = |path: &str| offline(&library).answer(path);
     assert_eq!((ask(&old).reason, ask(&old).stale), (Reason::NotListed, false));
