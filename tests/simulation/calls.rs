@@ -572,9 +572,11 @@ impl World {
                 // It says what the answers say.
                 let listed = self.handles[at].asks(one.as_ref(), None, true).libraries();
                 let is_stale = listed.is_ok_and(|all| all.iter().any(|library| !library.fresh));
-                // Items stay doubted while no reply comes, after which a refresh does not ask for half a minute, or while none
-                // can be stored. A match of an item that is not listed is a doubt, too.
-                let unasked = self.model.has_told_items() && self.net.failed_at_all(url, 30_000);
+                // Items stay doubted while no reply comes or can be stored, after which a refresh does not ask for half a
+                // minute. A match of an item that is not listed is a doubt, too.
+                let has_failed =
+                    self.net.failed_at_all(url, 30_000) || (self.net.now() - self.emptied_ms).abs() <= 30_000;
+                let unasked = self.model.has_told_items() && has_failed;
                 let has_doubted_items = unasked || self.full.is_some();
                 let may_be_doubted = late == Status::NotYet && (is_stale || has_doubted_items);
                 if self.hurried || self.net.failed(url, Status::Timeout, 0) || may_be_doubted {
