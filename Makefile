@@ -117,7 +117,7 @@ CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexi
 # Excludes tests that measure, start other programs or are slow in the emulator.
 ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
 	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \
-		-E "kind(lib) - test(plan_tests) + test(/^(edits|on_disk|questions|source_contract)::/)"'
+		-E "kind(lib) - test(plan_tests) + test(/^(on_disk|questions|source_contract)::/)"'
 WINDOWS = Windows 'sh scripts/test_windows.sh'
 
 test-arm: needs-test-arm ## test the library on 32-bit x86, and on 32-bit ARM in qemu; docs/contributing.md lists the packages
