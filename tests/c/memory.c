@@ -29,6 +29,16 @@ static rlim_t address_space(void)
     return (rlim_t)pages * 4096;
 }
 
+/* Whether memory can be limited: sanitizers and valgrind need too much of it. */
+static int can_limit(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    return 0;
+#else
+    return getenv("PLEXINDEX_VALGRIND") == NULL;
+#endif
+}
+
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -49,8 +59,7 @@ int main(int argc, char **argv)
     query.text.data = many;
     query.text.length = sizeof many;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_UUID, "Mine", 4, &library, ERROR));
-#if !defined(__SANITIZE_ADDRESS__)
-    if (getenv("PLEXINDEX_VALGRIND") == NULL) {
+    if (can_limit()) {
         /* Each list takes 128 MiB at least, which is more than the allocator keeps for a thread. */
         limit(address_space() + ((rlim_t)16 << 20));
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, COUNT, &answers, ERROR),
@@ -60,7 +69,6 @@ int main(int argc, char **argv)
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, ops, COUNT, 0, 0, ERROR), "memory");
         limit(RLIM_INFINITY);
     }
-#endif
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "Mine", 4, 0, &table, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(table, "Mine", 4, "Mine", 4, 0, UINT64_MAX, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
